@@ -1,0 +1,100 @@
+# "make check" is what CI runs. lint, vuln and fmt use tools pinned in tools/*/go.mod;
+# (race also needs a C compiler); the tools are pinned in tools/*/go.mod and
+# built by the go command when they are first used.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+GO       ?= go
+BIN      ?= bin
+FUZZTIME ?= 5s
+BENCH    ?= .
+COUNT    ?= 6
+ARGS     ?=
+
+golangci    := $(GO) tool -modfile=tools/golangci-lint/go.mod golangci-lint
+gofumpt     := $(GO) tool -modfile=tools/gofumpt/go.mod gofumpt
+govulncheck := $(GO) tool -modfile=tools/govulncheck/go.mod govulncheck
+
+# The steps of "make check", in this order.
+checks := tidy lint vet race fuzz build-check demo-check vuln
+
+.DEFAULT_GOAL := build
+.PHONY: build test race fuzz bench lint fmt check demo tidy vet build-check demo-check vuln
+
+build: ## programs into bin/
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+test: ## all tests
+	$(GO) test ./...
+
+race: ## all tests under the race detector
+	$(GO) test -race ./...
+
+# The go command fuzzes one target of one package at a time, so find them all.
+# It sometimes reports its own time limit, "context deadline exceeded" and no
+# input, as a failure of the target: a race in the go command, ignored here.
+test_files = {{$$p := .}}{{range .TestGoFiles}}{{$$p.ImportPath}} {{$$p.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.ImportPath}} {{$$p.Dir}}/{{.}}{{"\n"}}{{end}}
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@files=$$($(GO) list -f '$(test_files)' ./...); n=0; \
+	while read -r pkg file; do \
+		[ -n "$$file" ] || continue; \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			n=$$((n + 1)); echo "fuzz $$pkg $$name for $(FUZZTIME)"; \
+			if out=$$($(GO) test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) "$$pkg" 2>&1 </dev/null); then \
+				tail -n 1 <<<"$$out"; \
+			elif grep -q '^ *context deadline exceeded$$' <<<"$$out" && ! grep -q 'Failing input\|seed corpus' <<<"$$out"; then \
+				printf 'ok  \t%s\ttime is up\n' "$$pkg"; \
+			else \
+				echo "$$out"; \
+				input=$$(sed -n 's/^ *Failing input written to //p' <<<"$$out"); \
+				[ -z "$$input" ] || cat "$$(dirname "$$file")/$$input"; \
+				exit 1; \
+			fi; \
+		done; \
+	done <<<"$$files"; \
+	echo "fuzz targets: $$n"
+
+bench: ## benchmarks, in the form benchstat reads
+	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
+
+lint: ## linters and formatters, nothing is changed
+	$(golangci) config verify
+	$(golangci) run
+
+fmt: ## format the code
+	$(gofumpt) -w .
+	$(golangci) fmt
+
+vet:
+	$(GO) vet ./...
+
+tidy: ## go.mod and go.sum are as "go mod tidy" would write them
+	$(GO) mod tidy -diff
+
+demo: ## run the demo
+	$(GO) run ./cmd/dsiem demo $(ARGS)
+
+build-check:
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	$(GO) build -o "$$dir/" ./... && ls "$$dir"
+
+demo-check:
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	$(GO) run ./cmd/dsiem demo --fast --out "$$dir" </dev/null
+
+# Without its database govulncheck can only fail; "DB updated" tells that it is there.
+vuln: ## known vulnerabilities in what we call
+	@version=$$($(govulncheck) -version); \
+	if grep -q 'DB updated' <<<"$$version"; then $(govulncheck) ./...; \
+	else echo "skipped: vulnerability database unreachable"; fi
+
+check: ## all of the above that CI asks for
+	@total=$$SECONDS; \
+	for step in $(checks); do \
+		printf '\n== %s\n' "$$step"; start=$$SECONDS; \
+		$(MAKE) "$$step" || { printf -- '-- %s: FAILED after %d s\n' "$$step" $$((SECONDS - start)); exit 1; }; \
+		printf -- '-- %s: %d s\n' "$$step" $$((SECONDS - start)); \
+	done; \
+	printf '\ncheck: passed in %d s\n' $$((SECONDS - total))

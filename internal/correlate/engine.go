@@ -1,0 +1,416 @@
+// Package correlate is the correlation engine: it takes events one by one and
+// says what each did to the attacks in progress.
+//
+// An Engine owns all its state and belongs to one goroutine at a time. It does
+// no I/O, reads no clock, starts no goroutine, takes no lock and logs nothing:
+// time comes in as an argument and everything that happened goes out as
+// changes, so that a live server, a replay and a test run the same code.
+//
+// Directives are compiled to an index: an event that no rule names costs one
+// or two map look-ups. Live backlogs lie in hash tables under the values their
+// current stage refers to, so that an event finds those it could match without
+// passing the others. Directives can be split over any number of engines.
+//
+// Source of the behaviour: spec/correlation.md §3–§7, §11, §14.
+package correlate
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"dsiem/internal/asset"
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// Options are the engine's settings. The zero value has the defaults.
+type Options struct {
+	// MinAlarmLifetime is added to the timeout of every stage, in seconds
+	// (§6.6, B59).
+	MinAlarmLifetime int64
+	// MedRiskMin and MedRiskMax bound the class Medium; 3 and 6 if both are 0.
+	// Min is at least 2, max at most 9, min below max (§7, B39).
+	MedRiskMin, MedRiskMax int
+	// Status and Tag are given to every alarm; "Open" and "Identified Threat"
+	// if empty.
+	Status, Tag string
+	// LiteralTitles leaves SRC_IP and DST_IP in titles as they are (D4).
+	LiteralTitles bool
+}
+
+// The bounds and defaults of Options.
+const (
+	DefaultMedRiskMin, DefaultMedRiskMax = 3, 6
+	DefaultStatus                        = "Open"
+	DefaultTag                           = "Identified Threat"
+
+	lowestMedRiskMin, highestMedRiskMax = 2, 9
+)
+
+// Check returns an error that says which setting is out of range.
+func (o Options) Check() error {
+	o = o.withDefaults()
+	switch {
+	case o.MinAlarmLifetime < 0:
+		return fmt.Errorf("the minimum alarm lifetime is %d seconds; it must not be negative", o.MinAlarmLifetime)
+	case o.MedRiskMin < lowestMedRiskMin || o.MedRiskMax > highestMedRiskMax || o.MedRiskMin >= o.MedRiskMax:
+		return fmt.Errorf("medium risk from %d to %d is not possible; use at least %d and at most %d, the first below the second",
+			o.MedRiskMin, o.MedRiskMax, lowestMedRiskMin, highestMedRiskMax)
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.MedRiskMin == 0 && o.MedRiskMax == 0 {
+		o.MedRiskMin, o.MedRiskMax = DefaultMedRiskMin, DefaultMedRiskMax
+	}
+	if o.Status == "" {
+		o.Status = DefaultStatus
+	}
+	if o.Tag == "" {
+		o.Tag = DefaultTag
+	}
+	return o
+}
+
+// Planned is a directive and its place in load order.
+type Planned struct {
+	Plan *directive.Plan
+	// Order is the directive's place among all directives of the
+	// configuration, not only those of one engine.
+	Order int
+}
+
+// Plans compiles directives in load order.
+func Plans(directives []*directive.Directive) []Planned {
+	plans := make([]Planned, len(directives))
+	for i, d := range directives {
+		plans[i] = Planned{Plan: directive.Compile(d), Order: i}
+	}
+	return plans
+}
+
+// Shard returns the plans that belong to shard number of count, by directive
+// id.
+func Shard(plans []Planned, number, count int) []Planned {
+	var own []Planned
+	for _, p := range plans {
+		if p.Plan.ID%uint64(count) == uint64(number) {
+			own = append(own, p)
+		}
+	}
+	return own
+}
+
+// Stats counts what an engine did with the events that some rule wanted and
+// that left no other trace.
+type Stats struct {
+	// Steps is the number of events.
+	Steps uint64
+	// Repeated counts events swallowed because their sticky_different value
+	// was not new (D1).
+	Repeated uint64
+	// OutOfOrder counts events dropped because they are older than the end of
+	// an earlier stage (D2).
+	OutOfOrder uint64
+	// Known counts events that opened no backlog because a live one has
+	// recorded their id (B16).
+	Known uint64
+	// Live is the number of live backlogs.
+	Live int
+}
+
+// Add adds the counters of another engine that saw the same events.
+func (s *Stats) Add(o Stats) {
+	s.Steps = max(s.Steps, o.Steps)
+	s.Repeated += o.Repeated
+	s.OutOfOrder += o.OutOfOrder
+	s.Known += o.Known
+	s.Live += o.Live
+}
+
+// Engine correlates events with directives. Use New.
+type Engine struct {
+	opts    Options
+	assets  *asset.Table
+	index   index
+	tracked map[uint64]*tracked
+	timers  timers
+	stats   Stats
+
+	changes []Change
+	order   Order // of the next change
+	offers  []offer
+	scratch []byte
+}
+
+// tracked is a directive with its live backlogs.
+type tracked struct {
+	order   int32
+	current *variant
+	others  []*variant // of reloaded backlogs
+	// ids counts the live backlogs' stages that recorded an event id.
+	ids      map[event.IDHash]int32
+	restored int32
+	needs    needs
+}
+
+// needs says what a directive's backlogs must remember of their creating event.
+type needs struct{ customData bool }
+
+// offer is a live backlog and a stage of it that matches an event.
+type offer struct {
+	backlog *backlog
+	stage   int
+}
+
+// New returns an engine for some directives of one configuration. The assets
+// must not change while it is in use.
+func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
+	e := &Engine{
+		opts:    opts.withDefaults(),
+		assets:  assets,
+		index:   newIndex(),
+		tracked: make(map[uint64]*tracked, len(plans)),
+	}
+	for _, p := range plans {
+		t := &tracked{order: int32(p.Order), ids: map[event.IDHash]int32{}}
+		t.current = newVariant(t, 0, p.Plan)
+		for i := range p.Plan.Stages {
+			if p.Plan.Stages[i].Origin >= directive.CustomData1 {
+				t.needs.customData = true
+			}
+		}
+		e.index.add(t.current)
+		e.tracked[p.Plan.ID] = t
+	}
+	return e
+}
+
+// Stats returns the engine's counters.
+func (e *Engine) Stats() Stats {
+	stats := e.stats
+	stats.Live = len(e.timers)
+	return stats
+}
+
+// Step lets the time be now (UNIX seconds), expires what is due, and offers an
+// event to the directives. It returns what changed, in order; the slice is
+// valid until the next call.
+func (e *Engine) Step(now int64, ev *event.Event) []Change {
+	e.begin()
+	e.stats.Steps++
+	e.expire(now)
+	plugin, taxonomy := e.index.find(ev)
+	for len(plugin)+len(taxonomy) > 0 {
+		owner := firstOwner(plugin, taxonomy)
+		e.offers = e.offers[:0]
+		opener := e.collect(&plugin, owner, ev)
+		opener = e.collect(&taxonomy, owner, ev) || opener
+		e.dispatch(now, owner, opener, ev)
+	}
+	return e.changes
+}
+
+// Expire lets the time be now (UNIX seconds) and expires what is due. It
+// returns what changed, in order; the slice is valid until the next call.
+func (e *Engine) Expire(now int64) []Change {
+	e.begin()
+	e.expire(now)
+	return e.changes
+}
+
+// begin starts the changes of a new step.
+func (e *Engine) begin() {
+	e.changes = e.changes[:0]
+	e.order.Step = e.stats.Steps + 1
+}
+
+// ExpireAll expires every live backlog, in order of deadline.
+func (e *Engine) ExpireAll() []Change {
+	return e.Expire(never)
+}
+
+// firstOwner returns the directive that comes first in load order.
+func firstOwner(plugin, taxonomy []*stage) *tracked {
+	if len(plugin) == 0 || len(taxonomy) > 0 && taxonomy[0].variant.owner.order < plugin[0].variant.owner.order {
+		return taxonomy[0].variant.owner
+	}
+	return plugin[0].variant.owner
+}
+
+// collect takes the stages of owner from the front of the list, adds to
+// e.offers the live backlogs that one of them matches, and reports whether the
+// first stage of the directive does, so that the event may open a backlog.
+func (e *Engine) collect(list *[]*stage, owner *tracked, ev *event.Event) (opener bool) {
+	for len(*list) > 0 && (*list)[0].variant.owner == owner {
+		s := (*list)[0]
+		*list = (*list)[1:]
+		first := s.number == 0 && s.variant == owner.current
+		if !first && s.live == 0 || !s.plan.Match(ev, e.assets) {
+			continue
+		}
+		opener = opener || first
+		for i := range s.tables {
+			t := &s.tables[i]
+			head := t.heads[e.index.eventKey(t.fields, ev)]
+			if head == nil {
+				continue
+			}
+			for l := head; ; l = l.next {
+				if l.backlog.origin.joins(t.fields, ev) {
+					e.offers = append(e.offers, offer{l.backlog, s.number})
+				}
+				if l.next == head {
+					break
+				}
+			}
+		}
+	}
+	return opener
+}
+
+// dispatch offers an event to the backlogs of a directive that it matches,
+// oldest first, and opens one if none took it (§6.1).
+func (e *Engine) dispatch(now int64, owner *tracked, opener bool, ev *event.Event) {
+	if len(e.offers) > 1 {
+		slices.SortFunc(e.offers, compareOffers)
+	}
+	for i := 0; i < len(e.offers); {
+		b, stage := e.offers[i].backlog, e.offers[i].stage
+		for ; i < len(e.offers) && e.offers[i].backlog == b; i++ {
+			if e.offers[i].stage == int(b.current) {
+				stage = int(b.current)
+			}
+		}
+		e.take(now, b, stage, ev)
+	}
+	if len(e.offers) > 0 || !opener {
+		return
+	}
+	if owner.ids[event.HashID(ev.ID)] > 0 {
+		e.stats.Known++
+		return
+	}
+	e.open(now, owner, ev)
+}
+
+// compareOffers puts the oldest backlog first and its stages in order.
+func compareOffers(a, b offer) int {
+	if a.backlog != b.backlog {
+		return a.backlog.opened.compare(b.backlog.opened)
+	}
+	return a.stage - b.stage
+}
+
+// take gives an event that matches a stage to a backlog: the current stage, or
+// an earlier one of an always-active directive (§6.2).
+func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
+	switch {
+	case stage != int(b.current):
+		e.accept(now, b, stage, ev)
+		if b.risk > 0 {
+			e.update(b, false)
+		}
+	case b.duplicate(ev):
+		e.stats.Repeated++
+	case ev.Seconds < b.latestEnd():
+		e.stats.OutOfOrder++
+	default:
+		e.accept(now, b, stage, ev)
+		if uint64(b.stages[stage].ids.len()) >= b.rule(stage).Occurrence {
+			e.complete(b, ev)
+		}
+	}
+}
+
+// open creates a backlog and gives it its first event (§6.3).
+func (e *Engine) open(now int64, owner *tracked, ev *event.Event) {
+	v := owner.current
+	b := &backlog{
+		variant: v,
+		id:      e.alarmID(v.plan.ID, ev),
+		opened:  opening{step: e.stats.Steps, directive: owner.order},
+		origin: origin{
+			src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP),
+			srcPort: ev.SrcPort, dstPort: ev.DstPort,
+		},
+		stages: make([]progress, 1, min(2, len(v.stages))),
+	}
+	if owner.needs.customData {
+		data := ev.CustomData
+		for i := range data {
+			data[i] = strings.Clone(data[i])
+		}
+		b.origin.data = &data
+	}
+	b.stages[0].start = ev.Seconds
+	e.admit(b)
+	e.emit(b, Change{Kind: Opened, Stage: b.rule(0).Stage, EventID: ev.ID})
+	e.accept(now, b, 0, ev)
+	e.complete(b, ev)
+}
+
+// admit adds a backlog, whose current stage is set, to tables and timers.
+func (e *Engine) admit(b *backlog) {
+	b.variant.live++
+	b.deadline = b.due()
+	e.timers.push(b)
+	e.enterStages(b)
+}
+
+// due returns the deadline of the current stage.
+func (b *backlog) due() int64 {
+	return b.stages[b.current].start + b.rule(int(b.current)).Timeout
+}
+
+// enterStages puts a backlog into the tables of its current stage and, if its
+// directive is always-active, of the stages before.
+func (e *Engine) enterStages(b *backlog) {
+	e.index.enter(b.stage(int(b.current)), b, &b.place)
+	if !b.variant.plan.AllRulesAlwaysActive {
+		return
+	}
+	b.earlier = make([]link, b.current)
+	for i := range b.earlier {
+		e.index.enter(b.stage(i), b, &b.earlier[i])
+	}
+}
+
+func (e *Engine) leaveStages(b *backlog) {
+	e.index.leave(b.stage(int(b.current)), &b.place)
+	for i := range b.earlier {
+		e.index.leave(b.stage(i), &b.earlier[i])
+	}
+	b.earlier = nil
+}
+
+// alarmID returns the id of the backlog that an event opens: a hash of what
+// identifies both, 16 characters, the same on every replay (D13).
+func (e *Engine) alarmID(directive uint64, ev *event.Event) string {
+	buf := e.scratch[:0]
+	buf = binary.BigEndian.AppendUint64(buf, directive)
+	buf = binary.BigEndian.AppendUint64(buf, uint64(ev.Seconds))
+	buf = binary.BigEndian.AppendUint32(buf, uint32(ev.Nanos))
+	src, dst := ev.SrcIP.As16(), ev.DstIP.As16()
+	buf = append(buf, src[:]...)
+	buf = append(buf, dst[:]...)
+	buf = append(buf, ev.ID...)
+	e.scratch = buf
+	sum := sha256.Sum256(buf)
+
+	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	const length, half = 16, 8
+	var id [length]byte
+	for i := 0; i < length; i += half {
+		n := binary.BigEndian.Uint64(sum[i:])
+		for j := range half {
+			id[i+j] = alphabet[n%uint64(len(alphabet))]
+			n /= uint64(len(alphabet))
+		}
+	}
+	return string(id[:])
+}

@@ -1,0 +1,273 @@
+package correlate
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"slices"
+
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// pluginKey and taxonomyKey are what rules identify events by.
+type (
+	pluginKey   struct{ id, sid uint64 }
+	taxonomyKey struct{ product, category string }
+)
+
+// index finds the stages that could want an event.
+type index struct {
+	plugin   map[pluginKey][]*stage
+	taxonomy map[taxonomyKey][]*stage
+	// seed makes join keys unpredictable to whoever chooses the addresses.
+	seed maphash.Seed
+	salt uint64
+}
+
+func newIndex() index {
+	seed := maphash.MakeSeed()
+	return index{
+		plugin:   map[pluginKey][]*stage{},
+		taxonomy: map[taxonomyKey][]*stage{},
+		seed:     seed,
+		salt:     maphash.String(seed, "salt"),
+	}
+}
+
+// find returns the stages that want the event by its plugin and by its
+// taxonomy, each in load order.
+func (x *index) find(ev *event.Event) (plugin, taxonomy []*stage) {
+	if ev.HasPlugin() {
+		plugin = x.plugin[pluginKey{ev.PluginID, ev.PluginSID}]
+	}
+	if ev.HasTaxonomy() {
+		taxonomy = x.taxonomy[taxonomyKey{ev.Product, ev.Category}]
+	}
+	return plugin, taxonomy
+}
+
+// add makes the stages of a variant findable, remove takes them out again.
+func (x *index) add(v *variant) {
+	for i := range v.stages {
+		x.change(&v.stages[i], func(list []*stage, s *stage) []*stage {
+			at, _ := slices.BinarySearchFunc(list, s, compareStages)
+			return slices.Insert(list, at, s)
+		})
+	}
+}
+
+func (x *index) remove(v *variant) {
+	for i := range v.stages {
+		x.change(&v.stages[i], func(list []*stage, s *stage) []*stage {
+			return slices.DeleteFunc(list, func(o *stage) bool { return o == s })
+		})
+	}
+}
+
+func (x *index) change(s *stage, fn func([]*stage, *stage) []*stage) {
+	rule := s.plan.Rule
+	if rule.Type == directive.PluginRule {
+		for _, sid := range distinct(rule.PluginSID) {
+			key := pluginKey{rule.PluginID, sid}
+			setOrDelete(x.plugin, key, fn(x.plugin[key], s))
+		}
+		return
+	}
+	for _, product := range distinct(rule.Product) {
+		key := taxonomyKey{product, rule.Category}
+		setOrDelete(x.taxonomy, key, fn(x.taxonomy[key], s))
+	}
+}
+
+func setOrDelete[K comparable](m map[K][]*stage, key K, list []*stage) {
+	if len(list) == 0 {
+		delete(m, key)
+		return
+	}
+	m[key] = list
+}
+
+// distinct returns the elements without repetitions.
+func distinct[T comparable](elems []T) []T {
+	seen := make(map[T]bool, len(elems))
+	out := make([]T, 0, len(elems))
+	for _, e := range elems {
+		if !seen[e] {
+			seen[e] = true
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// compareStages orders stages by load order of their directives, then the
+// current configuration before reloaded backlogs with other rules, then by
+// stage.
+func compareStages(a, b *stage) int {
+	switch {
+	case a.variant.owner.order != b.variant.owner.order:
+		return int(a.variant.owner.order - b.variant.owner.order)
+	case a.variant.number != b.variant.number:
+		return a.variant.number - b.variant.number
+	}
+	return a.number - b.number
+}
+
+// variant is one set of rules of a directive: those of the configuration, or
+// those that reloaded backlogs brought with them.
+type variant struct {
+	owner  *tracked
+	number int // 0 is the configuration's
+	plan   *directive.Plan
+	stages []stage
+	live   int // live backlogs
+	// signature identifies the rules of a variant that is not the
+	// configuration's.
+	signature string
+}
+
+func newVariant(owner *tracked, number int, plan *directive.Plan) *variant {
+	v := &variant{owner: owner, number: number, plan: plan, stages: make([]stage, len(plan.Stages))}
+	for i := range v.stages {
+		v.stages[i] = stage{variant: v, number: i, plan: &plan.Stages[i]}
+	}
+	return v
+}
+
+// stage is one stage of a variant and the live backlogs it could give an event
+// to.
+type stage struct {
+	variant *variant
+	number  int // place in the plan
+	plan    *directive.Stage
+	// tables hold the backlogs by the values of their join fields. There is
+	// more than one table only if the stage refers to custom data, because a
+	// backlog without that custom data does not join on it (D18).
+	tables []table
+	live   int
+}
+
+// table holds backlogs that join on the same fields.
+type table struct {
+	fields directive.Fields
+	heads  map[uint64]*link
+}
+
+// link is a backlog's place in the list of one table entry. The list is
+// circular and in order of insertion.
+type link struct {
+	backlog    *backlog
+	next, prev *link
+}
+
+func (s *stage) table(fields directive.Fields) *table {
+	for i := range s.tables {
+		if s.tables[i].fields == fields {
+			return &s.tables[i]
+		}
+	}
+	s.tables = append(s.tables, table{fields: fields, heads: map[uint64]*link{}})
+	return &s.tables[len(s.tables)-1]
+}
+
+// joinFields returns the fields on which a backlog created by o joins events.
+func (s *stage) joinFields(o *origin) directive.Fields {
+	fields := s.plan.Join
+	for i := range event.CustomFields {
+		if f := directive.CustomDataField(i); fields.Has(f) && o.custom(i) == "" {
+			fields &^= f
+		}
+	}
+	return fields
+}
+
+// enter puts a backlog into the stage's table.
+func (x *index) enter(s *stage, b *backlog, l *link) {
+	fields := s.joinFields(&b.origin)
+	t := s.table(fields)
+	key := x.originKey(fields, &b.origin)
+	l.backlog = b
+	s.live++
+	head := t.heads[key]
+	if head == nil {
+		l.next, l.prev = l, l
+		t.heads[key] = l
+		return
+	}
+	l.next, l.prev = head, head.prev
+	head.prev.next = l
+	head.prev = l
+}
+
+// leave takes a backlog out of the stage's table.
+func (x *index) leave(s *stage, l *link) {
+	b := l.backlog
+	s.live--
+	if l.next == l {
+		fields := s.joinFields(&b.origin)
+		delete(s.table(fields).heads, x.originKey(fields, &b.origin))
+	} else {
+		l.prev.next, l.next.prev = l.next, l.prev
+		fields := s.joinFields(&b.origin)
+		t := s.table(fields)
+		if key := x.originKey(fields, &b.origin); t.heads[key] == l {
+			t.heads[key] = l.next
+		}
+	}
+	*l = link{}
+}
+
+// originKey and eventKey hash the join fields of a backlog's creating event
+// and of an event; equal values have equal keys.
+func (x *index) originKey(fields directive.Fields, o *origin) uint64 {
+	h := x.salt
+	if fields.Has(directive.SrcIP) {
+		h = x.mix(x.mix(h, o.src.hi), o.src.lo)
+	}
+	if fields.Has(directive.DstIP) {
+		h = x.mix(x.mix(h, o.dst.hi), o.dst.lo)
+	}
+	if fields.Has(directive.SrcPort) {
+		h = x.mix(h, uint64(o.srcPort))
+	}
+	if fields.Has(directive.DstPort) {
+		h = x.mix(h, uint64(o.dstPort))
+	}
+	for i := range event.CustomFields {
+		if fields.Has(directive.CustomDataField(i)) {
+			h = x.mix(h, maphash.String(x.seed, directive.Fold(o.custom(i))))
+		}
+	}
+	return h
+}
+
+func (x *index) eventKey(fields directive.Fields, ev *event.Event) uint64 {
+	o := origin{src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP), srcPort: ev.SrcPort, dstPort: ev.DstPort}
+	if fields&(directive.CustomData1|directive.CustomData2|directive.CustomData3) != 0 {
+		o.data = &ev.CustomData
+	}
+	return x.originKey(fields, &o)
+}
+
+// joins reports whether an event equals a backlog's creating event in fields.
+func (o *origin) joins(fields directive.Fields, ev *event.Event) bool {
+	if fields.Has(directive.SrcIP) && o.src != toAddress(ev.SrcIP) ||
+		fields.Has(directive.DstIP) && o.dst != toAddress(ev.DstIP) ||
+		fields.Has(directive.SrcPort) && o.srcPort != ev.SrcPort ||
+		fields.Has(directive.DstPort) && o.dstPort != ev.DstPort {
+		return false
+	}
+	for i := range event.CustomFields {
+		if fields.Has(directive.CustomDataField(i)) &&
+			!directive.EqualFolded(ev.CustomData[i], directive.Fold(o.custom(i))) {
+			return false
+		}
+	}
+	return true
+}
+
+// mix folds a value into a hash by a widening multiplication.
+func (x *index) mix(h, v uint64) uint64 {
+	hi, lo := bits.Mul64(h^0x9e3779b97f4a7c15, v^x.salt)
+	return hi ^ lo
+}

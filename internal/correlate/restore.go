@@ -1,0 +1,444 @@
+package correlate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// The reasons for which a saved backlog is not restored.
+var (
+	ErrNoDirective   = errors.New("no enabled directive has this id")
+	ErrOtherTitle    = errors.New("the directive has another name now")
+	ErrNoActiveStage = errors.New("every rule has a status, so no stage is left to wait for")
+)
+
+// Restore adds a saved backlog to the engine, behind those restored before. Its
+// rules stay as they were saved; what the alarm is called and how it is scored
+// comes from the configuration (§11.3). Call it before the first Step; the
+// backlog expires with the first step or Expire that finds it due. An error
+// says why the backlog cannot live on; the engine is then unchanged.
+func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
+	owner, ok := e.tracked[id]
+	if !ok {
+		return ErrNoDirective
+	}
+	if !titleFits(owner.current.plan.Name, s.Title) {
+		return fmt.Errorf("%w: %q, not %q", ErrOtherTitle, owner.current.plan.Name, s.Title)
+	}
+	r := restorer{engine: e, owner: owner, saved: s, rules: slices.Clone(s.Rules), extras: slices.Clone(s.Extras)}
+	r.sort()
+	current := slices.IndexFunc(r.rules, func(r alarm.Rule) bool { return r.Status == alarm.Pending })
+	if current < 0 {
+		return ErrNoActiveStage
+	}
+	if err := r.resolve(); err != nil {
+		return err
+	}
+	if !r.bind(owner.current.plan) {
+		if err := r.generalize(); err != nil {
+			return err
+		}
+	}
+	b := r.backlog(current)
+	for i := range b.stages {
+		for _, id := range b.stages[i].ids.all() {
+			owner.ids[id]++
+		}
+	}
+	e.admit(b)
+	return nil
+}
+
+// titleFits reports whether a saved title belongs to a directive: it is the
+// name, or the name with SRC_IP and DST_IP replaced, as the successor saves it.
+func titleFits(name, title string) bool {
+	if name == title {
+		return true
+	}
+	if !strings.Contains(name, "SRC_IP") && !strings.Contains(name, "DST_IP") {
+		return false
+	}
+	pattern := regexp.QuoteMeta(name)
+	pattern = strings.NewReplacer("SRC_IP", ".+", "DST_IP", ".+").Replace(pattern)
+	fits, err := regexp.MatchString("^(?s:"+pattern+")$", title)
+	return err == nil && fits
+}
+
+// restorer makes a backlog of its saved form.
+type restorer struct {
+	engine *Engine
+	owner  *tracked
+	saved  *alarm.Saved
+	rules  []alarm.Rule
+	extras []alarm.Extra
+
+	variant *variant
+	origin  origin
+	known   directive.Fields // fields of origin that the rules tell
+}
+
+// sort puts rules, with their extras, in order of stage.
+func (r *restorer) sort() {
+	for len(r.extras) < len(r.rules) {
+		r.extras = append(r.extras, alarm.Extra{})
+	}
+	places := make([]int, len(r.rules))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, func(i, j int) int { return r.rules[i].Stage - r.rules[j].Stage })
+	rules, extras := make([]alarm.Rule, len(places)), make([]alarm.Extra, len(places))
+	for to, from := range places {
+		rules[to], extras[to] = r.rules[from], r.extras[from]
+	}
+	r.rules, r.extras = rules, extras
+}
+
+// resolve replaces references that the successor leaves in saved rules, where
+// the value is beyond doubt (§11.5).
+func (r *restorer) resolve() error {
+	for i := range r.rules {
+		rule := &r.rules[i]
+		lower := func(text string) bool { return directive.RefersTo(text, rule.Stage, r.stages()) }
+		for _, address := range []struct {
+			text *string
+			from []netip.Addr
+		}{{&rule.From, r.saved.SrcIPs}, {&rule.To, r.saved.DstIPs}} {
+			if !lower(*address.text) {
+				continue
+			}
+			if len(address.from) != 1 {
+				return fmt.Errorf("stage %d refers to %q, and the backlog has %d addresses it could mean",
+					rule.Stage, *address.text, len(address.from))
+			}
+			*address.text = address.from[0].String()
+		}
+		for _, text := range []string{rule.PortFrom, rule.PortTo} {
+			if lower(text) {
+				return fmt.Errorf("stage %d refers to the port %q, which the file does not tell", rule.Stage, text)
+			}
+		}
+		for j := range rule.CustomData {
+			if rule.Type == directive.PluginRule.String() && lower(rule.CustomData[j]) {
+				return fmt.Errorf("stage %d refers to the custom data %q, which the file does not tell", rule.Stage, rule.CustomData[j])
+			}
+		}
+	}
+	return nil
+}
+
+func (r *restorer) stages() []int {
+	stages := make([]int, len(r.rules))
+	for i := range r.rules {
+		stages[i] = r.rules[i].Stage
+	}
+	return stages
+}
+
+// bind finds the creating event's values with which the plan's rules are the
+// saved ones, and makes the plan the backlog's if there are any.
+func (r *restorer) bind(plan *directive.Plan) bool {
+	if len(plan.Stages) != len(r.rules) {
+		return false
+	}
+	r.origin, r.known = origin{}, 0
+	for i := range plan.Stages {
+		s, rule := &plan.Stages[i], &r.rules[i]
+		if !r.learn(s.Origin, rule) {
+			return false
+		}
+		var want alarm.Rule
+		b := backlog{variant: &variant{plan: plan}, origin: r.origin}
+		b.fillRule(&want, i)
+		if !sameRule(&want, rule) {
+			return false
+		}
+	}
+	r.variant = r.owner.current
+	return true
+}
+
+// learn takes the creating event's values from the texts of a rule, and
+// reports whether they are values and agree with those of the rules before.
+func (r *restorer) learn(fields directive.Fields, rule *alarm.Rule) bool {
+	return r.learnAddress(fields&directive.SrcIP, rule.From, &r.origin.src) &&
+		r.learnAddress(fields&directive.DstIP, rule.To, &r.origin.dst) &&
+		r.learnPort(fields&directive.SrcPort, rule.PortFrom, &r.origin.srcPort) &&
+		r.learnPort(fields&directive.DstPort, rule.PortTo, &r.origin.dstPort) &&
+		r.learnCustomData(fields, rule)
+}
+
+func (r *restorer) learnAddress(field directive.Fields, text string, value *address) bool {
+	if field == 0 {
+		return true
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		return false
+	}
+	return learn(r, field, toAddress(addr), value)
+}
+
+func (r *restorer) learnPort(field directive.Fields, text string, value *uint16) bool {
+	if field == 0 {
+		return true
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && learn(r, field, uint16(port), value)
+}
+
+func (r *restorer) learnCustomData(fields directive.Fields, rule *alarm.Rule) bool {
+	for i, text := range rule.CustomData {
+		field := directive.CustomDataField(i)
+		if !fields.Has(field) {
+			continue
+		}
+		if r.origin.data == nil {
+			r.origin.data = &[event.CustomFields]string{}
+		}
+		if !learn(r, field, text, &r.origin.data[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func learn[T comparable](r *restorer, field directive.Fields, got T, value *T) bool {
+	if r.known.Has(field) {
+		return got == *value
+	}
+	r.known |= field
+	*value = got
+	return true
+}
+
+// sameRule reports whether two rules are the same but for their state.
+func sameRule(a, b *alarm.Rule) bool {
+	return a.Name == b.Name && a.Stage == b.Stage && a.Occurrence == b.Occurrence &&
+		a.From == b.From && a.To == b.To && a.PortFrom == b.PortFrom && a.PortTo == b.PortTo &&
+		a.PluginID == b.PluginID && slices.Equal(a.PluginSID, b.PluginSID) &&
+		slices.Equal(a.Product, b.Product) && a.Category == b.Category &&
+		slices.Equal(a.Subcategory, b.Subcategory) && a.Type == b.Type && a.Protocol == b.Protocol &&
+		a.Reliability == b.Reliability && a.Timeout == b.Timeout && a.StickyDifferent == b.StickyDifferent &&
+		a.CustomData == b.CustomData && a.CustomLabel == b.CustomLabel
+}
+
+// generalize makes a plan of the saved rules, in which single hosts and ports
+// are taken for values of the creating event. Backlogs of one older form of a
+// directive then share a plan and are found by their addresses, however many
+// there are.
+func (r *restorer) generalize() error {
+	r.origin, r.known = origin{}, 0
+	rules := make([]directive.Rule, len(r.rules))
+	joins := make([]directive.Fields, len(r.rules))
+	for i := range r.rules {
+		rule, err := toRule(&r.rules[i])
+		if err != nil {
+			return fmt.Errorf("stage %d: %w", r.rules[i].Stage, err)
+		}
+		joins[i] = r.abstract(&rule)
+		if err := checkTerms(&rule); err != nil {
+			return fmt.Errorf("stage %d: %w", rule.Stage, err)
+		}
+		rules[i] = rule
+	}
+	signature := fmt.Sprintf("%q %v", fmt.Sprintf("%+v", rules), joins)
+	for _, v := range r.owner.others {
+		if v.signature == signature {
+			r.variant = v
+			return nil
+		}
+	}
+	r.variant = newVariant(r.owner, r.nextNumber(), savedPlan(r.owner.current.plan.Directive, rules, joins))
+	r.variant.signature = signature
+	r.owner.others = append(r.owner.others, r.variant)
+	r.engine.index.add(r.variant)
+	return nil
+}
+
+func (r *restorer) nextNumber() int {
+	number := 0
+	for _, v := range r.owner.others {
+		number = max(number, v.number)
+	}
+	return number + 1
+}
+
+// savedPlan compiles saved rules. The first rule is not narrowed again: it has
+// been when the backlog was opened, if it had to be.
+func savedPlan(current *directive.Directive, rules []directive.Rule, joins []directive.Fields) *directive.Plan {
+	d := *current
+	d.Rules = rules
+	d.AllRulesAlwaysActive = false
+	plan := directive.Compile(&d)
+	d.AllRulesAlwaysActive = current.AllRulesAlwaysActive
+	for i := range plan.Stages {
+		plan.Stages[i].Join |= joins[i]
+		plan.Stages[i].Origin |= joins[i]
+	}
+	return plan
+}
+
+// abstract replaces single hosts and ports of a rule by ANY where the creating
+// event can stand for them, and returns their fields.
+func (r *restorer) abstract(rule *directive.Rule) directive.Fields {
+	var joins directive.Fields
+	for _, a := range []struct {
+		field directive.Fields
+		text  *string
+		value *address
+	}{{directive.SrcIP, &rule.From, &r.origin.src}, {directive.DstIP, &rule.To, &r.origin.dst}} {
+		if r.learnAddress(a.field, *a.text, a.value) {
+			joins |= a.field
+			*a.text = "ANY"
+		}
+	}
+	for _, p := range []struct {
+		field directive.Fields
+		text  *string
+		value *uint16
+	}{{directive.SrcPort, &rule.PortFrom, &r.origin.srcPort}, {directive.DstPort, &rule.PortTo, &r.origin.dstPort}} {
+		if r.learnPort(p.field, *p.text, p.value) {
+			joins |= p.field
+			*p.text = "ANY"
+		}
+	}
+	return joins
+}
+
+func toRule(a *alarm.Rule) (directive.Rule, error) {
+	sticky, ok := directive.ParseSticky(a.StickyDifferent)
+	if !ok {
+		return directive.Rule{}, fmt.Errorf("sticky_different: %q is not a field", a.StickyDifferent)
+	}
+	r := directive.Rule{
+		Name: a.Name, Stage: a.Stage, Occurrence: a.Occurrence,
+		From: a.From, To: a.To, PortFrom: a.PortFrom, PortTo: a.PortTo,
+		Protocol: a.Protocol, Reliability: a.Reliability, Timeout: a.Timeout,
+		PluginID: a.PluginID, PluginSID: a.PluginSID,
+		Product: a.Product, Category: a.Category, Subcategory: a.Subcategory,
+		StickyDifferent: sticky, CustomData: a.CustomData, CustomLabel: a.CustomLabel,
+	}
+	switch a.Type {
+	case directive.PluginRule.String():
+	case directive.TaxonomyRule.String():
+		r.Type = directive.TaxonomyRule
+	default:
+		return r, fmt.Errorf("type: %q is not a rule type", a.Type)
+	}
+	return r, nil
+}
+
+func checkTerms(r *directive.Rule) error {
+	for _, text := range []string{r.From, r.To} {
+		if _, err := directive.ParseAddress(text); err != nil {
+			return err
+		}
+	}
+	for _, text := range []string{r.PortFrom, r.PortTo} {
+		if _, err := directive.ParsePort(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// backlog makes the live backlog.
+func (r *restorer) backlog(current int) *backlog {
+	s := r.saved
+	b := &backlog{
+		variant: r.variant, id: s.ID, origin: r.origin,
+		opened:  opening{directive: r.owner.order, restored: r.owner.restored},
+		created: s.Created, updated: s.Updated,
+		current: uint8(current), risk: int32(s.Risk), class: s.Class,
+		lastSrc: s.LastSrcPort, lastDst: s.LastDstPort,
+	}
+	r.owner.restored++
+	if s.Created > 0 {
+		b.shown = s.Class
+	}
+	for _, a := range s.SrcIPs {
+		addAddress(&b.src, toAddress(a))
+	}
+	for _, a := range s.DstIPs {
+		addAddress(&b.dst, toAddress(a))
+	}
+	r.recallOrigin(b)
+	if len(s.Networks)+len(s.IntelHits)+len(s.Vulnerabilities)+len(s.CustomData) > 0 || s.ExpandedTitle != "" {
+		x := b.more()
+		x.networks, x.intel, x.vulns = slices.Clone(s.Networks), slices.Clone(s.IntelHits), slices.Clone(s.Vulnerabilities)
+		for _, c := range s.CustomData {
+			addCustomData(&x.custom, c.Label, c.Content)
+		}
+		if s.ExpandedTitle != "" {
+			x.title = s.ExpandedTitle
+		}
+	}
+	for i := range r.rules {
+		if i <= current || r.rules[i].Start > 0 || r.rules[i].Status != alarm.Pending || len(r.extras[i].EventIDs) > 0 {
+			r.progress(b.reach(i), i)
+		}
+	}
+	return b
+}
+
+// recallOrigin fills in addresses of the creating event that no rule refers
+// to; only titles show them.
+func (r *restorer) recallOrigin(b *backlog) {
+	if !r.known.Has(directive.SrcIP) && b.src.len() > 0 {
+		b.origin.src = b.src.all()[0]
+	}
+	if !r.known.Has(directive.DstIP) && b.dst.len() > 0 {
+		b.origin.dst = b.dst.all()[0]
+	}
+	if title := r.saved.Title; title != r.owner.current.plan.Name && r.saved.ExpandedTitle == "" {
+		b.more().title = title
+	}
+}
+
+// progress restores the state of rule i.
+func (r *restorer) progress(p *progress, i int) {
+	rule, x := &r.rules[i], &r.extras[i]
+	*p = progress{start: rule.Start, end: rule.End, status: rule.Status}
+	for _, id := range x.EventIDs {
+		p.ids.add(id)
+	}
+	kind, _ := directive.ParseSticky(rule.StickyDifferent)
+	remember := func(v sticky) {
+		if p.sticky == nil {
+			p.sticky = &set[sticky]{}
+		}
+		p.sticky.add(v)
+	}
+	for _, text := range x.StickyTexts {
+		if v, ok := savedSticky(kind, text); ok {
+			remember(v)
+		}
+	}
+	for _, n := range x.StickyNumbers {
+		remember(sticky{lo: n})
+	}
+}
+
+// savedSticky returns the value of a saved text; a text that is no address
+// where one is compared can equal no event's.
+func savedSticky(kind directive.Sticky, text string) (sticky, bool) {
+	if kind != directive.StickySrcIP && kind != directive.StickyDstIP {
+		return sticky{text: text}, true
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return sticky{}, false
+	}
+	a := toAddress(addr.WithZone(""))
+	return sticky{hi: a.hi, lo: a.lo}, true
+}

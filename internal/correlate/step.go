@@ -1,0 +1,173 @@
+package correlate
+
+import (
+	"slices"
+	"strings"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// riskDivisor scales priority × reliability × value to risk (§7).
+const riskDivisor = 25
+
+// emit reports a change of a backlog.
+func (e *Engine) emit(b *backlog, c Change) {
+	c.Directive = b.variant.plan.ID
+	c.AlarmID = b.id
+	c.Order = e.order
+	c.Order.directive = b.variant.owner.order
+	e.changes = append(e.changes, c)
+}
+
+// accept records an event for a stage of a backlog (§6.4.1–6).
+func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
+	p := &b.stages[stage]
+	id := event.HashID(ev.ID)
+	if p.ids.add(id) {
+		b.variant.owner.ids[id]++
+	}
+	if kind := b.rule(stage).StickyDifferent; kind != directive.NoSticky {
+		if p.sticky == nil {
+			p.sticky = &set[sticky]{}
+		}
+		value := stickyOf(kind, ev)
+		if !p.sticky.has(value) {
+			value.text = strings.Clone(value.text)
+			p.sticky.add(value)
+		}
+	}
+	addAddress(&b.src, toAddress(ev.SrcIP))
+	addAddress(&b.dst, toAddress(ev.DstIP))
+	for i, content := range ev.CustomData {
+		if content != "" {
+			addCustomData(&b.more().custom, ev.CustomLabel[i], content)
+		}
+	}
+	if ev.SrcPort != 0 {
+		b.lastSrc = ev.SrcPort
+	}
+	if ev.DstPort != 0 {
+		b.lastDst = ev.DstPort
+	}
+	b.updated = now
+	e.emit(b, Change{Kind: Accepted, Stage: b.rule(stage).Stage, EventID: ev.ID})
+}
+
+func addCustomData(s *set[alarm.CustomData], label, content string) {
+	if c := (alarm.CustomData{Label: label, Content: content}); !s.has(c) {
+		s.add(alarm.CustomData{Label: strings.Clone(label), Content: strings.Clone(content)})
+	}
+}
+
+// complete finishes the current stage with its last event: the risk is
+// computed, and the backlog goes on to the next stage or is done (§6.4.8–10).
+func (e *Engine) complete(b *backlog, ev *event.Event) {
+	current := int(b.current)
+	p := &b.stages[current]
+	p.status = alarm.Finished
+	p.end = ev.Seconds
+	e.assess(b, b.rule(current).Reliability)
+	next := b.nextStage()
+	if next < 0 {
+		e.update(b, true)
+		e.close(b)
+		e.emit(b, Change{Kind: Finished, Stage: b.rule(current).Stage})
+		return
+	}
+	e.leaveStages(b)
+	b.reach(next).start = ev.Seconds
+	b.current = uint8(next)
+	b.deadline = b.due()
+	e.timers.fix(b)
+	e.enterStages(b)
+	e.update(b, true)
+}
+
+// assess computes the risk and, if it changed, its class (§7).
+func (e *Engine) assess(b *backlog, reliability int) {
+	value := 0
+	for _, addresses := range []*set[address]{&b.src, &b.dst} {
+		for _, a := range addresses.all() {
+			value = max(value, e.assets.Value(a.addr()))
+		}
+	}
+	risk := int32(b.variant.owner.current.plan.Priority * reliability * value / riskDivisor)
+	if risk == b.risk {
+		return
+	}
+	b.risk = risk
+	switch {
+	case int(risk) < e.opts.MedRiskMin:
+		b.class = alarm.Low
+	case int(risk) > e.opts.MedRiskMax:
+		b.class = alarm.High
+	default:
+		b.class = alarm.Medium
+	}
+}
+
+// update reports the alarm as it is now, if it has any risk.
+func (e *Engine) update(b *backlog, lookup bool) {
+	if b.risk == 0 {
+		return
+	}
+	if b.created == 0 {
+		b.created = b.updated
+	}
+	e.gatherNetworks(b)
+	a := &alarm.Alarm{}
+	e.fill(a, b)
+	e.emit(b, Change{
+		Kind: Updated, Stage: b.rule(int(b.current)).Stage,
+		Alarm: a, Before: b.shown, Lookup: lookup,
+	})
+	b.shown = b.class
+}
+
+// gatherNetworks adds the HOME_NET networks of the alarm's addresses (D22).
+func (e *Engine) gatherNetworks(b *backlog) {
+	for _, addresses := range []*set[address]{&b.src, &b.dst} {
+		for _, a := range addresses.all() {
+			for _, cidr := range e.assets.Networks(a.addr()) {
+				if x := b.more(); !slices.Contains(x.networks, cidr) {
+					x.networks = append(x.networks, cidr)
+				}
+			}
+		}
+	}
+}
+
+// expire closes every backlog whose current stage has timed out, in order of
+// deadline and then of opening (§6.6, D14).
+func (e *Engine) expire(now int64) {
+	for len(e.timers) > 0 && (now == never || e.timers[0].deadline < now-e.opts.MinAlarmLifetime) {
+		b := e.timers[0]
+		e.order.deadline, e.order.opened = b.deadline, b.opened
+		b.stages[b.current].status = alarm.Timeout
+		e.update(b, false)
+		e.close(b)
+		e.emit(b, Change{Kind: Expired, Stage: b.rule(int(b.current)).Stage})
+	}
+	e.order.deadline, e.order.opened = never, opening{}
+}
+
+// close removes a backlog from everything that knows it (D26).
+func (e *Engine) close(b *backlog) {
+	e.timers.remove(b)
+	e.leaveStages(b)
+	owner := b.variant.owner
+	for i := range b.stages {
+		for _, id := range b.stages[i].ids.all() {
+			if owner.ids[id]--; owner.ids[id] == 0 {
+				delete(owner.ids, id)
+			}
+		}
+	}
+	b.variant.live--
+	if b.variant != owner.current && b.variant.live == 0 {
+		e.index.remove(b.variant)
+		owner.others = slices.DeleteFunc(owner.others, func(v *variant) bool { return v == b.variant })
+	}
+}

@@ -1,0 +1,266 @@
+package directive
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dsiem/internal/config"
+	"dsiem/internal/event"
+)
+
+// Load reads the directives of the given files, in their order. It returns
+// the enabled directives that have no error, in load order, and adds every
+// problem of every file to the report: a caller that loads strictly refuses
+// to start when the report holds an error, one that skips invalid directives
+// takes what is returned (§2.4–§2.6).
+func Load(files []*config.File, report *config.Report) []*Directive {
+	l := &loader{report: report, ids: map[uint64]string{}, texts: map[string]string{}}
+	enabled := 0
+	for _, file := range files {
+		l.file = file
+		file.Each(report, "directives", func(i int, v *config.Value) {
+			d := l.directive(i, v)
+			if d.Disabled {
+				return
+			}
+			enabled++
+			if !l.failed {
+				l.loaded = append(l.loaded, d)
+			}
+		})
+	}
+	if len(l.loaded) == 0 {
+		report.Add(config.Problem{File: nameOf(files), Msg: l.nothingLoaded(len(files), enabled)})
+	}
+	return l.loaded
+}
+
+func nameOf(files []*config.File) string {
+	if len(files) == 1 {
+		return files[0].Name
+	}
+	return "directives_*.json"
+}
+
+func (l *loader) nothingLoaded(files, enabled int) string {
+	switch {
+	case files == 0:
+		return "there is no directive file; add at least one directives_*.json"
+	case enabled == 0:
+		return "no directive is enabled; add one, or set \"disabled\" to false"
+	default:
+		return fmt.Sprintf("none of the %d enabled directives is valid", enabled)
+	}
+}
+
+type loader struct {
+	report *config.Report
+	file   *config.File
+	// ids tells where each id of an enabled directive was seen first.
+	ids    map[uint64]string
+	loaded []*Directive
+	// texts holds one copy of each text that directives share.
+	texts map[string]string
+	// failed is true when the directive being read has an error.
+	failed bool
+}
+
+func directiveKeys() []string {
+	return []string{
+		"id", "name", "priority", "kingdom", "category", "disabled",
+		"all_rules_always_active", "rules", "sticky_different",
+	}
+}
+
+// keep returns the loader's own copy of a text, which does not hold on to the
+// file's.
+func (l *loader) keep(text string) string {
+	if kept, ok := l.texts[text]; ok {
+		return kept
+	}
+	text = strings.Clone(text)
+	l.texts[text] = text
+	return text
+}
+
+func (l *loader) keepAll(texts []string) []string {
+	for i := range texts {
+		texts[i] = l.keep(texts[i])
+	}
+	return texts
+}
+
+// directive reads directive number i of the file and sets l.failed.
+func (l *loader) directive(i int, v *config.Value) *Directive {
+	before := l.report.Count(config.Error)
+	d := &Directive{}
+	s := &config.Scope{File: l.file, Report: l.report, Where: directiveWhere(i, v), Object: v}
+	if v.Kind != config.Object {
+		s.Errorf(v.Offset, "", "every element of \"directives\" must be an object, not %s", v.Kind)
+		l.failed = true
+		return d
+	}
+	d.Disabled = s.Bool("disabled")
+	s.Lax = d.Disabled
+	s.Keys(directiveKeys())
+	d.ID = s.Uint("id", config.Range{Max: math.MaxUint64, Required: true})
+	d.Name = l.keep(s.NonEmpty("name"))
+	d.Kingdom = l.keep(s.NonEmpty("kingdom"))
+	d.Category = l.keep(s.NonEmpty("category"))
+	d.Priority = int(s.Uint("priority", config.Range{Min: 1, Max: 5, Required: true}))
+	d.AllRulesAlwaysActive = s.Bool("all_rules_always_active")
+	if sticky := v.Get("sticky_different"); sticky != nil && sticky.Kind != config.Object {
+		s.Errorf(sticky.Offset, "sticky_different", "this key belongs into a rule, not into the directive; move it")
+	}
+	objects, list := s.Objects("rules", true)
+	rules := l.rules(s, objects)
+	if list != nil && len(list.Elems) < 2 && !d.Disabled {
+		s.Errorf(list.Offset, "rules", "a directive needs at least 2 rules, this one has %d", len(list.Elems))
+	}
+	for _, r := range rules {
+		d.Rules = append(d.Rules, r.rule)
+	}
+	if !d.Disabled {
+		l.checkID(s, d.ID)
+		l.checkStages(s, rules)
+	}
+	l.failed = l.report.Count(config.Error) > before
+	return d
+}
+
+func directiveWhere(i int, v *config.Value) string {
+	if id := v.Get("id"); id != nil && id.Kind == config.Number {
+		return "directive " + id.Text
+	}
+	return fmt.Sprintf("directive number %d of the file", i+1)
+}
+
+func (l *loader) checkID(s *config.Scope, id uint64) {
+	at := s.Object.Get("id")
+	if at == nil || at.Kind != config.Number {
+		return
+	}
+	line, _ := l.file.Position(at.Offset)
+	if first, ok := l.ids[id]; ok {
+		s.Errorf(at.Offset, "id", "this id is already used by the directive at %s; give each directive its own", first)
+		return
+	}
+	l.ids[id] = fmt.Sprintf("%s:%d", l.file.Name, line)
+}
+
+// ruleScope is a rule and the place it was read from.
+type ruleScope struct {
+	*config.Scope
+	rule Rule
+}
+
+func (l *loader) rules(parent *config.Scope, objects []*config.Value) []*ruleScope {
+	scopes := make([]*ruleScope, 0, len(objects))
+	for i, v := range objects {
+		where := fmt.Sprintf("%s, rule number %d", parent.Where, i+1)
+		if stage := v.Get("stage"); stage != nil && stage.Kind == config.Number {
+			where = parent.Where + ", stage " + stage.Text
+		}
+		r := &ruleScope{Scope: &config.Scope{
+			File: l.file, Report: l.report, Where: where, Object: v, Lax: parent.Lax,
+		}}
+		l.rule(r)
+		scopes = append(scopes, r)
+	}
+	slices.SortStableFunc(scopes, func(a, b *ruleScope) int { return a.rule.Stage - b.rule.Stage })
+	return scopes
+}
+
+func ruleKeys() []string {
+	return []string{
+		"name", "type", "stage", "occurrence", "from", "to", "port_from", "port_to", "protocol",
+		"reliability", "timeout", "plugin_id", "plugin_sid", "product", "category", "subcategory",
+		"sticky_different", "custom_data1", "custom_data2", "custom_data3",
+		"custom_label1", "custom_label2", "custom_label3",
+		// Run-time state, accepted and not used (§2.3).
+		"start_time", "end_time", "rcvd_time", "status", "saved_sticky_diffdata", "saved_event_ids",
+	}
+}
+
+// rule reads one rule; terms are checked here, what depends on other rules in
+// checkStages.
+func (l *loader) rule(s *ruleScope) {
+	s.Keys(ruleKeys())
+	r := &s.rule
+	r.Name = l.keep(s.String("name", false, ""))
+	r.Stage = int(s.Uint("stage", config.Range{Min: 1, Max: math.MaxUint8, Required: true}))
+	r.Occurrence = s.Uint("occurrence", config.Range{Min: 1, Max: math.MaxInt64, Required: true})
+	r.From = l.keep(s.String("from", true, anyTerm))
+	r.To = l.keep(s.String("to", true, anyTerm))
+	r.PortFrom = l.orAny(s, "port_from")
+	r.PortTo = l.orAny(s, "port_to")
+	r.Protocol = l.orAny(s, "protocol")
+	r.Reliability = int(s.Uint("reliability", config.Range{Max: 10, Required: true}))
+	r.Timeout = int64(s.Uint("timeout", config.Range{Max: math.MaxUint32}))
+	l.identity(s)
+	l.sticky(s)
+	for i := range event.CustomFields {
+		n := strconv.Itoa(i + 1)
+		r.CustomData[i] = l.keep(s.String("custom_data"+n, false, ""))
+		r.CustomLabel[i] = l.keep(s.String("custom_label"+n, false, ""))
+	}
+}
+
+// orAny reads an optional text; missing or empty is ANY (B30).
+func (l *loader) orAny(s *ruleScope, key string) string {
+	if text := s.String(key, false, ""); text != "" {
+		return l.keep(text)
+	}
+	return anyTerm
+}
+
+// identity reads what decides which events the rule is about (V10–V15).
+func (l *loader) identity(s *ruleScope) {
+	r := &s.rule
+	kind := s.String("type", true, "")
+	at := s.Object.Get("type")
+	known := kind == PluginRule.String() || kind == TaxonomyRule.String()
+	if kind == TaxonomyRule.String() {
+		r.Type = TaxonomyRule
+	}
+	if !known && at != nil && at.Kind == config.String {
+		s.Errorf(at.Offset, "type", "%q is not a rule type; use \"PluginRule\" or \"TaxonomyRule\"", kind)
+	}
+	plugin, taxonomy := known && r.Type == PluginRule && !s.Lax, known && r.Type == TaxonomyRule && !s.Lax
+	r.PluginID = s.Uint("plugin_id", config.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
+	r.PluginSID = s.Uints("plugin_sid", config.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
+	s.needsElement("plugin_sid", plugin)
+	r.Product = l.keepAll(s.Strings("product", taxonomy))
+	s.needsElement("product", taxonomy)
+	r.Category = l.keep(s.String("category", taxonomy, ""))
+	if at := s.Object.Get("category"); taxonomy && at != nil && at.Kind == config.String && r.Category == "" {
+		s.Errorf(at.Offset, "category", "must not be empty in a TaxonomyRule")
+	}
+	r.Subcategory = l.keepAll(s.Strings("subcategory", false))
+}
+
+func minimum(required bool) uint64 {
+	if required {
+		return 1
+	}
+	return 0
+}
+
+func (s *ruleScope) needsElement(key string, needed bool) {
+	if list := s.Object.Get(key); needed && list != nil && list.Kind == config.Array && len(list.Elems) == 0 {
+		s.Errorf(list.Offset, key, "the list is empty, so the rule could never match; add at least one element")
+	}
+}
+
+func (l *loader) sticky(s *ruleScope) {
+	name := s.String("sticky_different", false, "")
+	sticky, ok := ParseSticky(name)
+	if !ok && !s.Lax {
+		s.Errorf(s.Object.Get("sticky_different").Offset, "sticky_different",
+			"%q is not a field; use one of %s", name, strings.Join(stickyNames()[1:], ", "))
+	}
+	s.rule.StickyDifferent = sticky
+}

@@ -1,0 +1,299 @@
+package directive
+
+import (
+	"net/netip"
+	"slices"
+
+	"dsiem/internal/asset"
+	"dsiem/internal/event"
+)
+
+// Fields is a set of event fields.
+type Fields uint16
+
+// The fields that rules compare with conditions or references.
+const (
+	SrcIP Fields = 1 << iota
+	DstIP
+	SrcPort
+	DstPort
+	CustomData1
+	CustomData2
+	CustomData3
+	Subcategory
+)
+
+// CustomDataField returns the field of custom data i, 0..2.
+func CustomDataField(i int) Fields { return CustomData1 << i }
+
+// Has reports whether the set holds all fields of o.
+func (f Fields) Has(o Fields) bool { return f&o == o }
+
+// Names returns the JSON keys of the fields.
+func (f Fields) Names() []string {
+	var names []string
+	for i, name := range []string{
+		"src_ip", "dst_ip", "src_port", "dst_port",
+		"custom_data1", "custom_data2", "custom_data3", "subcategory",
+	} {
+		if f.Has(1 << i) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// operator is how a condition compares its field.
+type operator uint8
+
+const (
+	inHomeNet operator = iota
+	notInHomeNet
+	inAddresses
+	inPorts
+	textMatches
+	oneOf
+)
+
+// Condition is one test of one event field, independent of any backlog.
+type Condition struct {
+	// Field is the field that is tested.
+	Field Fields
+
+	op        operator
+	addresses AddressList
+	ports     PortList
+	text      TextTerm
+	texts     []string
+}
+
+// Match reports whether an event satisfies the condition.
+func (c *Condition) Match(ev *event.Event, assets *asset.Table) bool {
+	switch c.op {
+	case inHomeNet:
+		return assets.Home(c.address(ev))
+	case notInHomeNet:
+		return !assets.Home(c.address(ev))
+	case inAddresses:
+		return c.addresses.Match(c.address(ev))
+	case inPorts:
+		if c.Field == SrcPort {
+			return c.ports.Match(ev.SrcPort)
+		}
+		return c.ports.Match(ev.DstPort)
+	case textMatches:
+		return c.text.Match(c.customData(ev))
+	case oneOf:
+		return slices.Contains(c.texts, ev.Subcategory)
+	}
+	return false
+}
+
+func (c *Condition) address(ev *event.Event) netip.Addr {
+	if c.Field == SrcIP {
+		return ev.SrcIP
+	}
+	return ev.DstIP
+}
+
+func (c *Condition) customData(ev *event.Event) string {
+	switch c.Field {
+	case CustomData1:
+		return ev.CustomData[0]
+	case CustomData2:
+		return ev.CustomData[1]
+	default:
+		return ev.CustomData[2]
+	}
+}
+
+// Stage is one compiled rule.
+type Stage struct {
+	// Rule is the rule with its references resolved: a field in Origin is
+	// meaningless here and has the creating event's value in every backlog, any
+	// other field has the text to show.
+	Rule *Rule
+	// Conditions must all hold; they leave out what identifies the event, which
+	// is the index's part.
+	Conditions []Condition
+	// Join holds the fields in which an event must equal the event that
+	// created the backlog: the stage's references, and on stage 1 of an
+	// always-active directive the addresses it is narrowed to (§5.1, §5.3).
+	Join Fields
+	// Origin holds the fields whose shown value is the creating event's. It
+	// contains Join.
+	Origin Fields
+}
+
+// Match reports whether an event, identified by the index, satisfies the
+// stage's conditions. A live backlog's join fields must be equal besides.
+func (s *Stage) Match(ev *event.Event, assets *asset.Table) bool {
+	for i := range s.Conditions {
+		if !s.Conditions[i].Match(ev, assets) {
+			return false
+		}
+	}
+	return true
+}
+
+// Plan is a compiled directive. It never changes.
+type Plan struct {
+	*Directive
+	// Stages are in ascending order of stage number.
+	Stages []Stage
+}
+
+// Compile compiles a directive that Load returned, or one made by hand that
+// satisfies the same rules: terms are valid and references name lower existing
+// stages.
+func Compile(d *Directive) *Plan {
+	p := &Plan{Directive: d, Stages: make([]Stage, len(d.Rules))}
+	for i := range d.Rules {
+		c := compiler{plan: p, stage: &p.Stages[i], index: i}
+		c.compile(&d.Rules[i])
+	}
+	if d.AllRulesAlwaysActive && len(p.Stages) > 0 {
+		narrow(&p.Stages[0])
+	}
+	return p
+}
+
+// narrow ties the first stage of an always-active directive to the addresses of
+// the creating event. Later stages have been resolved before, so that their
+// references see the directive's own values (§5.3).
+func narrow(s *Stage) {
+	for field, text := range map[Fields]string{SrcIP: s.Rule.From, DstIP: s.Rule.To} {
+		if term, err := ParseAddress(text); err == nil && term.Kind <= AddressNotHomeNet {
+			s.Join |= field
+			s.Origin |= field
+		}
+	}
+}
+
+// compiler compiles one rule.
+type compiler struct {
+	plan  *Plan
+	stage *Stage
+	index int
+}
+
+func (c *compiler) compile(r *Rule) {
+	s := c.stage
+	s.Rule = r
+	resolved := *r
+	resolved.From = c.address(SrcIP, r.From)
+	resolved.To = c.address(DstIP, r.To)
+	resolved.PortFrom = c.port(SrcPort, r.PortFrom)
+	resolved.PortTo = c.port(DstPort, r.PortTo)
+	for i, text := range r.CustomData {
+		resolved.CustomData[i] = c.customData(i, text)
+	}
+	if s.Origin != 0 || resolved.terms() != r.terms() {
+		s.Rule = &resolved
+	}
+	if r.Type == TaxonomyRule && len(r.Subcategory) > 0 && !slices.Contains(r.Subcategory, anyTerm) {
+		s.Conditions = append(s.Conditions, Condition{Field: Subcategory, op: oneOf, texts: r.Subcategory})
+	}
+}
+
+// terms returns the texts of a rule that may hold references.
+func (r *Rule) terms() [4 + event.CustomFields]string {
+	return [...]string{
+		r.From, r.To, r.PortFrom, r.PortTo, r.CustomData[0], r.CustomData[1], r.CustomData[2],
+	}
+}
+
+// referenced returns the compiled stage that a reference names, nil if the
+// reference is not one to a lower existing stage.
+func (c *compiler) referenced(number int) *Stage {
+	for i := range c.plan.Stages[:c.index] {
+		if s := &c.plan.Stages[i]; s.Rule.Stage == number {
+			return s
+		}
+	}
+	return nil
+}
+
+// join makes a field one in which events must equal the creating event.
+func (c *compiler) join(field Fields, evaluated bool) {
+	c.stage.Origin |= field
+	if evaluated {
+		c.stage.Join |= field
+	}
+}
+
+// address resolves a from or to, adds its condition and returns its text.
+func (c *compiler) address(field Fields, text string) string {
+	term, _ := ParseAddress(text)
+	if term.Kind == AddressReference {
+		s := c.referenced(term.Stage)
+		resolved := s.Rule.From
+		if field == DstIP {
+			resolved = s.Rule.To
+		}
+		text = resolved
+		term, _ = ParseAddress(text)
+		if s.Origin.Has(field) || term.Kind != AddressInList {
+			c.join(field, true)
+			return text
+		}
+	}
+	condition := Condition{Field: field, addresses: term.List}
+	switch term.Kind {
+	case AddressAny, AddressReference:
+		return text
+	case AddressHomeNet:
+		condition.op = inHomeNet
+	case AddressNotHomeNet:
+		condition.op = notInHomeNet
+	case AddressInList:
+		condition.op = inAddresses
+	}
+	c.stage.Conditions = append(c.stage.Conditions, condition)
+	return text
+}
+
+// port resolves a port_from or port_to, adds its condition and returns its
+// text.
+func (c *compiler) port(field Fields, text string) string {
+	term, _ := ParsePort(text)
+	if term.Kind == PortReference {
+		s := c.referenced(term.Stage)
+		resolved := s.Rule.PortFrom
+		if field == DstPort {
+			resolved = s.Rule.PortTo
+		}
+		text = resolved
+		term, _ = ParsePort(text)
+		if s.Origin.Has(field) || term.Kind == PortAny {
+			c.join(field, true)
+			return text
+		}
+	}
+	if term.Kind == PortInList {
+		c.stage.Conditions = append(c.stage.Conditions, Condition{Field: field, op: inPorts, ports: term.List})
+	}
+	return text
+}
+
+// customData resolves a custom data term, adds its condition and returns its
+// text. A reference to ANY is the creating event's value, compared as it is;
+// one to anything else copies the text (§5.1, D18). Taxonomy rules show custom
+// data but do not compare it (D11).
+func (c *compiler) customData(i int, text string) string {
+	field := CustomDataField(i)
+	evaluated := c.stage.Rule.Type == PluginRule
+	if number, ok := parseReference(text); ok {
+		if s := c.referenced(number); s != nil {
+			text = s.Rule.CustomData[i]
+			if s.Origin.Has(field) || text == anyTerm {
+				c.join(field, evaluated)
+				return text
+			}
+		}
+	}
+	if term := ParseText(text); evaluated && !term.All {
+		c.stage.Conditions = append(c.stage.Conditions, Condition{Field: field, op: textMatches, text: term})
+	}
+	return text
+}

@@ -1,0 +1,88 @@
+package event
+
+// Reason says why an event was rejected. The set is closed, so that it can
+// label a metric; Accepted is its zero value.
+type Reason uint8
+
+// The reasons, in order of precedence: Decode gives the first one that applies.
+const (
+	// Accepted marks an event that was not rejected.
+	Accepted Reason = iota
+	// TooLarge is a text of more than MaxSize bytes.
+	TooLarge
+	// BadEncoding is text that is not valid UTF-8.
+	BadEncoding
+	// BadJSON is text that is not one JSON object, or that has a lone surrogate
+	// escape.
+	BadJSON
+	// DuplicateKey is a field given twice.
+	DuplicateKey
+	// BadType is a field of the wrong JSON type, or null where a value is
+	// required.
+	BadType
+	// OutOfRange is a number that its field cannot hold: a fraction, an
+	// exponent, a negative number or one that is too large.
+	OutOfRange
+	// BadTimestamp is a missing timestamp or one outside the grammar (§1.3).
+	BadTimestamp
+	// BadAddress is a missing src_ip or dst_ip or one outside the grammar (§1.4).
+	BadAddress
+	// NoIdentity is an event with neither plugin_id and plugin_sid nor product
+	// and category (§1.2).
+	NoIdentity
+	// Whitelisted is an event whose source address is whitelisted (§10). The
+	// decoder never gives it; whoever holds the assets does.
+	Whitelisted
+
+	// Reasons is the number of reasons, Accepted included.
+	Reasons = iota
+)
+
+// String returns the reason's name as it stands in metrics and summaries.
+func (r Reason) String() string {
+	switch r {
+	case Accepted:
+		return "accepted"
+	case TooLarge:
+		return "too_large"
+	case BadEncoding:
+		return "bad_encoding"
+	case BadJSON:
+		return "bad_json"
+	case DuplicateKey:
+		return "duplicate_key"
+	case BadType:
+		return "bad_type"
+	case OutOfRange:
+		return "out_of_range"
+	case BadTimestamp:
+		return "bad_timestamp"
+	case BadAddress:
+		return "bad_address"
+	case NoIdentity:
+		return "no_identity"
+	case Whitelisted:
+		return "whitelisted"
+	}
+	return "unknown"
+}
+
+// Rejection is the error of an event that was not accepted.
+type Rejection struct {
+	Reason Reason
+	// Field is the JSON key the rejection is about, or "".
+	Field string
+	// Detail says in a few words what is wrong.
+	Detail string
+}
+
+func (r *Rejection) Error() string {
+	text := r.Reason.String()
+	if r.Field != "" {
+		text += ": " + r.Field
+	}
+	if r.Detail != "" {
+		text += ": " + r.Detail
+	}
+	return text
+}
