@@ -1,6 +1,5 @@
-# "make check" is what CI runs. lint, vuln and fmt use tools pinned in tools/*/go.mod;
-# (race also needs a C compiler); the tools are pinned in tools/*/go.mod and
-# built by the go command when they are first used.
+# "make check" is what CI runs. All of it needs Go, race also a C compiler. The tools
+# are pinned in tools/*/go.mod; the go command builds them when they are first used.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory
@@ -90,7 +89,7 @@ vuln: ## known vulnerabilities in what we call
 	if grep -q 'DB updated' <<<"$$version"; then $(govulncheck) ./...; \
 	else echo "skipped: vulnerability database unreachable"; fi
 
-check: ## all of the above that CI asks for
+check: ## everything that CI runs, with the seconds each step takes
 	@total=$$SECONDS; \
 	for step in $(checks); do \
 		printf '\n== %s\n' "$$step"; start=$$SECONDS; \

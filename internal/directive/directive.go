@@ -47,6 +47,10 @@ type Directive struct {
 	Disabled bool
 	// Rules are in ascending order of stage, stage numbers unique.
 	Rules []Rule
+
+	// File and Line are where the directive stands.
+	File string
+	Line int
 }
 
 // Rule is one stage of a directive, with the texts as written in the file

@@ -96,7 +96,8 @@ func (l *loader) keepAll(texts []string) []string {
 // directive reads directive number i of the file and sets l.failed.
 func (l *loader) directive(i int, v *config.Value) *Directive {
 	before := l.report.Count(config.Error)
-	d := &Directive{}
+	d := &Directive{File: l.file.Name}
+	d.Line, _ = l.file.Position(v.Offset)
 	s := &config.Scope{File: l.file, Report: l.report, Where: directiveWhere(i, v), Object: v}
 	if v.Kind != config.Object {
 		s.Errorf(v.Offset, "", "every element of \"directives\" must be an object, not %s", v.Kind)

@@ -1,8 +1,10 @@
 package directive
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"dsiem/internal/asset"
 	"dsiem/internal/event"
@@ -134,6 +136,50 @@ func (s *Stage) Match(ev *event.Event, assets *asset.Table) bool {
 		}
 	}
 	return true
+}
+
+// IndexKeys returns what identifies the stage's events, as the engine's index
+// has it: "1001:2010935" for a plugin id and SID, "Firewall/Deny" for a product
+// and category.
+func (s *Stage) IndexKeys() []string {
+	var keys []string
+	if s.Rule.Type == PluginRule {
+		for _, sid := range s.Rule.PluginSID {
+			keys = append(keys, fmt.Sprintf("%d:%d", s.Rule.PluginID, sid))
+		}
+		return keys
+	}
+	for _, product := range s.Rule.Product {
+		keys = append(keys, product+"/"+s.Rule.Category)
+	}
+	return keys
+}
+
+// Tests returns what the stage's conditions compare, with the keys and texts
+// of the rule: "to HOME_NET".
+func (s *Stage) Tests() []string {
+	var tests []string
+	for i := range s.Conditions {
+		switch f := s.Conditions[i].Field; f {
+		case SrcIP:
+			tests = append(tests, "from "+s.Rule.From)
+		case DstIP:
+			tests = append(tests, "to "+s.Rule.To)
+		case SrcPort:
+			tests = append(tests, "port_from "+s.Rule.PortFrom)
+		case DstPort:
+			tests = append(tests, "port_to "+s.Rule.PortTo)
+		case Subcategory:
+			tests = append(tests, "subcategory "+strings.Join(s.Rule.Subcategory, ","))
+		default:
+			for j, text := range s.Rule.CustomData {
+				if f == CustomDataField(j) {
+					tests = append(tests, f.Names()[0]+" "+text)
+				}
+			}
+		}
+	}
+	return tests
 }
 
 // Plan is a compiled directive. It never changes.

@@ -82,7 +82,7 @@ func (f field) String() string {
 
 // fieldIndex is the inverse of field.String; it returns -1 for an unknown key.
 func fieldIndex(key []byte) int {
-	f := fieldCount
+	var f field
 	switch string(key) {
 	case "event_id":
 		f = eventID

@@ -68,7 +68,7 @@ func (r Reason) String() string {
 }
 
 // Rejection is the error of an event that was not accepted.
-type Rejection struct {
+type Rejection struct { //nolint:errname // the word of the field; it is an outcome to count first, an error second
 	Reason Reason
 	// Field is the JSON key the rejection is about, or "".
 	Field string

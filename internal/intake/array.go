@@ -81,41 +81,43 @@ type cutter struct {
 }
 
 // length returns how much of text belongs to the element, and sets done when
-// the element ends there. A number or a literal ends before the byte after it.
+// the element ends there.
 func (c *cutter) length(text []byte) int {
-	for i, b := range text {
-		switch {
+	i := 0
+	for i < len(text) && !c.done {
+		switch b := text[i]; {
 		case c.inString:
-			c.string(b)
+			i += c.string(text[i:])
 			c.done = !c.inString && c.depth == 0
+			continue
 		case b == '"':
 			c.inString = true
 		case b == '{', b == '[':
 			c.depth++
-		case c.depth > 0:
-			if b == '}' || b == ']' {
-				c.depth--
-				c.done = c.depth == 0
-			}
-		case b == ',', b == ']', b == '}', b <= ' ':
-			c.done = true
+		case c.depth == 0 && (b == ',' || b == ']' || b == '}' || b <= ' '):
+			c.done = true // a number or a literal ends before this byte
 			return i
+		case b == '}', b == ']':
+			c.depth--
+			c.done = c.depth == 0
 		}
-		if c.done {
+		i++
+	}
+	return i
+}
+
+// string returns how much of text belongs to a string, its quote included.
+func (c *cutter) string(text []byte) int {
+	for i := 0; i < len(text); i++ {
+		switch {
+		case c.escaped:
+			c.escaped = false
+		case text[i] == '\\':
+			c.escaped = true
+		case text[i] == '"':
+			c.inString = false
 			return i + 1
 		}
 	}
 	return len(text)
-}
-
-// string takes one byte of a string.
-func (c *cutter) string(b byte) {
-	switch {
-	case c.escaped:
-		c.escaped = false
-	case b == '\\':
-		c.escaped = true
-	case b == '"':
-		c.inString = false
-	}
 }

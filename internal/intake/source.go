@@ -90,10 +90,10 @@ func (s *source) failed(err error) error {
 // as is in memory. It is valid until the next call. The error is io.EOF at the
 // end of the input, and otherwise one with file and place.
 func (s *source) peek() ([]byte, error) {
-	switch _, err := s.text.Peek(1); {
-	case err == nil:
+	switch _, err := s.text.Peek(1); err {
+	case nil:
 		return s.text.Peek(s.text.Buffered())
-	case err == io.EOF: //nolint:errorlint // wrapped, it is another error's cause
+	case io.EOF: // as it is; wrapped, it is the cause of another error
 		return nil, io.EOF
 	default:
 		return nil, s.failed(err)

@@ -45,7 +45,7 @@ func buildBinary(t *testing.T) string {
 		t.Fatalf("find the module: %v", err)
 	}
 	root := strings.TrimSpace(string(out))
-	if _, err := os.Stat(filepath.Join(root, "cmd", "dsiem")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(root, "cmd", "dsiem", "main.go")); errors.Is(err, fs.ErrNotExist) {
 		t.Skip("there is no cmd/dsiem yet")
 	}
 	bin := filepath.Join(t.TempDir(), "dsiem")

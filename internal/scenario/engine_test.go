@@ -44,6 +44,15 @@ func TestScenariosThroughEngine(t *testing.T) {
 	}
 }
 
+// TestExampleOfPackageComment plays the scenario that the package comment shows.
+func TestExampleOfPackageComment(t *testing.T) {
+	t.Parallel()
+	doc := string(readFile(t, "doc.go"))
+	_, doc, _ = strings.Cut(doc, "This is a whole one:\n//\n")
+	doc, _, _ = strings.Cut(doc, "\n//\n// ")
+	playEngine(t, parse(t, strings.ReplaceAll(doc, "//\t", "")), 1)
+}
+
 // playEngine plays all runs of a scenario with a number of engines and checks
 // each.
 func playEngine(t *testing.T, s *Scenario, shards int) []*Result {
@@ -196,7 +205,8 @@ func (p *player) load(t *testing.T, dir string) {
 			continue
 		}
 		for _, raw := range list {
-			doc, err := parseDoc(raw, savedBacklogFields(), savedRuleFields())
+			var doc alarmDoc
+			err := json.Unmarshal(raw, &doc)
 			if err == nil {
 				err = p.engines[id%uint64(len(p.engines))].Restore(id, doc.saved(t))
 			}

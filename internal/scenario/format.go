@@ -40,13 +40,9 @@ func savedBacklogFields() []field {
 	return append(alarmFields(), fields("saved_last_srcport? saved_last_dstport? saved_expanded_title?")...)
 }
 
-// savedRuleFields is the format of a rule in a saved backlog (§11.2); there a
-// taxonomy rule may lack plugin_sid, as S writes it.
+// savedRuleFields is the format of a rule in a saved backlog (§11.2).
 func savedRuleFields() []field {
-	list := append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids?")...)
-	i := slices.IndexFunc(list, func(f field) bool { return f.name == "plugin_sid" })
-	list[i].optional = true
-	return list
+	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids?")...)
 }
 
 // fields reads a list of keys; ? marks those left out when empty.

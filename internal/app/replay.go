@@ -1,0 +1,273 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"sync"
+	"time"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/config"
+	"dsiem/internal/correlate"
+	"dsiem/internal/event"
+	"dsiem/internal/intake"
+	"dsiem/internal/sink"
+)
+
+// EngineOptions are the engine's settings.
+type EngineOptions = correlate.Options
+
+// The defaults of EngineOptions.
+const (
+	DefaultMedRiskMin = correlate.DefaultMedRiskMin
+	DefaultMedRiskMax = correlate.DefaultMedRiskMax
+)
+
+// ReplayOptions says what to replay and where to write.
+type ReplayOptions struct {
+	// Config holds the configuration files, ConfigName is how messages call the
+	// directory.
+	Config     fs.FS
+	ConfigName string
+	// SkipInvalid leaves out directives with errors instead of refusing to
+	// start.
+	SkipInvalid bool
+	// Inputs are the event files, intake.Stdin for Stdin.
+	// Format is their form: "normalized" (also if empty) or "suricata-eve".
+	Inputs []string
+	Stdin  io.Reader
+	Format string
+	// Out is the directory of the output files. Existing files that are not
+	// empty are refused, unless they are to be appended to or overwritten.
+	Out               string
+	Append, Overwrite bool
+
+	Engine EngineOptions
+	// Shards is the number of engines the directives are spread over; one per
+	// core if 0. The output does not depend on it.
+	Shards int
+	// ExpireAll lets every backlog that is live after the last event expire.
+	ExpireAll bool
+	// SaveBacklogs and LoadBacklogs are directories of saved backlogs, "" for
+	// none.
+	SaveBacklogs, LoadBacklogs string
+
+	// BatchSize is the number of records played together; 512 if 0.
+	BatchSize int
+	// Diagnostics receives problems and rejected records as text.
+	Diagnostics io.Writer
+	// Progress, unless nil, receives a line about progress that is rewritten.
+	Progress io.Writer
+	// Watch, unless nil, sees every change in order, after its lines were
+	// written.
+	Watch func(correlate.Change)
+}
+
+// shownRejections is the number of rejected records that are shown with their
+// place, for each reason.
+const shownRejections = 3
+
+// Replay plays recorded events through the engine, with the events' own time as
+// the clock, and writes the alarms to files. The summary tells what was done
+// also when an error ended the replay early; everything read before the error
+// has been written then.
+func Replay(ctx context.Context, o *ReplayOptions) (*Summary, error) {
+	if err := o.Engine.Check(); err != nil {
+		return nil, err
+	}
+	format, err := intake.ParseFormat(cmp.Or(o.Format, intake.Normalized.String()))
+	if err != nil {
+		return nil, err
+	}
+	c, err := loadConfiguration(o.Config, o.ConfigName)
+	if err != nil {
+		return nil, err
+	}
+	if err := show(o.Diagnostics, &c.report); err != nil {
+		return nil, err
+	}
+	if failed := c.report.Count(config.Error); failed > 0 && (!o.SkipInvalid || len(c.directives) == 0 || c.assets.Len() == 0) {
+		return nil, fmt.Errorf("%w: %s", ErrConfiguration, count(failed, "problem"))
+	}
+	r := &replay{options: o, format: format, configuration: c, summary: newSummary()}
+	return r.summary, r.run(ctx)
+}
+
+func (o *ReplayOptions) mode() sink.Mode {
+	switch {
+	case o.Append:
+		return sink.Append
+	case o.Overwrite:
+		return sink.Overwrite
+	}
+	return sink.Refuse
+}
+
+// replay is one run of Replay.
+type replay struct {
+	options       *ReplayOptions
+	format        intake.Format
+	configuration *configuration
+	summary       *Summary
+	files         *sink.AlarmFiles
+	pipeline      *pipeline
+}
+
+func (r *replay) run(ctx context.Context) error {
+	o := r.options
+	files, err := sink.Open(o.Out, o.mode())
+	if errors.Is(err, sink.ErrNotEmpty) {
+		return fmt.Errorf("%w; use --append to add to it or --overwrite to replace it", err)
+	}
+	if err != nil {
+		return err
+	}
+	r.files = files
+	r.summary.AlarmsFile, r.summary.AlarmEventsFile = files.Paths()
+	ctx, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	reader := intake.NewReader(intake.Options{Paths: o.Inputs, Stdin: interruptible(ctx, o.Stdin)})
+	r.pipeline = r.newPipeline(reader)
+	r.pipeline.stopReading = stopReading
+	started := time.Now()
+	err = r.play(ctx, reader, started)
+	r.finish(started)
+	return errors.Join(err, reader.Close(), files.Close())
+}
+
+func (r *replay) newPipeline(reader *intake.Reader) *pipeline {
+	o := r.options
+	shards := o.Shards
+	if shards <= 0 {
+		shards = runtime.GOMAXPROCS(0)
+	}
+	p := &pipeline{
+		reader: reader, format: r.format, assets: r.configuration.assets,
+		batchSize: o.BatchSize, decoders: runtime.GOMAXPROCS(0),
+		rejected: r.rejected, played: r.played,
+	}
+	if p.batchSize <= 0 {
+		p.batchSize = batchSize
+	}
+	plans := correlate.Plans(r.configuration.directives)
+	for i := range shards {
+		p.engines = append(p.engines, correlate.New(correlate.Shard(plans, i, shards), p.assets, o.Engine))
+	}
+	return p
+}
+
+// play restores saved backlogs, plays the input and saves what is live.
+func (r *replay) play(ctx context.Context, reader *intake.Reader, started time.Time) error {
+	o := r.options
+	discard, err := r.load()
+	if err != nil {
+		return err
+	}
+	stopProgress := r.watchProgress(reader, started)
+	err = r.pipeline.run(ctx)
+	stopProgress()
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted; what was read before has been written")
+	}
+	if err != nil {
+		return errors.Join(err, r.save())
+	}
+	if o.ExpireAll {
+		if err := r.played(r.pipeline.expireAll(), batchCounts{}); err != nil {
+			return err
+		}
+	}
+	if err := discard(); err != nil {
+		return err
+	}
+	return r.save()
+}
+
+// rejected counts a record that is no event and shows the first ones.
+func (r *replay) rejected(rec intake.Record, rej *event.Rejection) {
+	n := r.summary.reject(rej.Reason)
+	switch {
+	case n <= shownRejections:
+		fmt.Fprintf(r.options.Diagnostics, "%s:%d: event rejected: %s\n", rec.File, rec.Line, rej)
+	case n == shownRejections+1:
+		fmt.Fprintf(r.options.Diagnostics, "%s:%d: more events rejected as %s are only counted\n", rec.File, rec.Line, rej.Reason)
+	}
+}
+
+// played writes the lines of a batch.
+func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
+	r.summary.add(counts)
+	lastStep := uint64(0)
+	for i := range changes {
+		c := &changes[i]
+		switch c.Kind {
+		case correlate.Accepted:
+			if c.Order.Step != lastStep {
+				lastStep = c.Order.Step
+				r.summary.matched.Add(1)
+			}
+			r.files.Event(&alarm.Event{AlarmID: c.AlarmID, Stage: c.Stage, EventID: c.EventID})
+		case correlate.Updated:
+			r.files.Alarm(c.Alarm)
+			r.summary.alarm(c.Before, c.Alarm.Class)
+		case correlate.Opened:
+			r.summary.Backlogs.Opened++
+		case correlate.Finished:
+			r.summary.Backlogs.Finished++
+		case correlate.Expired:
+			r.summary.Backlogs.Expired++
+		}
+	}
+	if err := r.files.Flush(); err != nil {
+		return err
+	}
+	if r.options.Watch != nil {
+		for i := range changes {
+			r.options.Watch(changes[i])
+		}
+	}
+	return nil
+}
+
+// finish completes the summary.
+func (r *replay) finish(started time.Time) {
+	s := r.summary
+	var stats correlate.Stats
+	for _, e := range r.pipeline.engines {
+		stats.Add(e.Stats())
+	}
+	s.Backlogs.Live = stats.Live
+	s.Events.Repeated, s.Events.OutOfOrder, s.Events.Known = stats.Repeated, stats.OutOfOrder, stats.Known
+	s.Lines.Alarms, s.Lines.AlarmEvents = r.files.Lines()
+	s.complete(time.Since(started))
+}
+
+// interruptible returns a reader of in that fails when ctx ends, also while a
+// read waits. The goroutine that reads in stays behind then: nothing can end a
+// read of a terminal.
+func interruptible(ctx context.Context, in io.Reader) io.Reader {
+	if in == nil {
+		return nil
+	}
+	out, feed := io.Pipe()
+	context.AfterFunc(ctx, func() { out.CloseWithError(ctx.Err()) })
+	start := sync.OnceFunc(func() {
+		go func() {
+			_, err := io.Copy(feed, in)
+			feed.CloseWithError(err)
+		}()
+	})
+	return readerFunc(func(p []byte) (int, error) {
+		start()
+		return out.Read(p)
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

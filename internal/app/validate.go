@@ -1,0 +1,224 @@
+package app
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"dsiem/internal/config"
+	"dsiem/internal/correlate"
+	"dsiem/internal/directive"
+)
+
+// ValidateOptions says what to validate and how to report it.
+type ValidateOptions struct {
+	// Config holds the configuration files, ConfigName is how messages call the
+	// directory.
+	Config     fs.FS
+	ConfigName string
+	// Strict makes warnings fail the validation too.
+	Strict bool
+	// Plan prints the compiled plan of every directive.
+	Plan bool
+	// JSON prints one JSON object instead of text.
+	JSON bool
+	Out  io.Writer
+}
+
+// Validate reports every problem of every configuration file. It returns
+// ErrConfiguration if there are errors, or warnings and Strict is set.
+func Validate(o *ValidateOptions) error {
+	c, err := loadConfiguration(o.Config, o.ConfigName)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(o.Out)
+	if o.JSON {
+		err = c.writeJSON(out, o.Plan)
+	} else {
+		err = c.writeText(out, o.Plan)
+	}
+	if err := cmp.Or(err, out.Flush()); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if c.report.Count(config.Error) > 0 || o.Strict && c.report.Count(config.Warning) > 0 {
+		return ErrConfiguration
+	}
+	return nil
+}
+
+func (c *configuration) writeText(w io.Writer, plan bool) error {
+	if err := show(w, &c.report); err != nil {
+		return err
+	}
+	if plan {
+		if err := writePlans(w, correlate.Plans(c.directives)); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s: %s, %s; %s, %s\n",
+		count(c.files, "file"), count(len(c.directives), "directive"), count(c.assets.Len(), "asset"),
+		count(c.report.Count(config.Error), "error"), count(c.report.Count(config.Warning), "warning"))
+	return err
+}
+
+// validation is the report for machines.
+type validation struct {
+	Files      int              `json:"files"`
+	Directives int              `json:"directives"`
+	Assets     int              `json:"assets"`
+	Errors     []config.Problem `json:"errors"`
+	Warnings   []config.Problem `json:"warnings"`
+	Plans      []planJSON       `json:"plans,omitzero"`
+	Keys       *keyCounts       `json:"keys,omitzero"`
+}
+
+type planJSON struct {
+	Directive uint64      `json:"directive"`
+	Name      string      `json:"name"`
+	Stages    []stageJSON `json:"stages"`
+}
+
+type stageJSON struct {
+	Stage      int      `json:"stage"`
+	Type       string   `json:"type"`
+	Keys       []string `json:"index_keys"`
+	Conditions []string `json:"conditions"`
+	Join       []string `json:"join_key"`
+}
+
+func (c *configuration) writeJSON(w io.Writer, plan bool) error {
+	v := validation{
+		Files: c.files, Directives: len(c.directives), Assets: c.assets.Len(),
+		Errors: []config.Problem{}, Warnings: []config.Problem{},
+	}
+	for _, p := range c.report.Problems {
+		if p.Severity == config.Warning {
+			v.Warnings = append(v.Warnings, p)
+		} else {
+			v.Errors = append(v.Errors, p)
+		}
+	}
+	if plan {
+		plans := correlate.Plans(c.directives)
+		for _, p := range plans {
+			v.Plans = append(v.Plans, planOf(p.Plan))
+		}
+		counts := countKeys(plans)
+		v.Keys = &counts
+	}
+	if err := json.MarshalWrite(w, &v, jsontext.WithIndent("  ")); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func planOf(p *directive.Plan) planJSON {
+	out := planJSON{Directive: p.ID, Name: p.Name}
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		stage := stageJSON{
+			Stage: s.Rule.Stage, Type: s.Rule.Type.String(), Keys: s.IndexKeys(),
+			Conditions: s.Tests(), Join: s.Join.Names(),
+		}
+		out.Stages = append(out.Stages, stage)
+	}
+	return out
+}
+
+// maxShownKeys is the number of index keys that are printed of one stage.
+const maxShownKeys = 8
+
+// writePlans prints how each directive is matched.
+func writePlans(w io.Writer, plans []correlate.Planned) error {
+	var b strings.Builder
+	for _, planned := range plans {
+		p := planOf(planned.Plan)
+		flag := ""
+		if planned.Plan.AllRulesAlwaysActive {
+			flag = ", all rules always active"
+		}
+		fmt.Fprintf(&b, "directive %d  %s%s\n", p.Directive, p.Name, flag)
+		for _, s := range p.Stages {
+			keys := s.Keys
+			more := ""
+			if len(keys) > maxShownKeys {
+				more = fmt.Sprintf(" and %s more", group(len(keys)-maxShownKeys))
+				keys = keys[:maxShownKeys]
+			}
+			fmt.Fprintf(&b, "  stage %-3d key %s%s\n", s.Stage, strings.Join(keys, " "), more)
+			fmt.Fprintf(&b, "            tests %s; joins on %s\n", orNone(s.Conditions), orNone(s.Join))
+		}
+	}
+	counts := countKeys(plans)
+	fmt.Fprintf(&b, "keys: %s by plugin, %s by taxonomy, %s by both\n",
+		count(counts.Plugin, "directive"), count(counts.Taxonomy, "directive"), count(counts.Both, "directive"))
+	fmt.Fprintf(&b, "index: %s for plugins, %s for taxonomies\n",
+		count(counts.PluginKeys, "entry"), count(counts.TaxonomyKeys, "entry"))
+	var joins []string
+	for name := range counts.Joins {
+		joins = append(joins, name)
+	}
+	slices.Sort(joins)
+	for _, name := range joins {
+		fmt.Fprintf(&b, "later stages that join on %s: %s\n", name, group(counts.Joins[name]))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, " and ")
+}
+
+// keyCounts sums up how the directives of a configuration are found.
+type keyCounts struct {
+	// Plugin, Taxonomy and Both count directives by the types of their rules.
+	Plugin   int `json:"plugin"`
+	Taxonomy int `json:"taxonomy"`
+	Both     int `json:"both"`
+	// PluginKeys and TaxonomyKeys are the sizes of the index.
+	PluginKeys   int `json:"plugin_keys"`
+	TaxonomyKeys int `json:"taxonomy_keys"`
+	// Joins counts the stages after the first by their join key.
+	Joins map[string]int `json:"joins"`
+}
+
+func countKeys(plans []correlate.Planned) keyCounts {
+	c := keyCounts{Joins: map[string]int{}}
+	keys := map[directive.Type]map[string]bool{directive.PluginRule: {}, directive.TaxonomyRule: {}}
+	for _, p := range plans {
+		types := map[directive.Type]bool{}
+		for i := range p.Plan.Stages {
+			s := &p.Plan.Stages[i]
+			types[s.Rule.Type] = true
+			for _, key := range s.IndexKeys() {
+				keys[s.Rule.Type][key] = true
+			}
+			if i > 0 {
+				c.Joins[orNone(s.Join.Names())]++
+			}
+		}
+		switch {
+		case types[directive.PluginRule] && types[directive.TaxonomyRule]:
+			c.Both++
+		case types[directive.TaxonomyRule]:
+			c.Taxonomy++
+		default:
+			c.Plugin++
+		}
+	}
+	c.PluginKeys, c.TaxonomyKeys = len(keys[directive.PluginRule]), len(keys[directive.TaxonomyRule])
+	return c
+}

@@ -1,0 +1,48 @@
+// Package backlogs keeps live backlogs over a restart: it writes the saved form
+// of every backlog to logs/backlogs/{directive_id}.json when a server stops,
+// reads the files when the next one starts, and deletes them once that start
+// is beyond doubt.
+//
+// The package owns the files, not the backlogs: these come from an engine and
+// go to one, both given by the caller. It keeps no state between calls and
+// logs nothing; what is wrong with a file is returned as problems with their
+// place in it.
+//
+// Source of the behaviour: spec/correlation.md §11, §13.3.
+package backlogs
+
+import (
+	"strconv"
+	"strings"
+)
+
+const suffix = ".json"
+
+// fileName returns the name of the file of a directive's backlogs.
+func fileName(directive uint64) string {
+	return strconv.FormatUint(directive, 10) + suffix
+}
+
+// isFileName reports whether a name is that of some directive's file.
+func isFileName(name string) bool {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok {
+		return false
+	}
+	id, err := strconv.ParseUint(digits, 10, 64)
+	return err == nil && name == fileName(id)
+}
+
+// isLeftover reports whether a name is that of a file which Save was writing
+// when it was killed: the final name between a dot and a random number.
+func isLeftover(name string) bool {
+	final, ok := strings.CutPrefix(name, ".")
+	if !ok {
+		return false
+	}
+	random := strings.LastIndex(final, suffix) + len(suffix)
+	if random < len(suffix) || random == len(final) || strings.Trim(final[random:], "0123456789") != "" {
+		return false
+	}
+	return isFileName(final[:random])
+}

@@ -1,0 +1,136 @@
+// Package cli is the command line: it turns arguments into options of package
+// app, runs a command and turns its error into an exit code. It holds no logic
+// of its own.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"dsiem/internal/app"
+)
+
+// The exit codes of every command.
+const (
+	exitDone   = 0
+	exitFailed = 1 // configuration, input or output
+	exitUsage  = 2
+)
+
+// Streams are the program's standard streams.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// terminal reports whether a stream is a terminal.
+func terminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// commands is the command line of dsiem.
+type commands struct {
+	Demo     demoCommand     `cmd:"" help:"Play a story of attacks through the engine and watch the alarms grow."`
+	Replay   replayCommand   `cmd:"" help:"Play recorded events through the engine, with their own time as the clock."`
+	Validate validateCommand `cmd:"" help:"Report every problem of every configuration file, with its place and the remedy."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+// Main runs the program and returns its exit code.
+func Main(ctx context.Context, args []string, streams Streams) int {
+	exited, code := false, exitDone
+	parser, err := kong.New(&commands{},
+		kong.Name("dsiem"),
+		kong.Description("Dsiem turns normalized security events into the few alarms that matter."),
+		kong.Writers(streams.Out, streams.Err),
+		kong.Exit(func(c int) { exited, code = true, c }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(streams),
+		kong.Vars{
+			"medRiskMin": strconv.Itoa(app.DefaultMedRiskMin),
+			"medRiskMax": strconv.Itoa(app.DefaultMedRiskMax),
+		},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: false}),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		fmt.Fprintln(streams.Err, "dsiem: the command line is not well defined:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited { // help was asked for
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(streams.Err, "dsiem: %s\nRun dsiem --help, or dsiem COMMAND --help, to see what is possible.\n", err)
+		return exitUsage
+	}
+	return exitCode(parsed.Run(), streams)
+}
+
+func exitCode(err error, streams Streams) int {
+	usage, isUsage := errors.AsType[*usageError](err)
+	switch {
+	case err == nil:
+		return exitDone
+	case isUsage:
+		fmt.Fprintf(streams.Err, "dsiem: %s\n", usage)
+		return exitUsage
+	case errors.Is(err, errReported):
+		return exitFailed
+	}
+	fmt.Fprintf(streams.Err, "dsiem: %s\n", err)
+	return exitFailed
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+// errReported is a failure that the user has been told about.
+var errReported = errors.New("reported")
+
+type versionCommand struct{}
+
+// Run prints the version the binary was built from.
+func (versionCommand) Run(streams Streams) error {
+	_, err := fmt.Fprintln(streams.Out, "dsiem", app.Version(debug.ReadBuildInfo))
+	return err
+}
+
+type validateCommand struct {
+	Config string `required:"" placeholder:"DIR" help:"Directory of assets_*.json and directives_*.json."`
+	JSON   bool   `name:"json" help:"Print one JSON object for machines."`
+	Plan   bool   `help:"Print how each directive is matched: stages, index keys, join keys."`
+	Strict bool   `help:"Let warnings fail the validation too."`
+}
+
+// Help is shown below the flags.
+func (validateCommand) Help() string {
+	return "Exit codes: 0 no error, 1 errors (or warnings with --strict), 2 usage."
+}
+
+// Run validates.
+func (c *validateCommand) Run(streams Streams) error {
+	err := app.Validate(&app.ValidateOptions{
+		Config: os.DirFS(c.Config), ConfigName: c.Config,
+		Strict: c.Strict, Plan: c.Plan, JSON: c.JSON, Out: streams.Out,
+	})
+	if errors.Is(err, app.ErrConfiguration) {
+		return errReported
+	}
+	return err
+}

@@ -1,0 +1,5 @@
+package cli
+
+type demoCommand struct{}
+
+func (demoCommand) Run() error { return nil }
