@@ -147,6 +147,10 @@ type Saved struct {
 	Extras []Extra
 	// LastSrcPort and LastDstPort are the last non-zero ports seen.
 	LastSrcPort, LastDstPort uint16
+	// Successor says that the successor of the seed wrote the file: custom data
+	// of its rules may be references like ":1", which any other file has
+	// resolved (§5.2, §11.5). It is not written.
+	Successor bool
 	// ExpandedTitle is the title with SRC_IP and DST_IP replaced, "" if it is
 	// the raw name.
 	ExpandedTitle string

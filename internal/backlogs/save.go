@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -17,20 +18,21 @@ import (
 )
 
 const (
-	// The folder may be looked into by anybody who may look into logs/, but
-	// only the program itself has business with its files.
+	// Anybody who may look into logs/ may see which directives have backlogs;
+	// what is in the files is the program's own business.
 	folderMode fs.FileMode = 0o755
 	fileMode   fs.FileMode = 0o600
 
-	// writers is the number of files that wait for the disk at a time. A file
-	// system commits what waits together at once, so that more waiting files
-	// need less time; each costs a descriptor.
-	writers = 1
+	// writers is the number of files that are written and wait for the disk at
+	// a time. A file system commits what waits together at once, so a thousand
+	// small files cost far less than a thousand waits.
+	writers = 16
 
-	// chunk is the amount of text, in bytes, from which it is handed to the
-	// file. A directive may have a million backlogs: no more than this of their
-	// text is ever in memory.
-	chunk = 256 << 10
+	// chunkSize is the amount of text, in bytes, from which it goes to the file.
+	// A directive may have a million backlogs: of their text, no more than some
+	// chunks are in memory at a time.
+	chunkSize = 256 << 10
+	chunks    = 4
 )
 
 // Written counts what Save wrote.
@@ -38,48 +40,42 @@ type Written struct{ Files, Backlogs int }
 
 // Save writes saved backlogs to one file per directive in a folder, which it
 // makes if there is anything to write. Backlogs of one directive must follow
-// each other and keep their order; correlate.Engine.Save gives them so. A file
-// appears under its name only when it is complete and on the disk, and then
-// takes the place of any older one (spec/correlation.md §11.2, §11.5, P10).
+// each other; correlate.Engine.Save gives them so, and the file keeps their
+// order. A file gets its name only when it is complete and on the disk, and
+// then takes the place of any older one (spec/correlation.md §11.2, §11.5,
+// P10).
 //
 // A file that cannot be written does not keep Save from writing the others; the
-// error names all that failed, and Written counts those that did not.
+// error names every one that failed, and Written counts those that did not.
 func Save(dir string, saved iter.Seq2[uint64, alarm.Saved]) (Written, error) {
-	s := &saver{dir: dir, seen: map[uint64]struct{}{}}
-	s.waiting.SetLimit(writers)
-	var d *draft
+	s := newSaver(dir)
 	for id, backlog := range saved {
-		if d == nil {
-			if err := os.MkdirAll(dir, folderMode); err != nil {
-				return Written{}, fmt.Errorf("make the folder of saved backlogs: %w", err)
-			}
+		if err := s.add(id, &backlog); err != nil {
+			return Written{}, err
 		}
-		if d == nil || d.directive != id {
-			s.finish(d)
-			d = s.begin(id)
-		}
-		s.add(d, &backlog)
 	}
-	s.finish(d)
-	_ = s.waiting.Wait() // Errors are in s.errs, all of them.
+	s.finish()
+	_ = s.group.Wait() // The errors are in s.errs, all of them.
 	if s.written.Files > 0 {
 		if err := syncFolder(dir); err != nil {
-			s.errs = append(s.errs, fmt.Errorf("bring the names of saved backlogs to disk: %w", err))
+			s.errs = append(s.errs, fmt.Errorf("bring the names of saved files to disk: %w", err))
 		}
 	}
 	return s.written, errors.Join(s.errs...)
 }
 
-// saver writes files one after the other and lets them reach the disk side by
-// side.
+// saver makes text of backlogs, which the writers of the files bring to disk
+// side by side.
 type saver struct {
-	dir  string
-	seen map[uint64]struct{} // directives
-	// text is what the open file has not been given yet.
-	text []byte
-	one  [1]alarm.Saved
+	dir string
+	// files are the directives that have one so far; the last is open.
+	files map[uint64]struct{}
+	last  *draft
+	text  []byte // of the last file, not yet given to its writer
+	one   [1]alarm.Saved
 
-	waiting errgroup.Group // for the disk
+	group errgroup.Group // of writers
+	free  chan []byte    // memory for text
 
 	mu      sync.Mutex // guards what follows
 	written Written
@@ -89,82 +85,121 @@ type saver struct {
 // draft is the file of one directive before it has its name.
 type draft struct {
 	directive uint64
-	file      *renameio.PendingFile
 	backlogs  int
-	err       error
+	text      chan []byte // to the writer; nil if the file must not be written
 }
 
-func (s *saver) begin(directive uint64) *draft {
-	d := &draft{directive: directive}
-	s.text = s.text[:0]
-	if _, ok := s.seen[directive]; ok {
-		d.err = errors.New("its backlogs do not follow each other")
-		return d
+func newSaver(dir string) *saver {
+	s := &saver{dir: dir, files: map[uint64]struct{}{}, free: make(chan []byte, chunks)}
+	s.group.SetLimit(writers)
+	for range chunks - 1 {
+		s.free <- nil
 	}
-	s.seen[directive] = struct{}{}
-	d.file, d.err = renameio.NewPendingFile(filepath.Join(s.dir, fileName(directive)),
-		renameio.WithTempDir(s.dir), renameio.WithPermissions(fileMode))
-	return d
+	return s
 }
 
-// add appends a backlog to the text of a draft. alarm.AppendSaved writes whole
-// arrays, so each backlog comes as an array of one, whose opening bracket
-// becomes the comma behind the backlog before and whose end is cut off.
-func (s *saver) add(d *draft, backlog *alarm.Saved) {
-	if d.err != nil {
-		return
+// add appends a backlog to the file of its directive. The error is one that
+// concerns all files.
+//
+// alarm.AppendSaved writes whole arrays, so each backlog comes as an array of
+// one, whose opening bracket becomes the comma behind the backlog before and
+// whose end is cut off.
+func (s *saver) add(directive uint64, backlog *alarm.Saved) error {
+	if s.last == nil {
+		if err := os.MkdirAll(s.dir, folderMode); err != nil {
+			return fmt.Errorf("make the folder of saved backlogs: %w", err)
+		}
 	}
-	s.one[0] = *backlog
+	if s.last == nil || s.last.directive != directive {
+		s.finish()
+		s.begin(directive)
+	}
+	d := s.last
+	if d.text == nil {
+		return nil
+	}
 	start := len(s.text)
+	s.one[0] = *backlog
 	s.text = alarm.AppendSaved(s.text, s.one[:])
 	if d.backlogs > 0 {
 		s.text[start] = ','
 	}
 	s.text = s.text[:len(s.text)-len(arrayEnd)]
 	d.backlogs++
-	if len(s.text) >= chunk {
-		s.flush(d)
+	if len(s.text) >= chunkSize {
+		s.flush()
 	}
+	return nil
 }
 
 // arrayEnd is how alarm.AppendSaved ends an array that is not empty.
 const arrayEnd = "\n]\n"
 
-func (s *saver) flush(d *draft) {
-	_, d.err = d.file.Write(s.text)
-	s.text = s.text[:0]
-}
-
-// finish ends a draft, which may be nil, and lets it reach the disk.
-func (s *saver) finish(d *draft) {
-	if d == nil {
+// begin opens the file of a directive.
+func (s *saver) begin(directive uint64) {
+	d := &draft{directive: directive}
+	s.last = d
+	if _, ok := s.files[directive]; ok {
+		s.failed(d, errors.New("they are split, and the second part would overwrite the first"))
 		return
 	}
-	if d.err == nil {
-		s.text = append(s.text, arrayEnd...)
-		s.flush(d)
-	}
-	s.waiting.Go(func() error {
-		if d.err == nil {
-			d.err = d.file.CloseAtomicallyReplace()
+	s.files[directive] = struct{}{}
+	d.text = make(chan []byte)
+	s.group.Go(func() error {
+		if err := s.write(d); err != nil {
+			s.failed(d, err)
 		}
-		if d.err != nil && d.file != nil {
-			d.err = errors.Join(d.err, d.file.Cleanup())
-		}
-		s.done(d)
 		return nil
 	})
 }
 
-func (s *saver) done(d *draft) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if d.err != nil {
-		s.errs = append(s.errs, fmt.Errorf("save the backlogs of directive %d: %w", d.directive, d.err))
+// flush gives the text made so far to the writer of the last file.
+func (s *saver) flush() {
+	s.last.text <- s.text
+	s.text = <-s.free
+}
+
+// finish ends the last file, if there is one.
+func (s *saver) finish() {
+	if s.last == nil || s.last.text == nil {
 		return
 	}
+	s.text = append(s.text, arrayEnd...)
+	s.flush()
+	close(s.last.text)
+}
+
+// write writes a file and gives it its name. It takes all text of the draft,
+// also after an error.
+func (s *saver) write(d *draft) (err error) {
+	file, err := renameio.NewPendingFile(filepath.Join(s.dir, fileName(d.directive)),
+		renameio.WithTempDir(s.dir), renameio.WithPermissions(fileMode))
+	for text := range d.text {
+		if err == nil {
+			_, err = file.Write(text)
+		}
+		s.free <- text[:0]
+	}
+	if err == nil {
+		err = file.CloseAtomicallyReplace()
+	}
+	if err != nil {
+		if file != nil {
+			err = errors.Join(err, file.Cleanup())
+		}
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.written.Files++
 	s.written.Backlogs += d.backlogs
+	return nil
+}
+
+func (s *saver) failed(d *draft, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errs = append(s.errs, fmt.Errorf("save the backlogs of directive %d: %w", d.directive, err))
 }
 
 // syncFolder brings a folder's entries to disk, where the file system can.
@@ -174,8 +209,9 @@ func syncFolder(dir string) error {
 		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err
+	err = f.Sync()
+	if slices.ContainsFunc([]error{syscall.EINVAL, syscall.ENOTSUP}, func(e error) bool { return errors.Is(err, e) }) {
+		return nil
 	}
-	return nil
+	return err
 }

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"sort"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -69,11 +66,18 @@ type Member struct {
 	Value  Value
 }
 
-// Get returns the first member called name, or nil.
+// Get returns the value of the first member called name, or nil.
 func (v *Value) Get(name string) *Value {
+	if m := v.member(name); m != nil {
+		return &m.Value
+	}
+	return nil
+}
+
+func (v *Value) member(name string) *Member {
 	for i := range v.Members {
 		if v.Members[i].Name == name {
-			return &v.Members[i].Value
+			return &v.Members[i]
 		}
 	}
 	return nil
@@ -88,48 +92,13 @@ func (v *Value) At(i int) int {
 	return v.Offset
 }
 
-// File is the text of one configuration file.
-type File struct {
-	// Name is the file's name as the user gave it.
-	Name  string
-	text  string
-	lines []int // offsets of line starts, made on first use
-}
-
-// NewFile returns a file of the given content.
-func NewFile(name string, content []byte) *File {
-	return &File{Name: name, text: string(content)}
-}
-
-// Position returns the 1-based line and column, in characters, of a byte
-// offset.
-func (f *File) Position(offset int) (line, column int) {
-	offset = min(max(offset, 0), len(f.text))
-	if f.lines == nil {
-		f.lines = []int{0}
-		for i := range len(f.text) {
-			if f.text[i] == '\n' {
-				f.lines = append(f.lines, i+1)
-			}
-		}
+// found describes the value in a message about what stands in its place:
+// "a number", "true".
+func (v *Value) found() string {
+	if v.Kind == Bool {
+		return v.Text
 	}
-	line = sort.SearchInts(f.lines, offset+1)
-	return line, 1 + utf8.RuneCountInString(f.text[f.lines[line-1]:offset])
-}
-
-// Problem makes a problem that stands at a byte offset.
-func (f *File) Problem(severity Severity, offset int, where, msg string) Problem {
-	line, column := f.Position(offset)
-	start := f.lines[line-1]
-	end := len(f.text)
-	if line < len(f.lines) {
-		end = f.lines[line]
-	}
-	source, caret := excerpt(f.text[start:end], column)
-	return Problem{
-		File: f.Name, Line: line, Column: column, Severity: severity,
-		Where: where, Msg: msg, Source: source, Caret: caret,
-	}
+	return v.Kind.String()
 }
 
 // Each reads a file whose root is an object with a list called key, and calls
@@ -138,10 +107,12 @@ func (f *File) Problem(severity Severity, offset int, where, msg string) Problem
 // for syntax and named in a warning.
 //
 // It adds to the report what is wrong with the file itself: syntax, a root of
-// another type, a missing or repeated key. After a syntax error the elements
+// another type, a missing key, a key of the root that is given twice (for other
+// objects see Scope.Keys). After a syntax error the elements
 // before it have been handed out, so a caller that must not use part of a file
 // looks at the result, which is false then.
 func (f *File) Each(report *Report, key string, each func(i int, v *Value)) bool {
+	report.read(f.Name)
 	p := f.parser()
 	err := p.root(report, key, each)
 	if err != nil {
@@ -152,8 +123,9 @@ func (f *File) Each(report *Report, key string, each func(i int, v *Value)) bool
 
 // EachElement is Each for a file whose root is the list itself.
 func (f *File) EachElement(report *Report, each func(i int, v *Value)) bool {
+	report.read(f.Name)
 	p := f.parser()
-	err := p.list(report, each)
+	err := p.list("the file must hold a list", each)
 	if err == nil {
 		err = p.end()
 	}
@@ -195,24 +167,29 @@ func (p *parser) root(report *Report, key string, each func(int, *Value)) error 
 		return err
 	}
 	rootOffset := p.start(1)
-	seen := false
+	lines := map[string]int{} // of the keys seen
 	for p.dec.PeekKind() == '"' {
 		name, offset, err := p.name()
 		if err != nil {
 			return err
 		}
-		if name == key && !seen {
-			seen = true
-			if err := p.list(report, each); err != nil {
+		first := lines[name]
+		if first == 0 {
+			lines[name], _ = p.file.Position(offset)
+		}
+		if name == key && first == 0 {
+			if err := p.list(fmt.Sprintf("%q must be a list", key), each); err != nil {
 				return err
 			}
 			continue
 		}
 		switch {
 		case name == key:
-			report.Add(p.file.Problem(Error, offset, "", fmt.Sprintf("%q is given twice; merge the two lists", key)))
+			report.Add(p.file.Problem(Error, offset, "", fmt.Sprintf("%q is given twice, first on line %d; merge the two lists", key, first)))
+		case first > 0:
+			report.Add(p.file.Problem(Error, offset, "", repeatedKey(name, first)))
 		default:
-			report.Add(p.file.Problem(Warning, offset, "", fmt.Sprintf("unknown key %q is ignored; only %q is read here", name, key)))
+			report.Add(p.file.Problem(Warning, offset, "", fmt.Sprintf("unknown key %s is ignored; only %q is read here", Quote(name), key)))
 		}
 		if err := p.dec.SkipValue(); err != nil {
 			return err
@@ -224,10 +201,14 @@ func (p *parser) root(report *Report, key string, each func(int, *Value)) error 
 	if err := p.end(); err != nil {
 		return err
 	}
-	if !seen {
+	if lines[key] == 0 {
 		return &shapeError{offset: rootOffset, msg: fmt.Sprintf("the list %q is missing", key)}
 	}
 	return nil
+}
+
+func repeatedKey(name string, first int) string {
+	return fmt.Sprintf("key %s is given twice, first on line %d; remove one", Quote(name), first)
 }
 
 // open reads the opening delimiter kind or fails with msg.
@@ -238,7 +219,11 @@ func (p *parser) open(kind jsontext.Kind, msg string) error {
 		if err != nil {
 			return err
 		}
-		return &shapeError{offset: p.start(len(raw)), msg: msg}
+		v, err := p.scalar(raw)
+		if err != nil {
+			return err
+		}
+		return &shapeError{offset: v.Offset, msg: fmt.Sprintf("%s, not %s", msg, v.found())}
 	}
 	_, err := p.dec.ReadToken()
 	if errors.Is(err, io.EOF) && p.dec.InputOffset() == 0 {
@@ -247,9 +232,10 @@ func (p *parser) open(kind jsontext.Kind, msg string) error {
 	return err
 }
 
-// list reads a list and hands out its elements one at a time.
-func (p *parser) list(report *Report, each func(int, *Value)) error {
-	if err := p.open('[', "this must be a list"); err != nil {
+// list reads a list, or fails with msg, and hands out its elements one at a
+// time.
+func (p *parser) list(msg string, each func(int, *Value)) error {
+	if err := p.open('[', msg); err != nil {
 		return err
 	}
 	for i := 0; p.dec.PeekKind() != ']'; i++ {
@@ -259,7 +245,6 @@ func (p *parser) list(report *Report, each func(int, *Value)) error {
 		if err != nil {
 			return err
 		}
-		p.duplicates(report, &v)
 		each(i, &v)
 	}
 	_, err := p.dec.ReadToken()
@@ -275,7 +260,7 @@ func (p *parser) end() error {
 	case err != nil:
 		return err
 	default:
-		return &shapeError{offset: p.start(1), msg: "something follows the end of the JSON value; remove it"}
+		return &shapeError{offset: p.start(1), msg: afterRoot}
 	}
 }
 
@@ -309,6 +294,10 @@ func (p *parser) scalar(raw jsontext.Value) (Value, error) {
 	offset := p.start(len(raw))
 	v := Value{Offset: offset, Text: p.file.text[offset : offset+len(raw)]}
 	switch raw.Kind() {
+	case '{':
+		v.Kind = Object
+	case '[':
+		v.Kind = Array
 	case 'n':
 		v.Kind = Null
 	case 't', 'f':
@@ -374,42 +363,6 @@ func (p *parser) array() (Value, error) {
 	v.Elems = p.values.take(p.elems[base:])
 	p.elems = p.elems[:base]
 	return v, nil
-}
-
-// duplicates reports keys that an object gives twice (D25).
-func (p *parser) duplicates(report *Report, v *Value) {
-	for i := range v.Elems {
-		p.duplicates(report, &v.Elems[i])
-	}
-	for i := range v.Members {
-		m := &v.Members[i]
-		first := slices.IndexFunc(v.Members, func(o Member) bool { return o.Name == m.Name })
-		if first < i {
-			line, _ := p.file.Position(v.Members[first].Offset)
-			report.Add(p.file.Problem(Error, m.Offset, "",
-				fmt.Sprintf("key %q is given twice, first on line %d; remove one", m.Name, line)))
-		}
-		p.duplicates(report, &m.Value)
-	}
-}
-
-func (p *parser) syntaxProblem(err error) Problem {
-	var shape *shapeError
-	if errors.As(err, &shape) {
-		return p.file.Problem(Error, shape.offset, "", shape.msg)
-	}
-	offset := int(p.dec.InputOffset())
-	msg := err.Error()
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
-		offset = int(syntactic.ByteOffset)
-		msg = "not valid JSON: " + syntactic.Err.Error()
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		offset = len(p.file.text)
-		msg = "not valid JSON: the file ends too early; a closing bracket, brace or quote is missing"
-	}
-	return p.file.Problem(Error, offset, "", msg)
 }
 
 // slab hands out slices of a block that is used again after reset.

@@ -11,8 +11,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Severity tells errors, which stop a start, from warnings, which do not.
@@ -79,7 +79,7 @@ func (p *Problem) Write(w io.Writer) error {
 		_, err := fmt.Fprintln(w, p.Error())
 		return err
 	}
-	number := fmt.Sprint(p.Line)
+	number := strconv.Itoa(p.Line)
 	pad := make([]rune, 0, p.Caret)
 	for _, r := range p.Source {
 		if len(pad) == p.Caret {
@@ -98,6 +98,19 @@ func (p *Problem) Write(w io.Writer) error {
 // Report collects the problems of any number of files.
 type Report struct {
 	Problems []Problem
+
+	// files holds the place of each file in the order in which they were read.
+	files map[string]int
+}
+
+// read notes that a file has been read.
+func (r *Report) read(file string) {
+	if r.files == nil {
+		r.files = map[string]int{}
+	}
+	if _, ok := r.files[file]; !ok {
+		r.files[file] = len(r.files)
+	}
 }
 
 // Add adds problems.
@@ -114,11 +127,19 @@ func (r *Report) Count(s Severity) int {
 	return n
 }
 
-// Sort orders the problems by file, line and column.
+// Sort orders the problems by file, in the order in which files were read, then
+// by line and column. Problems that belong to no file in particular come last,
+// problems at one place keep their order.
 func (r *Report) Sort() {
+	place := func(p *Problem) int {
+		if i, ok := r.files[p.File]; ok {
+			return i
+		}
+		return len(r.files)
+	}
 	slices.SortStableFunc(r.Problems, func(a, b Problem) int {
-		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
-			cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(place(&a), place(&b)), strings.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 }
 
@@ -142,36 +163,4 @@ func (e *ReportError) Error() string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-// sourceWidth is the longest source line shown whole, in characters; a longer
-// one (a minified file) is cut around the column.
-const sourceWidth = 120
-
-// excerpt returns the part of line to show for the 1-based column, and the
-// number of characters before the column in it.
-func excerpt(line string, column int) (source string, caret int) {
-	line = strings.TrimRight(line, "\r\n")
-	caret = column - 1
-	if utf8.RuneCountInString(line) <= sourceWidth {
-		trimmed := strings.TrimLeft(line, " \t")
-		cut := len(line) - len(trimmed)
-		if cut > caret {
-			return line, caret
-		}
-		return trimmed, caret - cut
-	}
-	runes := []rune(line)
-	from := max(0, caret-sourceWidth/2)
-	to := min(len(runes), from+sourceWidth)
-	source = string(runes[from:to])
-	caret -= from
-	if from > 0 {
-		source = "…" + source
-		caret++
-	}
-	if to < len(runes) {
-		source += "…"
-	}
-	return source, caret
 }

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,22 +52,40 @@ func (s *Scope) Warnf(offset int, field, format string, args ...any) {
 	s.Report.Add(s.File.Problem(Warning, offset, s.where(field), fmt.Sprintf(format, args...)))
 }
 
-// Keys reports members that are not in known as warnings that suggest the
-// nearest known key.
+// Keys reports keys that are given twice as errors (D25), and keys that are not
+// in known as warnings that suggest the nearest known key.
 func (s *Scope) Keys(known []string) {
+	seen := make([]bool, len(known))
+	var unknown map[string]bool
 	for i := range s.Object.Members {
 		m := &s.Object.Members[i]
-		if !slices.Contains(known, m.Name) {
-			s.Warnf(m.Offset, "", "unknown key %q is ignored%s", m.Name, suggestion(m.Name, known))
+		k := slices.Index(known, m.Name)
+		switch {
+		case k >= 0 && seen[k], unknown[m.Name]:
+			first, _ := s.File.Position(s.Object.member(m.Name).Offset)
+			s.Errorf(m.Offset, "", "%s", repeatedKey(m.Name, first))
+		case k >= 0:
+			seen[k] = true
+		default:
+			s.Warnf(m.Offset, "", "unknown key %s is ignored%s", Quote(m.Name), s.suggestion(m.Name, known))
+			if unknown == nil {
+				unknown = map[string]bool{}
+			}
+			unknown[m.Name] = true
 		}
 	}
 }
 
-// suggestion returns "; did you mean …?" when a known key is near to name.
-func suggestion(name string, known []string) string {
+// suggestion returns "; did you mean …?" when a known key that the object does
+// not have is near to name.
+func (s *Scope) suggestion(name string, known []string) string {
+	if len(name) > maxQuoted {
+		return ""
+	}
 	best, nearest := 1+len(name)/3, ""
 	for _, k := range known {
-		if d := levenshtein.ComputeDistance(strings.ToLower(name), k); d <= best && (d < best || nearest == "") {
+		d := levenshtein.ComputeDistance(strings.ToLower(name), k)
+		if d <= best && (d < best || nearest == "") && s.Object.member(k) == nil {
 			best, nearest = d, k
 		}
 	}
@@ -75,9 +95,9 @@ func suggestion(name string, known []string) string {
 	return fmt.Sprintf("; did you mean %q?", nearest)
 }
 
-// member returns the named member if it has the wanted type, or nil after
+// read returns the named member if it has the wanted type, or nil after
 // reporting that it is missing or of another type.
-func (s *Scope) member(name string, want Kind, required bool) *Value {
+func (s *Scope) read(name string, want Kind, required bool) *Value {
 	v := s.Object.Get(name)
 	switch {
 	case v == nil && required:
@@ -86,20 +106,39 @@ func (s *Scope) member(name string, want Kind, required bool) *Value {
 	case v == nil:
 		return nil
 	case v.Kind != want:
-		got := v.Kind.String()
-		if v.Kind == Bool {
-			got = v.Text
-		}
-		s.Errorf(v.Offset, name, "%s is required, not %s", want, got)
+		s.Errorf(v.Offset, name, "%s is required, not %s%s", want, v.found(), v.rewritten(want))
 		return nil
 	}
 	return v
 }
 
+// rewritten returns "; write …" with the value as it would be right, if only
+// quotes or brackets are wrong.
+func (v *Value) rewritten(want Kind) string {
+	number := func() bool {
+		_, err := strconv.ParseUint(v.Text, 10, 64)
+		return err == nil
+	}
+	switch {
+	case len(v.Text) > maxQuoted:
+		return ""
+	case want == String && v.Kind == Number:
+		return fmt.Sprintf("; write \"%s\"", v.Text)
+	case want == Number && v.Kind == String && number(),
+		want == Bool && v.Kind == String && (v.Text == "true" || v.Text == "false"):
+		return "; write " + v.Text
+	case want == Array && v.Kind == Number:
+		return fmt.Sprintf("; write [%s]", v.Text)
+	case want == Array && v.Kind == String:
+		return fmt.Sprintf("; write [%q]", v.Text)
+	}
+	return ""
+}
+
 // String reads a string. A missing one gives fallback, and is an error if
 // required.
 func (s *Scope) String(name string, required bool, fallback string) string {
-	if v := s.member(name, String, required); v != nil {
+	if v := s.read(name, String, required); v != nil {
 		return v.Text
 	}
 	return fallback
@@ -107,7 +146,7 @@ func (s *Scope) String(name string, required bool, fallback string) string {
 
 // NonEmpty reads a required string that must not be empty.
 func (s *Scope) NonEmpty(name string) string {
-	v := s.member(name, String, true)
+	v := s.read(name, String, true)
 	if v == nil {
 		return ""
 	}
@@ -119,7 +158,7 @@ func (s *Scope) NonEmpty(name string) string {
 
 // Bool reads an optional boolean, false by default.
 func (s *Scope) Bool(name string) bool {
-	v := s.member(name, Bool, false)
+	v := s.read(name, Bool, false)
 	return v != nil && v.Text == "true"
 }
 
@@ -132,7 +171,7 @@ type Range struct {
 
 // Uint reads a whole number in a range, 0 if it is missing.
 func (s *Scope) Uint(name string, r Range) uint64 {
-	v := s.member(name, Number, r.Required)
+	v := s.read(name, Number, r.Required)
 	if v == nil {
 		return 0
 	}
@@ -141,60 +180,91 @@ func (s *Scope) Uint(name string, r Range) uint64 {
 
 func (s *Scope) uint(v *Value, name string, r Range) uint64 {
 	n, err := strconv.ParseUint(v.Text, 10, 64)
-	if err != nil || (n < r.Min || n > r.Max) && !s.Lax {
-		s.Errorf(v.Offset, name, "%s is not a whole number from %d to %d", v.Text, r.Min, r.Max)
+	switch {
+	case errors.Is(err, strconv.ErrRange) || err == nil && n > r.Max && r.open() && !s.Lax:
+		s.Errorf(v.Offset, name, "%s is too large; at most %d is possible", clip(v.Text), r.Max)
 		return 0
+	case err == nil && (n >= r.Min && n <= r.Max || s.Lax):
+		return n
+	case r.open():
+		s.Errorf(v.Offset, name, "%s is not a whole number of at least %d", clip(v.Text), r.Min)
+	default:
+		s.Errorf(v.Offset, name, "%s is not a whole number from %d to %d", clip(v.Text), r.Min, r.Max)
 	}
-	return n
+	return 0
 }
+
+// open reports whether the range has no upper end that a user would care about.
+func (r Range) open() bool { return r.Max >= math.MaxInt64 }
 
 // Int reads an optional whole number that may be negative, 0 if it is missing.
 func (s *Scope) Int(name string) int64 {
-	v := s.member(name, Number, false)
+	v := s.read(name, Number, false)
 	if v == nil {
 		return 0
 	}
 	n, err := strconv.ParseInt(v.Text, 10, 64)
 	if err != nil {
-		s.Errorf(v.Offset, name, "%s is not a whole number", v.Text)
+		s.Errorf(v.Offset, name, "%s is not a whole number", clip(v.Text))
 	}
 	return n
 }
 
-// Uints reads a list of whole numbers, nil if it is missing.
+// Uints reads a list of whole numbers, nil if it is missing or empty.
 func (s *Scope) Uints(name string, r Range) []uint64 {
-	var out []uint64
-	s.each(name, Number, r.Required, func(v *Value) {
-		out = append(out, s.uint(v, name, r))
-	})
-	return out
-}
-
-// Strings reads a list of strings, nil if it is missing.
-func (s *Scope) Strings(name string, required bool) []string {
-	var out []string
-	s.each(name, String, required, func(v *Value) { out = append(out, v.Text) })
-	return out
-}
-
-func (s *Scope) each(name string, want Kind, required bool, fn func(*Value)) *Value {
-	list := s.member(name, Array, required)
-	if list == nil {
+	list := s.list(name, Number, r.Required)
+	if list == nil || len(list.Elems) == 0 {
 		return nil
 	}
+	out := make([]uint64, 0, len(list.Elems))
 	for i := range list.Elems {
-		if v := &list.Elems[i]; v.Kind == want {
-			fn(v)
-		} else {
-			s.Errorf(v.Offset, name, "every element must be %s, not %s", want, v.Kind)
+		if v := &list.Elems[i]; v.Kind == Number {
+			out = append(out, s.uint(v, name, r))
 		}
 	}
-	return list
+	return out
+}
+
+// Strings reads a list of strings, nil if it is missing or empty.
+func (s *Scope) Strings(name string, required bool) []string {
+	list := s.list(name, String, required)
+	if list == nil || len(list.Elems) == 0 {
+		return nil
+	}
+	out := make([]string, 0, len(list.Elems))
+	for i := range list.Elems {
+		if v := &list.Elems[i]; v.Kind == String {
+			out = append(out, v.Text)
+		}
+	}
+	return out
 }
 
 // Objects returns the elements of a list of objects, and the list itself (nil
 // if it is missing).
 func (s *Scope) Objects(name string, required bool) (objects []*Value, list *Value) {
-	list = s.each(name, Object, required, func(v *Value) { objects = append(objects, v) })
+	list = s.list(name, Object, required)
+	if list == nil {
+		return nil, nil
+	}
+	for i := range list.Elems {
+		if v := &list.Elems[i]; v.Kind == Object {
+			objects = append(objects, v)
+		}
+	}
 	return objects, list
+}
+
+// list returns the named list after reporting elements of another type.
+func (s *Scope) list(name string, want Kind, required bool) *Value {
+	list := s.read(name, Array, required)
+	if list == nil {
+		return nil
+	}
+	for i := range list.Elems {
+		if v := &list.Elems[i]; v.Kind != want {
+			s.Errorf(v.Offset, name, "every element must be %s, not %s%s", want, v.found(), v.rewritten(want))
+		}
+	}
+	return list
 }

@@ -3,6 +3,7 @@ package correlate
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -35,7 +36,9 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 		return fmt.Errorf("%w: %q, not %q", ErrOtherTitle, owner.current.plan.Name, s.Title)
 	}
 	r := restorer{engine: e, owner: owner, saved: s, rules: slices.Clone(s.Rules), extras: slices.Clone(s.Extras)}
-	r.sort()
+	if err := r.sort(); err != nil {
+		return err
+	}
 	current := slices.IndexFunc(r.rules, func(r alarm.Rule) bool { return r.Status == alarm.Pending })
 	if current < 0 {
 		return ErrNoActiveStage
@@ -86,8 +89,9 @@ type restorer struct {
 	known   directive.Fields // fields of origin that the rules tell
 }
 
-// sort puts rules, with their extras, in order of stage.
-func (r *restorer) sort() {
+// sort puts rules, with their extras, in order of stage, and reports a stage
+// that stands there twice or is not 1..255.
+func (r *restorer) sort() error {
 	for len(r.extras) < len(r.rules) {
 		r.extras = append(r.extras, alarm.Extra{})
 	}
@@ -101,6 +105,12 @@ func (r *restorer) sort() {
 		rules[to], extras[to] = r.rules[from], r.extras[from]
 	}
 	r.rules, r.extras = rules, extras
+	for i := range rules {
+		if stage := rules[i].Stage; stage < 1 || stage > math.MaxUint8 || i > 0 && stage == rules[i-1].Stage {
+			return fmt.Errorf("stage %d is out of range or given twice", stage)
+		}
+	}
+	return nil
 }
 
 // resolve replaces references that the successor leaves in saved rules, where
@@ -128,7 +138,7 @@ func (r *restorer) resolve() error {
 			}
 		}
 		for j := range rule.CustomData {
-			if rule.Type == directive.PluginRule.String() && lower(rule.CustomData[j]) {
+			if r.saved.Successor && rule.Type == directive.PluginRule.String() && lower(rule.CustomData[j]) {
 				return fmt.Errorf("stage %d refers to the custom data %q, which the file does not tell", rule.Stage, rule.CustomData[j])
 			}
 		}
@@ -278,9 +288,7 @@ func (r *restorer) nextNumber() int {
 func savedPlan(current *directive.Directive, rules []directive.Rule, joins []directive.Fields) *directive.Plan {
 	d := *current
 	d.Rules = rules
-	d.AllRulesAlwaysActive = false
-	plan := directive.Compile(&d)
-	d.AllRulesAlwaysActive = current.AllRulesAlwaysActive
+	plan := directive.CompileResolved(&d)
 	for i := range plan.Stages {
 		plan.Stages[i].Join |= joins[i]
 		plan.Stages[i].Origin |= joins[i]
@@ -340,13 +348,13 @@ func toRule(a *alarm.Rule) (directive.Rule, error) {
 
 func checkTerms(r *directive.Rule) error {
 	for _, text := range []string{r.From, r.To} {
-		if _, err := directive.ParseAddress(text); err != nil {
-			return err
+		if term, err := directive.ParseAddress(text); err != nil || term.Kind == directive.AddressReference {
+			return fmt.Errorf("%q is not an address to compare with", text)
 		}
 	}
 	for _, text := range []string{r.PortFrom, r.PortTo} {
-		if _, err := directive.ParsePort(text); err != nil {
-			return err
+		if term, err := directive.ParsePort(text); err != nil || term.Kind == directive.PortReference {
+			return fmt.Errorf("%q is not a port to compare with", text)
 		}
 	}
 	return nil

@@ -193,13 +193,23 @@ type Plan struct {
 // satisfies the same rules: terms are valid and references name lower existing
 // stages.
 func Compile(d *Directive) *Plan {
-	p := &Plan{Directive: d, Stages: make([]Stage, len(d.Rules))}
-	for i := range d.Rules {
-		c := compiler{plan: p, stage: &p.Stages[i], index: i}
-		c.compile(&d.Rules[i])
-	}
+	p := compile(d, false)
 	if d.AllRulesAlwaysActive && len(p.Stages) > 0 {
 		narrow(&p.Stages[0])
+	}
+	return p
+}
+
+// CompileResolved compiles a directive with the rules of a saved backlog: their
+// references have been resolved, and their first stage narrowed, when the
+// backlog was opened. Custom data that looks like a reference is plain text.
+func CompileResolved(d *Directive) *Plan { return compile(d, true) }
+
+func compile(d *Directive, resolved bool) *Plan {
+	p := &Plan{Directive: d, Stages: make([]Stage, len(d.Rules))}
+	for i := range d.Rules {
+		c := compiler{plan: p, stage: &p.Stages[i], index: i, resolved: resolved}
+		c.compile(&d.Rules[i])
 	}
 	return p
 }
@@ -221,6 +231,8 @@ type compiler struct {
 	plan  *Plan
 	stage *Stage
 	index int
+	// resolved says that no text is a reference.
+	resolved bool
 }
 
 func (c *compiler) compile(r *Rule) {
@@ -329,7 +341,7 @@ func (c *compiler) port(field Fields, text string) string {
 func (c *compiler) customData(i int, text string) string {
 	field := CustomDataField(i)
 	evaluated := c.stage.Rule.Type == PluginRule
-	if number, ok := parseReference(text); ok {
+	if number, ok := parseReference(text); ok && !c.resolved {
 		if s := c.referenced(number); s != nil {
 			text = s.Rule.CustomData[i]
 			if s.Origin.Has(field) || text == anyTerm {

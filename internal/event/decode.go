@@ -14,7 +14,8 @@ import (
 // it. It returns nil, or why the event is rejected; *ev is the zero Event then.
 // Where several reasons apply, the first one in the order of the constants is
 // given, so that it does not depend on the order of the keys. The event's
-// strings do not alias data.
+// strings do not alias data, but share one allocation: clone (strings.Clone)
+// one that outlives the event.
 //
 // The rules are those of spec/correlation.md §1 with decision D17:
 //   - keys are case-sensitive, unknown ones are ignored, see ReadMembers;

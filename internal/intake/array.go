@@ -108,7 +108,7 @@ func (c *cutter) length(text []byte) int {
 
 // string returns how much of text belongs to a string, its quote included.
 func (c *cutter) string(text []byte) int {
-	for i := 0; i < len(text); i++ {
+	for i := range text {
 		switch {
 		case c.escaped:
 			c.escaped = false

@@ -3,6 +3,7 @@ package intake
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -77,13 +78,18 @@ func (s *source) failed(err error) error {
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			doing = "unexpected end of gzip data"
-		case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
+		case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), isCorrupt(err):
 			doing = "damaged gzip data"
 		}
 	} else if s.offset == 0 {
 		return fmt.Errorf("%s: cannot read: %w", s.name, err)
 	}
 	return fmt.Errorf("%s: %s after line %d (%s %d): %w", s.name, doing, s.lines, unit, s.offset, err)
+}
+
+func isCorrupt(err error) bool {
+	_, ok := errors.AsType[flate.CorruptInputError](err)
+	return ok
 }
 
 // peek returns the text that comes next, at least one byte of it and as much

@@ -79,11 +79,13 @@ func TestDecodeSuricataOptionalValues(t *testing.T) {
 		{"null host", m{"host": `null`, "in_iface": `"eth0"`}, func(e *event.Event) { e.Sensor = "eth0" }},
 		{"null interface", m{"in_iface": `null`}, func(*event.Event) {}},
 		{
-			"no flow", m{"flow_id": ""},
+			"no flow",
+			m{"flow_id": ""},
 			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000" },
 		},
 		{
-			"null flow", m{"flow_id": "null"},
+			"null flow",
+			m{"flow_id": "null"},
 			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000" },
 		},
 		{"no ports", m{"src_port": "", "dest_port": "null", "proto": `"ICMP"`}, func(e *event.Event) {
