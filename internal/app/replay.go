@@ -63,9 +63,9 @@ type ReplayOptions struct {
 	Diagnostics io.Writer
 	// Progress, unless nil, receives a line about progress that is rewritten.
 	Progress io.Writer
-	// Watch, unless nil, sees every change in order, after its lines were
-	// written.
-	Watch func(correlate.Change)
+	// Watch, unless nil, is called after every batch, when its lines are
+	// written, with the replay clock (UNIX seconds) and what changed.
+	Watch func(now int64, changes []correlate.Change)
 }
 
 // shownRejections is the number of rejected records that are shown with their
@@ -227,9 +227,7 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 		return err
 	}
 	if r.options.Watch != nil {
-		for i := range changes {
-			r.options.Watch(changes[i])
-		}
+		r.options.Watch(r.pipeline.clock.now, changes)
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ const documentedMax = 5
 // report. The table holds the assets without error, in file order.
 func Load(files []*config.File, report *config.Report) *Table {
 	var assets []Asset
+	errorsBefore := report.Count(config.Error)
 	for _, file := range files {
 		file.Each(report, "assets", func(i int, v *config.Value) {
 			if a, ok := load(file, report, i, v); ok {
@@ -43,12 +44,22 @@ func Load(files []*config.File, report *config.Report) *Table {
 			}
 		})
 	}
-	if len(files) == 0 {
-		report.Add(config.Problem{File: "assets_*.json", Msg: "there is no assets file; add at least one assets_*.json with the networks to protect"})
-	} else if len(assets) == 0 && report.Count(config.Error) == 0 {
-		report.Add(config.Problem{File: files[0].Name, Msg: "there is no asset; add at least one with the network to protect"})
+	if len(assets) == 0 && report.Count(config.Error) == errorsBefore {
+		report.Add(noAsset(files))
 	}
 	return NewTable(assets)
+}
+
+// noAsset is the problem of files without any asset.
+func noAsset(files []*config.File) config.Problem {
+	p := config.Problem{File: "assets_*.json", Msg: "there is no asset; add at least one with the network to protect"}
+	switch len(files) {
+	case 0:
+		p.Msg = "there is no assets file; add at least one assets_*.json with the networks to protect"
+	case 1:
+		p.File = files[0].Name
+	}
+	return p
 }
 
 func load(file *config.File, report *config.Report, i int, v *config.Value) (Asset, bool) {
@@ -58,7 +69,7 @@ func load(file *config.File, report *config.Report, i int, v *config.Value) (Ass
 		return Asset{}, false
 	}
 	if name := v.Get("name"); name != nil && name.Kind == config.String && name.Text != "" {
-		s.Where = fmt.Sprintf("asset %q", name.Text)
+		s.Where = "asset " + config.Quote(name.Text)
 	}
 	s.Keys([]string{"name", "cidr", "value", "whitelisted"})
 	a := Asset{

@@ -32,7 +32,7 @@ const (
 	// A directive may have a million backlogs: of their text, no more than some
 	// chunks are in memory at a time.
 	chunkSize = 256 << 10
-	chunks    = 4
+	chunks    = 16
 )
 
 // Written counts what Save wrote.
@@ -144,7 +144,7 @@ func (s *saver) begin(directive uint64) {
 		return
 	}
 	s.files[directive] = struct{}{}
-	d.text = make(chan []byte)
+	d.text = make(chan []byte, 1)
 	s.group.Go(func() error {
 		if err := s.write(d); err != nil {
 			s.failed(d, err)

@@ -1,5 +1,40 @@
 package cli
 
-type demoCommand struct{}
+import (
+	"context"
+	"os"
+	"time"
 
-func (demoCommand) Run() error { return nil }
+	"dsiem/internal/app"
+)
+
+type demoCommand struct {
+	Fast      bool          `help:"Play without waiting."`
+	Out       string        `placeholder:"DIR" help:"Directory for the configuration, events and alarms; a new temporary one by default."`
+	Overwrite bool          `help:"Replace the files of an earlier demo."`
+	Seed      uint64        `default:"1" help:"Number that decides the details of the story (${default})."`
+	Duration  time.Duration `default:"20s" help:"How long to play (${default})."`
+	Start     time.Time     `placeholder:"TIME" format:"2006-01-02T15:04:05Z07:00" help:"When the story begins, like 2026-01-01T09:00:00Z; 40 minutes ago by default."`
+}
+
+// Help is shown below the flags.
+func (demoCommand) Help() string {
+	return "The events go through the same engine and into the same files as those of a replay; nothing else is touched."
+}
+
+// Run plays the demo.
+func (c *demoCommand) Run(ctx context.Context, streams Streams) error {
+	if c.Duration <= 0 {
+		return &usageError{"--duration must be above zero"}
+	}
+	start := c.Start
+	if start.IsZero() {
+		const storyLength = 40 * time.Minute
+		start = time.Now().Add(-storyLength).Truncate(time.Second)
+	}
+	return app.Demo(ctx, &app.DemoOptions{
+		Out: c.Out, Overwrite: c.Overwrite, Fast: c.Fast, Seed: c.Seed,
+		Start: start, Took: c.Duration,
+		Screen: streams.Out, Colour: terminal(streams.Out) && os.Getenv("NO_COLOR") == "",
+	})
+}

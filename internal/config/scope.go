@@ -98,6 +98,11 @@ func (s *Scope) suggestion(name string, known []string) string {
 // read returns the named member if it has the wanted type, or nil after
 // reporting that it is missing or of another type.
 func (s *Scope) read(name string, want Kind, required bool) *Value {
+	return s.readList(name, want, Null, required)
+}
+
+// readList is read for a list whose elements should be of the type elem.
+func (s *Scope) readList(name string, want, elem Kind, required bool) *Value {
 	v := s.Object.Get(name)
 	switch {
 	case v == nil && required:
@@ -105,34 +110,41 @@ func (s *Scope) read(name string, want Kind, required bool) *Value {
 		return nil
 	case v == nil:
 		return nil
-	case v.Kind != want:
-		s.Errorf(v.Offset, name, "%s is required, not %s%s", want, v.found(), v.rewritten(want))
-		return nil
+	case v.Kind == want:
+		return v
 	}
-	return v
+	hint := v.rewritten(want)
+	if want == Array && v.Kind == elem && len(v.Text) <= maxQuoted {
+		hint = fmt.Sprintf("; write [%s]", v.literal())
+	}
+	s.Errorf(v.Offset, name, "%s is required, not %s%s", want, v.found(), hint)
+	return nil
 }
 
 // rewritten returns "; write …" with the value as it would be right, if only
-// quotes or brackets are wrong.
+// quotes are wrong.
 func (v *Value) rewritten(want Kind) string {
-	number := func() bool {
-		_, err := strconv.ParseUint(v.Text, 10, 64)
-		return err == nil
-	}
 	switch {
 	case len(v.Text) > maxQuoted:
 		return ""
 	case want == String && v.Kind == Number:
 		return fmt.Sprintf("; write \"%s\"", v.Text)
-	case want == Number && v.Kind == String && number(),
-		want == Bool && v.Kind == String && (v.Text == "true" || v.Text == "false"):
+	case want == Number && v.Kind == String:
+		if _, err := strconv.ParseUint(v.Text, 10, 64); err == nil {
+			return "; write " + v.Text
+		}
+	case want == Bool && v.Kind == String && (v.Text == "true" || v.Text == "false"):
 		return "; write " + v.Text
-	case want == Array && v.Kind == Number:
-		return fmt.Sprintf("; write [%s]", v.Text)
-	case want == Array && v.Kind == String:
-		return fmt.Sprintf("; write [%q]", v.Text)
 	}
 	return ""
+}
+
+// literal returns a string or number as it stands in a file.
+func (v *Value) literal() string {
+	if v.Kind == String {
+		return strconv.Quote(v.Text)
+	}
+	return v.Text
 }
 
 // String reads a string. A missing one gives fallback, and is an error if
@@ -257,7 +269,7 @@ func (s *Scope) Objects(name string, required bool) (objects []*Value, list *Val
 
 // list returns the named list after reporting elements of another type.
 func (s *Scope) list(name string, want Kind, required bool) *Value {
-	list := s.read(name, Array, required)
+	list := s.readList(name, Array, want, required)
 	if list == nil {
 		return nil
 	}

@@ -44,8 +44,8 @@ func (o *origin) custom(i int) string {
 }
 
 // backlog is one attack in progress: a live instance of a directive. An engine
-// may hold a million of them, so fields are few and small; what only alarms
-// need is in evidence.
+// may hold a million of them, so fields are few and small; what most backlogs
+// do without is in evidence, rest and earlier.
 type backlog struct {
 	variant  *variant
 	id       string
@@ -54,14 +54,16 @@ type backlog struct {
 	created  int64 // first published, 0 before
 	updated  int64 // last event taken
 	deadline int64 // start and timeout of the current stage, without the grace
-	src, dst set[address]
+	// src and dst are nil as long as the creating event's address is the only
+	// one.
+	src, dst *set[address]
 	evidence *evidence
 	stages   []progress // up to the highest stage with any state
 	// place is where the current stage's table holds the backlog; earlier are
-	// the places in the tables of the stages before, if the directive is
-	// always-active.
+	// the places in the tables of the stages before, nil unless the directive
+	// is always-active.
 	place   link
-	earlier []link
+	earlier *[]link
 
 	timer   int32 // place in the timers
 	risk    int32
@@ -88,12 +90,88 @@ func (b *backlog) more() *evidence {
 	return b.evidence
 }
 
+// sources and destinations return the backlog's addresses in order of first
+// appearance. The slice must not be changed and is valid until the next event.
+func (b *backlog) sources() []address { return addresses(b.src, b.origin.src) }
+
+func (b *backlog) destinations() []address { return addresses(b.dst, b.origin.dst) }
+
+func addresses(s *set[address], only address) []address {
+	if s == nil {
+		return []address{only}
+	}
+	return s.all()
+}
+
 // progress is the state of one stage of a backlog.
 type progress struct {
 	start, end int64
-	ids        set[event.IDHash]
-	sticky     *set[sticky]
-	status     alarm.Status
+	// id is the only event id until rest holds all of them.
+	id     event.IDHash
+	rest   *rest
+	hasID  bool
+	status alarm.Status
+}
+
+// rest is the state of a stage that took more than one event or compares
+// sticky_different values.
+type rest struct {
+	ids    set[event.IDHash] // empty as long as there is at most one
+	sticky set[sticky]
+}
+
+func (p *progress) more() *rest {
+	if p.rest == nil {
+		p.rest = &rest{}
+	}
+	return p.rest
+}
+
+// addID records an event id and reports whether it was new.
+func (p *progress) addID(id event.IDHash) bool {
+	switch {
+	case !p.hasID:
+		p.id, p.hasID = id, true
+		return true
+	case p.id == id:
+		return false
+	}
+	ids := &p.more().ids
+	if ids.len() == 0 {
+		ids.add(p.id)
+	}
+	return ids.add(id)
+}
+
+// ids returns the distinct event ids in order of arrival. The slice must not
+// be changed and is valid until the next addID.
+func (p *progress) ids() []event.IDHash {
+	switch {
+	case !p.hasID:
+		return nil
+	case p.rest == nil || p.rest.ids.len() == 0:
+		return []event.IDHash{p.id}
+	}
+	return p.rest.ids.all()
+}
+
+// count returns the number of distinct event ids.
+func (p *progress) count() uint64 {
+	switch {
+	case !p.hasID:
+		return 0
+	case p.rest == nil || p.rest.ids.len() == 0:
+		return 1
+	}
+	return uint64(p.rest.ids.len())
+}
+
+// values returns the sticky_different values seen so far.
+func (p *progress) values() []sticky {
+	if p.rest == nil {
+		return nil
+	}
+	return p.rest.sticky.all()
 }
 
 // sticky is one value of a sticky_different field: an address, a number (lo)
@@ -150,18 +228,27 @@ func (b *backlog) latestEnd() int64 {
 func (b *backlog) duplicate(ev *event.Event) bool {
 	kind := b.rule(int(b.current)).StickyDifferent
 	p := &b.stages[b.current]
-	return kind != directive.NoSticky && p.sticky != nil && p.sticky.has(stickyOf(kind, ev))
+	return kind != directive.NoSticky && p.rest != nil && p.rest.sticky.has(stickyOf(kind, ev))
 }
 
-// addAddress adds an address to a set of sources or destinations. 0.0.0.0
-// stays only as long as it is alone (§6.4.2).
-func addAddress(s *set[address], a address) {
+// addAddress adds an address to a set of sources or destinations, nil standing
+// for the creating event's address alone. 0.0.0.0 stays only as long as it is
+// alone (§6.4.2).
+func addAddress(s *set[address], only, a address) *set[address] {
+	if s == nil {
+		if a == only || a.unspecified() {
+			return nil
+		}
+		s = &set[address]{}
+		s.add(only)
+	}
 	switch {
 	case s.len() == 1 && s.first.unspecified():
 		s.replace(a)
 	case s.len() == 0 || !a.unspecified():
 		s.add(a)
 	}
+	return s
 }
 
 // nextStage returns the place of the next stage without a status, -1 if the

@@ -81,15 +81,18 @@ func (o Order) Compare(p Order) int {
 // a directive, and restored backlogs come before all events, in the order of
 // directives and then of the file.
 type opening struct {
-	step      uint64
+	// step is the number of the event, or negative for the place among the
+	// directive's restored backlogs.
+	step      int64
 	directive int32
-	restored  int32
 }
 
+// restoredStep is the step of a directive's first restored backlog.
+const restoredStep = math.MinInt64
+
 func (o opening) compare(p opening) int {
-	return cmp.Or(
-		cmp.Compare(o.step, p.step),
-		cmp.Compare(o.directive, p.directive),
-		cmp.Compare(o.restored, p.restored),
-	)
+	if o.step < 0 && p.step < 0 {
+		return cmp.Or(cmp.Compare(o.directive, p.directive), cmp.Compare(o.step, p.step))
+	}
+	return cmp.Or(cmp.Compare(o.step, p.step), cmp.Compare(o.directive, p.directive))
 }

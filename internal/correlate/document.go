@@ -28,8 +28,8 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 		Risk:     min(int(b.risk), alarm.MaxRisk),
 		Class:    b.class,
 		Rules:    make([]alarm.Rule, len(b.variant.stages)),
-		SrcIPs:   addrs(&b.src),
-		DstIPs:   addrs(&b.dst),
+		SrcIPs:   addrs(b.sources()),
+		DstIPs:   addrs(b.destinations()),
 	}
 	for i := range a.Rules {
 		b.fillRule(&a.Rules[i], i)
@@ -42,10 +42,10 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 	}
 }
 
-func addrs(s *set[address]) []netip.Addr {
-	out := make([]netip.Addr, 0, s.len())
-	for _, a := range s.all() {
-		out = append(out, a.addr())
+func addrs(list []address) []netip.Addr {
+	out := make([]netip.Addr, len(list))
+	for i, a := range list {
+		out[i] = a.addr()
 	}
 	return out
 }
@@ -139,11 +139,9 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 	s.Extras = make([]alarm.Extra, len(s.Rules))
 	for i := range b.stages {
 		p, x := &b.stages[i], &s.Extras[i]
-		x.EventIDs = slices.Clone(p.ids.all())
-		if p.sticky != nil {
-			for _, v := range p.sticky.all() {
-				v.save(b.rule(i).StickyDifferent, x)
-			}
+		x.EventIDs = slices.Clone(p.ids())
+		for _, v := range p.values() {
+			v.save(b.rule(i).StickyDifferent, x)
 		}
 	}
 	return s

@@ -93,12 +93,15 @@ func Plans(directives []*directive.Directive) []Planned {
 	return plans
 }
 
-// Shard returns the plans that belong to shard number of count, by directive
-// id.
+// ShardOf returns the number of the shard, of count, that a directive belongs
+// to.
+func ShardOf(directive uint64, count int) int { return int(directive % uint64(count)) }
+
+// Shard returns the plans that belong to shard number of count.
 func Shard(plans []Planned, number, count int) []Planned {
 	var own []Planned
 	for _, p := range plans {
-		if p.Plan.ID%uint64(count) == uint64(number) {
+		if ShardOf(p.Plan.ID, count) == number {
 			own = append(own, p)
 		}
 	}
@@ -154,7 +157,7 @@ type tracked struct {
 	others  []*variant // of reloaded backlogs
 	// ids counts the live backlogs' stages that recorded an event id.
 	ids      map[event.IDHash]int32
-	restored int32
+	restored int64 // backlogs restored so far
 	needs    needs
 }
 
@@ -170,10 +173,16 @@ type offer struct {
 // New returns an engine for some directives of one configuration. The assets
 // must not change while it is in use.
 func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
+	keys := 0
+	for _, p := range plans {
+		for i := range p.Plan.Stages {
+			keys += len(p.Plan.Stages[i].Rule.PluginSID)
+		}
+	}
 	e := &Engine{
 		opts:    opts.withDefaults(),
 		assets:  assets,
-		index:   newIndex(),
+		index:   newIndex(keys),
 		tracked: make(map[uint64]*tracked, len(plans)),
 	}
 	for _, p := range plans {
@@ -321,7 +330,7 @@ func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
 		e.stats.OutOfOrder++
 	default:
 		e.accept(now, b, stage, ev)
-		if uint64(b.stages[stage].ids.len()) >= b.rule(stage).Occurrence {
+		if b.stages[stage].count() >= b.rule(stage).Occurrence {
 			e.complete(b, ev)
 		}
 	}
@@ -333,7 +342,7 @@ func (e *Engine) open(now int64, owner *tracked, ev *event.Event) {
 	b := &backlog{
 		variant: v,
 		id:      e.alarmID(v.plan.ID, ev),
-		opened:  opening{step: e.stats.Steps, directive: owner.order},
+		opened:  opening{step: int64(e.stats.Steps), directive: owner.order},
 		origin: origin{
 			src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP),
 			srcPort: ev.SrcPort, dstPort: ev.DstPort,
@@ -374,18 +383,21 @@ func (e *Engine) enterStages(b *backlog) {
 	if !b.variant.plan.AllRulesAlwaysActive {
 		return
 	}
-	b.earlier = make([]link, b.current)
-	for i := range b.earlier {
-		e.index.enter(b.stage(i), b, &b.earlier[i])
+	earlier := make([]link, b.current)
+	for i := range earlier {
+		e.index.enter(b.stage(i), b, &earlier[i])
 	}
+	b.earlier = &earlier
 }
 
 func (e *Engine) leaveStages(b *backlog) {
 	e.index.leave(b.stage(int(b.current)), &b.place)
-	for i := range b.earlier {
-		e.index.leave(b.stage(i), &b.earlier[i])
+	if b.earlier != nil {
+		for i := range *b.earlier {
+			e.index.leave(b.stage(i), &(*b.earlier)[i])
+		}
+		b.earlier = nil
 	}
-	b.earlier = nil
 }
 
 // alarmID returns the id of the backlog that an event opens: a hash of what

@@ -19,16 +19,21 @@ type (
 type index struct {
 	plugin   map[pluginKey][]*stage
 	taxonomy map[taxonomyKey][]*stage
+	// known is asked before plugin: most events are of no rule's plugin, and
+	// it is small enough to stay in the processor's cache.
+	known filter
 	// seed makes join keys unpredictable to whoever chooses the addresses.
 	seed maphash.Seed
 	salt uint64
 }
 
-func newIndex() index {
+// newIndex returns an index for about the given number of plugin keys.
+func newIndex(pluginKeys int) index {
 	seed := maphash.MakeSeed()
 	return index{
-		plugin:   map[pluginKey][]*stage{},
+		plugin:   make(map[pluginKey][]*stage, pluginKeys),
 		taxonomy: map[taxonomyKey][]*stage{},
+		known:    newFilter(pluginKeys),
 		seed:     seed,
 		salt:     maphash.String(seed, "salt"),
 	}
@@ -37,7 +42,7 @@ func newIndex() index {
 // find returns the stages that want the event by its plugin and by its
 // taxonomy, each in load order.
 func (x *index) find(ev *event.Event) (plugin, taxonomy []*stage) {
-	if ev.HasPlugin() {
+	if ev.HasPlugin() && x.known.has(x.mix(ev.PluginID, ev.PluginSID)) {
 		plugin = x.plugin[pluginKey{ev.PluginID, ev.PluginSID}]
 	}
 	if ev.HasTaxonomy() {
@@ -69,6 +74,7 @@ func (x *index) change(s *stage, fn func([]*stage, *stage) []*stage) {
 	if rule.Type == directive.PluginRule {
 		for _, sid := range distinct(rule.PluginSID) {
 			key := pluginKey{rule.PluginID, sid}
+			x.known.add(x.mix(key.id, key.sid))
 			setOrDelete(x.plugin, key, fn(x.plugin[key], s))
 		}
 		return
@@ -77,6 +83,32 @@ func (x *index) change(s *stage, fn func([]*stage, *stage) []*stage) {
 		key := taxonomyKey{product, rule.Category}
 		setOrDelete(x.taxonomy, key, fn(x.taxonomy[key], s))
 	}
+}
+
+// filter is a Bloom filter over hashes: it never denies what was added.
+type filter struct {
+	words []uint64
+	mask  uint64 // of bit numbers
+}
+
+// filterBits is the number of bits for each key; with two bits set by a key,
+// about one in a hundred others passes.
+const filterBits = 16
+
+func newFilter(keys int) filter {
+	size := uint64(1) << max(10, bits.Len(uint(keys*filterBits)))
+	return filter{words: make([]uint64, size/64), mask: size - 1}
+}
+
+func (f *filter) add(hash uint64) {
+	for _, bit := range [...]uint64{hash & f.mask, hash >> 32 & f.mask} {
+		f.words[bit/64] |= 1 << (bit % 64)
+	}
+}
+
+func (f *filter) has(hash uint64) bool {
+	a, b := hash&f.mask, hash>>32&f.mask
+	return f.words[a/64]>>(a%64)&1 != 0 && f.words[b/64]>>(b%64)&1 != 0
 }
 
 func setOrDelete[K comparable](m map[K][]*stage, key K, list []*stage) {

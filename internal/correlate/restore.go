@@ -53,7 +53,7 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 	}
 	b := r.backlog(current)
 	for i := range b.stages {
-		for _, id := range b.stages[i].ids.all() {
+		for _, id := range b.stages[i].ids() {
 			owner.ids[id]++
 		}
 	}
@@ -365,7 +365,7 @@ func (r *restorer) backlog(current int) *backlog {
 	s := r.saved
 	b := &backlog{
 		variant: r.variant, id: s.ID, origin: r.origin,
-		opened:  opening{directive: r.owner.order, restored: r.owner.restored},
+		opened:  opening{step: restoredStep + r.owner.restored, directive: r.owner.order},
 		created: s.Created, updated: s.Updated,
 		current: uint8(current), risk: int32(s.Risk), class: s.Class,
 		lastSrc: s.LastSrcPort, lastDst: s.LastDstPort,
@@ -374,13 +374,11 @@ func (r *restorer) backlog(current int) *backlog {
 	if s.Created > 0 {
 		b.shown = s.Class
 	}
-	for _, a := range s.SrcIPs {
-		addAddress(&b.src, toAddress(a))
+	b.origin.src, b.src = recall(s.SrcIPs, b.origin.src, r.known.Has(directive.SrcIP))
+	b.origin.dst, b.dst = recall(s.DstIPs, b.origin.dst, r.known.Has(directive.DstIP))
+	if s.Title != r.owner.current.plan.Name && s.ExpandedTitle == "" {
+		b.more().title = s.Title
 	}
-	for _, a := range s.DstIPs {
-		addAddress(&b.dst, toAddress(a))
-	}
-	r.recallOrigin(b)
 	if len(s.Networks)+len(s.IntelHits)+len(s.Vulnerabilities)+len(s.CustomData) > 0 || s.ExpandedTitle != "" {
 		x := b.more()
 		x.networks, x.intel, x.vulns = slices.Clone(s.Networks), slices.Clone(s.IntelHits), slices.Clone(s.Vulnerabilities)
@@ -399,18 +397,21 @@ func (r *restorer) backlog(current int) *backlog {
 	return b
 }
 
-// recallOrigin fills in addresses of the creating event that no rule refers
-// to; only titles show them.
-func (r *restorer) recallOrigin(b *backlog) {
-	if !r.known.Has(directive.SrcIP) && b.src.len() > 0 {
-		b.origin.src = b.src.all()[0]
+// recall returns the creating event's address and the set of all addresses,
+// which is nil if that is the only one. If no rule tells the creating event's
+// address, it is taken to be the first; only titles show it then.
+func recall(saved []netip.Addr, origin address, known bool) (address, *set[address]) {
+	if !known && len(saved) > 0 {
+		origin = toAddress(saved[0])
 	}
-	if !r.known.Has(directive.DstIP) && b.dst.len() > 0 {
-		b.origin.dst = b.dst.all()[0]
+	if len(saved) == 1 && toAddress(saved[0]) == origin {
+		return origin, nil
 	}
-	if title := r.saved.Title; title != r.owner.current.plan.Name && r.saved.ExpandedTitle == "" {
-		b.more().title = title
+	s := &set[address]{}
+	for _, a := range saved {
+		addAddress(s, origin, toAddress(a))
 	}
+	return origin, s
 }
 
 // progress restores the state of rule i.
@@ -418,22 +419,16 @@ func (r *restorer) progress(p *progress, i int) {
 	rule, x := &r.rules[i], &r.extras[i]
 	*p = progress{start: rule.Start, end: rule.End, status: rule.Status}
 	for _, id := range x.EventIDs {
-		p.ids.add(id)
+		p.addID(id)
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
-	remember := func(v sticky) {
-		if p.sticky == nil {
-			p.sticky = &set[sticky]{}
-		}
-		p.sticky.add(v)
-	}
 	for _, text := range x.StickyTexts {
 		if v, ok := savedSticky(kind, text); ok {
-			remember(v)
+			p.more().sticky.add(v)
 		}
 	}
 	for _, n := range x.StickyNumbers {
-		remember(sticky{lo: n})
+		p.more().sticky.add(sticky{lo: n})
 	}
 }
 

@@ -25,21 +25,18 @@ func (e *Engine) emit(b *backlog, c Change) {
 func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	p := &b.stages[stage]
 	id := event.HashID(ev.ID)
-	if p.ids.add(id) {
+	if p.addID(id) {
 		b.variant.owner.ids[id]++
 	}
 	if kind := b.rule(stage).StickyDifferent; kind != directive.NoSticky {
-		if p.sticky == nil {
-			p.sticky = &set[sticky]{}
-		}
-		value := stickyOf(kind, ev)
-		if !p.sticky.has(value) {
+		value, seen := stickyOf(kind, ev), &p.more().sticky
+		if !seen.has(value) {
 			value.text = strings.Clone(value.text)
-			p.sticky.add(value)
+			seen.add(value)
 		}
 	}
-	addAddress(&b.src, toAddress(ev.SrcIP))
-	addAddress(&b.dst, toAddress(ev.DstIP))
+	b.src = addAddress(b.src, b.origin.src, toAddress(ev.SrcIP))
+	b.dst = addAddress(b.dst, b.origin.dst, toAddress(ev.DstIP))
 	for i, content := range ev.CustomData {
 		if content != "" {
 			addCustomData(&b.more().custom, ev.CustomLabel[i], content)
@@ -88,8 +85,8 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 // assess computes the risk and, if it changed, its class (§7).
 func (e *Engine) assess(b *backlog, reliability int) {
 	value := 0
-	for _, addresses := range []*set[address]{&b.src, &b.dst} {
-		for _, a := range addresses.all() {
+	for _, addresses := range [...][]address{b.sources(), b.destinations()} {
+		for _, a := range addresses {
 			value = max(value, e.assets.Value(a.addr()))
 		}
 	}
@@ -128,8 +125,8 @@ func (e *Engine) update(b *backlog, lookup bool) {
 
 // gatherNetworks adds the HOME_NET networks of the alarm's addresses (D22).
 func (e *Engine) gatherNetworks(b *backlog) {
-	for _, addresses := range []*set[address]{&b.src, &b.dst} {
-		for _, a := range addresses.all() {
+	for _, addresses := range [...][]address{b.sources(), b.destinations()} {
+		for _, a := range addresses {
 			for _, cidr := range e.assets.Networks(a.addr()) {
 				if x := b.more(); !slices.Contains(x.networks, cidr) {
 					x.networks = append(x.networks, cidr)
@@ -159,7 +156,7 @@ func (e *Engine) close(b *backlog) {
 	e.leaveStages(b)
 	owner := b.variant.owner
 	for i := range b.stages {
-		for _, id := range b.stages[i].ids.all() {
+		for _, id := range b.stages[i].ids() {
 			if owner.ids[id]--; owner.ids[id] == 0 {
 				delete(owner.ids, id)
 			}

@@ -59,7 +59,7 @@ const (
 	controlsAt    = 27*time.Minute + 30*time.Second
 	stealsAt      = 29 * time.Minute
 	webShellAt    = 31*time.Minute + 30*time.Second
-	shellsAt      = 35*time.Minute + 10*time.Second
+	shellsAt      = 36*time.Minute + 10*time.Second
 	goneAt        = 39 * time.Minute
 )
 

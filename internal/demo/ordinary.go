@@ -18,7 +18,7 @@ func (t *teller) ordinary() {
 	var all []func(i int) event.Event // each kind as often as its weight
 	for _, k := range kinds {
 		for range k.weight {
-			all = append(all, k.make)
+			all = append(all, k.next)
 		}
 	}
 	t.spread(span{0, Length, int(Length / between)}, func(i int) event.Event {
@@ -26,10 +26,10 @@ func (t *teller) ordinary() {
 	})
 }
 
-// kind is one kind of ordinary event. make gets the number of the event.
+// kind is one kind of ordinary event. next gets the number of the event.
 type kind struct {
 	weight int
-	make   func(i int) event.Event
+	next   func(i int) event.Event
 }
 
 func (t *teller) ordinaryKinds() []kind {
@@ -64,7 +64,7 @@ func (t *teller) visit(int) event.Event {
 // resolve is a DNS query.
 func (t *teller) resolve(int) event.Event {
 	name := pick(t, []string{"www", "mail", "cdn", "api", "login", "files", "updates"}) + "." +
-		pick(t, []string{"example.com", "example.net", "example.org", "office.example", "dc01.corp.example"})
+		pick(t, []string{"example.com", "example.net", "example.org", "office.example", "corp.example"})
 	ev := taxonomy(t.udp(t.anyWorkstation(), dc01, 53), "DNS Server", "Name Resolution", "Query")
 	ev.Sensor, ev.Title = nameOf(ev), "DNS query for "+name
 	return data(ev, 0, "query", name)
@@ -97,7 +97,7 @@ func (t *teller) anyWorkstation() string { return workstation(t.rng.IntN(worksta
 // userOf returns the employee who works at workstation i.
 func userOf(i int) string {
 	last := []string{"silva", "keller", "tanaka", "okafor", "novak", "rossi", "haddad", "lind"}
-	return string("abcdefgh"[i%7]) + "." + last[i%len(last)]
+	return string("abcdefg"[i%7]) + "." + last[i%len(last)]
 }
 
 // logOn is an employee who starts to work with a server.

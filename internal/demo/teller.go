@@ -45,9 +45,9 @@ func (t *teller) at(s span, i int) time.Duration {
 }
 
 // spread adds the events of a span.
-func (t *teller) spread(s span, make func(i int) event.Event) {
+func (t *teller) spread(s span, next func(i int) event.Event) {
 	for i := range s.n {
-		t.tell(t.at(s, i), make(i))
+		t.tell(t.at(s, i), next(i))
 	}
 }
 

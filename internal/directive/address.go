@@ -1,7 +1,6 @@
 package directive
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 
@@ -38,50 +37,36 @@ func ParseAddress(text string) (AddressTerm, *TermError) {
 	switch text {
 	case anyTerm:
 		return AddressTerm{Kind: AddressAny}, nil
-	case "HOME_NET":
+	case homeNet:
 		return AddressTerm{Kind: AddressHomeNet}, nil
-	case "!HOME_NET":
+	case notHomeNet:
 		return AddressTerm{Kind: AddressNotHomeNet}, nil
-	case "":
-		return AddressTerm{}, &TermError{Msg: "must not be empty; use " + addressForms}
 	}
 	if stage, ok := parseReference(text); ok {
 		return AddressTerm{Kind: AddressReference, Stage: stage}, nil
 	}
-	if strings.HasPrefix(text, ":") && !strings.HasPrefix(text, "::") {
-		return AddressTerm{}, &TermError{Msg: fmt.Sprintf("%q is not a reference; write a colon and the number of an earlier stage, like \":1\"", text)}
+	switch {
+	case strings.TrimSpace(text) == "":
+		return AddressTerm{}, &TermError{Msg: "must not be empty; use " + addressForms}
+	case strings.HasPrefix(text, ":") && !strings.HasPrefix(text, "::") && !strings.Contains(text, ","):
+		return AddressTerm{}, badReference(text)
 	}
-	var elems []addressElement
-	for _, e := range splitList(text) {
-		if err := checkElement(e); err != nil {
-			return AddressTerm{}, err
-		}
-		prefix, err := parseElement(e)
+	elems, err := parseList(text, anyTerm, homeNet)
+	if err != nil {
+		return AddressTerm{}, err
+	}
+	list := make([]addressElement, 0, len(elems))
+	for _, e := range elems {
+		prefix, err := config.ParsePrefix(e.text)
 		if err != nil {
-			return AddressTerm{}, err
+			return AddressTerm{}, &TermError{At: e.at, Msg: err.Error()}
 		}
-		elems = append(elems, addressElement{prefix: prefix, negated: e.negated})
+		list = append(list, addressElement{prefix: prefix, negated: e.negated})
 	}
-	return AddressTerm{Kind: AddressInList, List: newAddressList(elems)}, nil
+	return AddressTerm{Kind: AddressInList, List: newAddressList(list)}, nil
 }
 
 const addressForms = `an address, a CIDR, ANY, HOME_NET, !HOME_NET, a list like "10.0.0.0/8,!10.0.0.5", or a reference like ":1"`
-
-// parseElement parses one element of an address list.
-func parseElement(e element) (netip.Prefix, *TermError) {
-	upper := strings.ToUpper(e.text)
-	switch {
-	case e.text == "HOME_NET" || e.text == anyTerm:
-		return netip.Prefix{}, &TermError{At: e.at, Msg: e.text + " cannot stand in a list; use it alone"}
-	case upper == "HOME_NET" || upper == anyTerm:
-		return netip.Prefix{}, &TermError{At: e.at, Msg: fmt.Sprintf("%q must be written %s", e.text, upper)}
-	}
-	prefix, err := config.ParsePrefix(e.text)
-	if err != nil {
-		return prefix, &TermError{At: e.at, Msg: err.Error()}
-	}
-	return prefix, nil
-}
 
 type addressElement struct {
 	prefix  netip.Prefix

@@ -17,8 +17,11 @@ import (
 // to start when the report holds an error, one that skips invalid directives
 // takes what is returned (§2.4–§2.6).
 func Load(files []*config.File, report *config.Report) []*Directive {
-	l := &loader{report: report, ids: map[uint64]string{}, texts: map[string]string{}}
-	enabled := 0
+	l := &loader{
+		report: report, ids: map[uint64]place{}, texts: map[string]string{},
+		directiveKeys: directiveKeys(), ruleKeys: ruleKeys(),
+	}
+	enabled, errorsBefore := 0, report.Count(config.Error)
 	for _, file := range files {
 		l.file = file
 		file.Each(report, "directives", func(i int, v *config.Value) {
@@ -32,40 +35,45 @@ func Load(files []*config.File, report *config.Report) []*Directive {
 			}
 		})
 	}
-	if len(l.loaded) == 0 {
-		report.Add(config.Problem{File: nameOf(files), Msg: l.nothingLoaded(len(files), enabled)})
+	if enabled == 0 && report.Count(config.Error) == errorsBefore {
+		report.Add(nothingLoaded(files))
 	}
 	return l.loaded
 }
 
-func nameOf(files []*config.File) string {
-	if len(files) == 1 {
-		return files[0].Name
+// nothingLoaded is the problem of files without any enabled directive (V19).
+func nothingLoaded(files []*config.File) config.Problem {
+	p := config.Problem{
+		File: "directives_*.json",
+		Msg:  "no directive is enabled; add one, or set \"disabled\" to false",
 	}
-	return "directives_*.json"
-}
-
-func (l *loader) nothingLoaded(files, enabled int) string {
-	switch {
-	case files == 0:
-		return "there is no directive file; add at least one directives_*.json"
-	case enabled == 0:
-		return "no directive is enabled; add one, or set \"disabled\" to false"
-	default:
-		return fmt.Sprintf("none of the %d enabled directives is valid", enabled)
+	switch len(files) {
+	case 0:
+		p.Msg = "there is no directive file; add at least one directives_*.json"
+	case 1:
+		p.File = files[0].Name
 	}
+	return p
 }
 
 type loader struct {
 	report *config.Report
 	file   *config.File
 	// ids tells where each id of an enabled directive was seen first.
-	ids    map[uint64]string
+	ids    map[uint64]place
 	loaded []*Directive
 	// texts holds one copy of each text that directives share.
 	texts map[string]string
 	// failed is true when the directive being read has an error.
 	failed bool
+
+	directiveKeys, ruleKeys []string
+}
+
+// place is a line of a file.
+type place struct {
+	file string
+	line int
 }
 
 func directiveKeys() []string {
@@ -95,7 +103,6 @@ func (l *loader) keepAll(texts []string) []string {
 
 // directive reads directive number i of the file and sets l.failed.
 func (l *loader) directive(i int, v *config.Value) *Directive {
-	before := l.report.Count(config.Error)
 	d := &Directive{File: l.file.Name}
 	d.Line, _ = l.file.Position(v.Offset)
 	s := &config.Scope{File: l.file, Report: l.report, Where: directiveWhere(i, v), Object: v}
@@ -106,7 +113,7 @@ func (l *loader) directive(i int, v *config.Value) *Directive {
 	}
 	d.Disabled = s.Bool("disabled")
 	s.Lax = d.Disabled
-	s.Keys(directiveKeys())
+	s.Keys(l.directiveKeys)
 	d.ID = s.Uint("id", config.Range{Max: math.MaxUint64, Required: true})
 	d.Name = l.keep(s.NonEmpty("name"))
 	d.Kingdom = l.keep(s.NonEmpty("kingdom"))
@@ -121,48 +128,64 @@ func (l *loader) directive(i int, v *config.Value) *Directive {
 	if list != nil && len(list.Elems) < 2 && !d.Disabled {
 		s.Errorf(list.Offset, "rules", "a directive needs at least 2 rules, this one has %d", len(list.Elems))
 	}
-	for _, r := range rules {
-		d.Rules = append(d.Rules, r.rule)
-	}
 	if !d.Disabled {
 		l.checkID(s, d.ID)
-		l.checkStages(s, rules)
+		l.checkStages(s, rules, list != nil && len(objects) == len(list.Elems))
 	}
-	l.failed = l.report.Count(config.Error) > before
+	d.Rules = make([]Rule, 0, len(rules))
+	l.failed = s.Failed()
+	for _, r := range rules {
+		d.Rules = append(d.Rules, r.rule)
+		l.failed = l.failed || r.Failed()
+	}
 	return d
 }
 
+// maxDigits is the length of the longest number that names a directive or a
+// stage in a problem; longer ones are wrong and named by their place.
+const maxDigits = 20
+
 func directiveWhere(i int, v *config.Value) string {
-	if id := v.Get("id"); id != nil && id.Kind == config.Number {
+	if id := v.Get("id"); id != nil && id.Kind == config.Number && len(id.Text) <= maxDigits {
 		return "directive " + id.Text
 	}
 	return fmt.Sprintf("directive number %d of the file", i+1)
 }
 
 func (l *loader) checkID(s *config.Scope, id uint64) {
-	at := s.Object.Get("id")
-	if at == nil || at.Kind != config.Number {
+	if !wasRead(s, "id", id) {
 		return
 	}
-	line, _ := l.file.Position(at.Offset)
+	at := s.Object.Get("id").Offset
 	if first, ok := l.ids[id]; ok {
-		s.Errorf(at.Offset, "id", "this id is already used by the directive at %s; give each directive its own", first)
+		s.Errorf(at, "id", "this id is already used by the directive at %s:%d; give each directive its own", first.file, first.line)
 		return
 	}
-	l.ids[id] = fmt.Sprintf("%s:%d", l.file.Name, line)
+	line, _ := l.file.Position(at)
+	l.ids[id] = place{l.file.Name, line}
+}
+
+// wasRead reports whether n stands in the file, and is not the 0 of a number
+// that is missing or wrong.
+func wasRead(s *config.Scope, key string, n uint64) bool {
+	v := s.Object.Get(key)
+	return v != nil && v.Kind == config.Number && v.Text == strconv.FormatUint(n, 10)
 }
 
 // ruleScope is a rule and the place it was read from.
 type ruleScope struct {
 	*config.Scope
 	rule Rule
+	// stages are those of the directive, all of them if complete.
+	stages   []int
+	complete bool
 }
 
 func (l *loader) rules(parent *config.Scope, objects []*config.Value) []*ruleScope {
 	scopes := make([]*ruleScope, 0, len(objects))
 	for i, v := range objects {
 		where := fmt.Sprintf("%s, rule number %d", parent.Where, i+1)
-		if stage := v.Get("stage"); stage != nil && stage.Kind == config.Number {
+		if stage := v.Get("stage"); stage != nil && stage.Kind == config.Number && len(stage.Text) <= maxDigits {
 			where = parent.Where + ", stage " + stage.Text
 		}
 		r := &ruleScope{Scope: &config.Scope{
@@ -189,7 +212,7 @@ func ruleKeys() []string {
 // rule reads one rule; terms are checked here, what depends on other rules in
 // checkStages.
 func (l *loader) rule(s *ruleScope) {
-	s.Keys(ruleKeys())
+	s.Keys(l.ruleKeys)
 	r := &s.rule
 	r.Name = l.keep(s.String("name", false, ""))
 	r.Stage = int(s.Uint("stage", config.Range{Min: 1, Max: math.MaxUint8, Required: true}))
@@ -228,7 +251,7 @@ func (l *loader) identity(s *ruleScope) {
 		r.Type = TaxonomyRule
 	}
 	if !known && at != nil && at.Kind == config.String {
-		s.Errorf(at.Offset, "type", "%q is not a rule type; use \"PluginRule\" or \"TaxonomyRule\"", kind)
+		s.Errorf(at.Offset, "type", "%s is not a rule type; use \"PluginRule\" or \"TaxonomyRule\"", config.Quote(kind))
 	}
 	plugin, taxonomy := known && r.Type == PluginRule && !s.Lax, known && r.Type == TaxonomyRule && !s.Lax
 	r.PluginID = s.Uint("plugin_id", config.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
@@ -261,7 +284,7 @@ func (l *loader) sticky(s *ruleScope) {
 	sticky, ok := ParseSticky(name)
 	if !ok && !s.Lax {
 		s.Errorf(s.Object.Get("sticky_different").Offset, "sticky_different",
-			"%q is not a field; use one of %s", name, strings.Join(stickyNames()[1:], ", "))
+			"%s is not a field; use one of %s", config.Quote(name), strings.Join(stickyNames()[1:], ", "))
 	}
 	s.rule.StickyDifferent = sticky
 }

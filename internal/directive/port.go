@@ -1,9 +1,10 @@
 package directive
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
+
+	"dsiem/internal/config"
 )
 
 // PortKind is the kind of a port term.
@@ -35,22 +36,35 @@ func ParsePort(text string) (PortTerm, *TermError) {
 	if stage, ok := parseReference(text); ok {
 		return PortTerm{Kind: PortReference, Stage: stage}, nil
 	}
-	if strings.HasPrefix(text, ":") {
-		return PortTerm{}, &TermError{Msg: fmt.Sprintf("%q is not a reference; write a colon and the number of an earlier stage, like \":1\"", text)}
+	switch {
+	case strings.TrimSpace(text) == "":
+		return PortTerm{}, &TermError{Msg: "must not be blank; use " + portForms}
+	case strings.HasPrefix(text, ":") && !strings.Contains(text, ","):
+		return PortTerm{}, badReference(text)
 	}
-	var elems []portElement
-	for _, e := range splitList(text) {
-		if err := checkElement(e); err != nil {
-			return PortTerm{}, err
-		}
+	elems, err := parseList(text, anyTerm)
+	if err != nil {
+		return PortTerm{}, err
+	}
+	list := make([]portElement, 0, len(elems))
+	for _, e := range elems {
 		port, err := strconv.ParseUint(e.text, 10, 16)
 		if err != nil || port == 0 {
-			return PortTerm{}, &TermError{At: e.at, Msg: fmt.Sprintf(
-				`%q is not a port; use 1-65535, ANY, a list like "80,443,!8080", or a reference like ":1"`, e.text)}
+			return PortTerm{}, &TermError{At: e.at, Msg: badPort(e.text)}
 		}
-		elems = append(elems, portElement{port: uint16(port), negated: e.negated})
+		list = append(list, portElement{port: uint16(port), negated: e.negated})
 	}
-	return PortTerm{Kind: PortInList, List: newPortList(elems)}, nil
+	return PortTerm{Kind: PortInList, List: newPortList(list)}, nil
+}
+
+const portForms = `1-65535, ANY, a list like "80,443,!8080", or a reference like ":1"`
+
+func badPort(text string) string {
+	isNumber := func(s string) bool { return s != "" && strings.Trim(s, "0123456789 ") == "" }
+	if from, to, found := strings.Cut(text, "-"); found && isNumber(from) && isNumber(to) {
+		return config.Quote(text) + ` is a range, which is not possible; list the ports, like "80,81,82"`
+	}
+	return config.Quote(text) + " is not a port; use " + portForms
 }
 
 type portElement struct {

@@ -7,10 +7,16 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"dsiem/internal/config"
 )
 
-// any is the term that everything matches.
-const anyTerm = "ANY"
+// The words that stand for a whole term.
+const (
+	anyTerm    = "ANY" // everything matches
+	homeNet    = "HOME_NET"
+	notHomeNet = "!HOME_NET"
+)
 
 // TermError says what is wrong with the text of a term.
 type TermError struct {
@@ -33,6 +39,11 @@ func parseReference(text string) (stage int, ok bool) {
 	return int(n), err == nil
 }
 
+// badReference explains a text that starts like a reference but is none.
+func badReference(text string) *TermError {
+	return &TermError{Msg: config.Quote(text) + ` is not a reference; write a colon and the number of an earlier stage, like ":1"`}
+}
+
 // RefersTo reports whether a text in a rule of the given stage is a reference
 // to a lower stage among stages.
 func RefersTo(text string, stage int, stages []int) bool {
@@ -53,11 +64,9 @@ func splitList(list string) []element {
 	elems := make([]element, 0, 1+strings.Count(list, ","))
 	at := 0
 	for part := range strings.SplitSeq(list, ",") {
-		e := element{at: at}
+		trimmed := strings.TrimLeftFunc(part, unicode.IsSpace)
+		e := element{at: at + len(part) - len(trimmed), text: strings.TrimSpace(trimmed)}
 		at += len(part) + 1
-		trimmed := strings.TrimLeft(part, " \t")
-		e.at += len(part) - len(trimmed)
-		e.text = strings.TrimSpace(trimmed)
 		if rest, ok := strings.CutPrefix(e.text, "!"); ok {
 			e.negated, e.text = true, strings.TrimSpace(rest)
 		}
@@ -66,18 +75,54 @@ func splitList(list string) []element {
 	return elems
 }
 
-// checkElement reports what is wrong with the form of a list element: an empty
-// one, or a '!' that is not a single leading one.
-func checkElement(e element) *TermError {
-	switch {
-	case e.text == "":
-		return &TermError{At: e.at, Msg: "the list has an empty element; remove the extra comma"}
-	case strings.HasPrefix(e.text, "!"):
-		return &TermError{At: e.at, Msg: fmt.Sprintf("%q is negated twice; use a single \"!\"", "!"+e.text)}
-	case strings.Contains(e.text, "!"):
-		return &TermError{At: e.at, Msg: fmt.Sprintf("%q has a \"!\" inside; negate an element with a \"!\" before it", e.text)}
+// parseList splits a comma list of addresses or ports and checks the form of
+// its elements. keywords are the words that may stand in place of a list.
+func parseList(list string, keywords ...string) ([]element, *TermError) {
+	elems := splitList(list)
+	for _, e := range elems {
+		msg := e.badForm()
+		if msg == "" {
+			msg = e.notInList(list, keywords)
+		}
+		if msg != "" {
+			return nil, &TermError{At: e.at, Msg: msg}
+		}
 	}
-	return nil
+	return elems, nil
+}
+
+// badForm says what is wrong with an element that is empty, or has a '!' that
+// is not a single leading one; "" if nothing is.
+func (e *element) badForm() string {
+	switch {
+	case e.text == "" && e.negated:
+		return `there is nothing after the "!"`
+	case e.text == "":
+		return "the list has an empty element; remove the extra comma"
+	case strings.HasPrefix(e.text, "!"):
+		return config.Quote("!"+e.text) + ` is negated twice; use a single "!"`
+	case strings.Contains(e.text, "!"):
+		return config.Quote(e.text) + ` has a "!" inside; negate an element with a "!" before it`
+	}
+	return ""
+}
+
+// notInList says what is wrong with an element that is a keyword or a
+// reference, which must stand alone and exactly so; "" if it is neither.
+func (e *element) notInList(list string, keywords []string) string {
+	right := strings.ToUpper(e.text)
+	if _, isReference := parseReference(e.text); !isReference && !slices.Contains(keywords, right) {
+		return ""
+	}
+	switch {
+	case strings.Contains(list, ","):
+		return right + " cannot stand in a list; use it alone"
+	case e.negated && right != homeNet:
+		return right + " cannot be negated"
+	case e.negated:
+		right = "!" + right
+	}
+	return fmt.Sprintf("%s must be written %q", config.Quote(list), right)
 }
 
 // TextTerm is a condition on a custom data field (§3.5, D19).

@@ -1,0 +1,210 @@
+package backlogs
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/config"
+	"dsiem/internal/event"
+)
+
+// reader reads the backlogs of one file.
+type reader struct {
+	file    *config.File
+	restore func(*alarm.Saved) error
+	// ids tells the number of the element that an alarm id was restored from.
+	ids map[string]int
+	// texts holds one copy of each text, so that backlogs share what they have
+	// in common and nothing of them holds on to the file.
+	texts map[string]string
+	// report holds what was found since the last element ended.
+	report config.Report
+
+	restored, discarded int
+	problems            []config.Problem
+	untold              int
+}
+
+func (r *reader) read() {
+	r.ids, r.texts = map[string]int{}, map[string]string{}
+	r.file.EachElement(&r.report, r.element)
+	if r.untold > 0 {
+		r.problems = append(r.problems, config.Problem{
+			File: r.file.Name, Msg: fmt.Sprintf("%d more problems of this kind are not shown", r.untold),
+		})
+	}
+	r.problems = append(r.problems, r.report.Problems...)
+}
+
+// element reads element i, whose keys have been looked at for repetitions, and
+// gives it to restore.
+func (r *reader) element(i int, v *config.Value) {
+	scope := &config.Scope{File: r.file, Report: &r.report, Object: v}
+	if s := r.backlog(scope); len(r.report.Problems) == 0 {
+		if first, ok := r.ids[s.ID]; ok {
+			scope.Errorf(v.Get("alarm_id").Offset, "alarm_id", "backlog number %d has the same id %q; only the first is kept", first, s.ID)
+		} else if err := r.restore(s); err != nil {
+			scope.Errorf(v.Offset, "", "%q cannot go on: %v", s.ID, err)
+		} else {
+			r.ids[s.ID] = i + 1
+			r.restored++
+			return
+		}
+	}
+	r.discarded++
+	where := "backlog number " + strconv.Itoa(i+1)
+	for _, p := range r.report.Problems {
+		if len(r.problems) >= maxProblems {
+			r.untold++
+			continue
+		}
+		if p.Where != "" {
+			p.Where = ", " + p.Where
+		}
+		p.Where = where + p.Where
+		r.problems = append(r.problems, p)
+	}
+	r.report.Problems = r.report.Problems[:0]
+}
+
+// keep returns the reader's own copy of a text.
+func (r *reader) keep(text string) string {
+	if kept, ok := r.texts[text]; ok {
+		return kept
+	}
+	text = strings.Clone(text)
+	r.texts[text] = text
+	return text
+}
+
+func (r *reader) keepAll(texts []string) []string {
+	for i := range texts {
+		texts[i] = r.keep(texts[i])
+	}
+	return texts
+}
+
+func (r *reader) text(s *config.Scope, key string) string {
+	return r.keep(s.String(key, true, ""))
+}
+
+func (r *reader) optionalText(s *config.Scope, key string) string {
+	return r.keep(s.String(key, false, ""))
+}
+
+// backlog reads one backlog; unknown keys are those of other programs or
+// versions (§11.5).
+func (r *reader) backlog(s *config.Scope) *alarm.Saved {
+	if s.Object.Kind != config.Object {
+		s.Errorf(s.Object.Offset, "", "a backlog must be an object, not %s", s.Object.Kind)
+		return nil
+	}
+	out := &alarm.Saved{
+		Alarm: alarm.Alarm{
+			ID:       strings.Clone(s.NonEmpty("alarm_id")),
+			Title:    r.text(s, "title"),
+			Status:   r.text(s, "status"),
+			Tag:      r.text(s, "tag"),
+			Kingdom:  r.text(s, "kingdom"),
+			Category: r.text(s, "category"),
+			Created:  seconds(s, "created_time", true),
+			Updated:  seconds(s, "update_time", true),
+			Risk:     int(s.Uint("risk", config.Range{Max: alarm.MaxRisk, Required: true})),
+			Class:    class(s),
+		},
+		LastSrcPort:   uint16(s.Uint("saved_last_srcport", config.Range{Max: math.MaxUint16})),
+		LastDstPort:   uint16(s.Uint("saved_last_dstport", config.Range{Max: math.MaxUint16})),
+		ExpandedTitle: r.optionalText(s, "saved_expanded_title"),
+	}
+	r.rules(s, out)
+	out.SrcIPs = addresses(s, "src_ips")
+	out.DstIPs = addresses(s, "dst_ips")
+	out.Networks = r.keepAll(s.Strings("networks", true))
+	out.IntelHits = r.hits(s, "intel_hits")
+	out.Vulnerabilities = r.hits(s, "vulnerabilities")
+	for item := range objects(s, "custom_data", false) {
+		out.CustomData = append(out.CustomData, alarm.CustomData{
+			Label: r.text(item, "label"), Content: r.text(item, "content"),
+		})
+	}
+	return out
+}
+
+func (r *reader) hits(s *config.Scope, key string) []alarm.Hit {
+	var hits []alarm.Hit
+	for item := range objects(s, key, false) {
+		hits = append(hits, alarm.Hit{
+			Provider: r.text(item, "provider"), Term: r.text(item, "term"), Result: r.text(item, "result"),
+		})
+	}
+	return hits
+}
+
+// rules reads the rules and their hidden state.
+func (r *reader) rules(s *config.Scope, out *alarm.Saved) {
+	stages := map[int]bool{}
+	for item := range objects(s, "rules", true) {
+		rule := r.rule(item)
+		if stages[rule.Stage] && !item.Failed() {
+			item.Errorf(item.Object.Get("stage").Offset, "stage", "two rules have stage %d; the backlog could be at either", rule.Stage)
+		}
+		stages[rule.Stage] = true
+		out.Rules = append(out.Rules, rule)
+		out.Extras = append(out.Extras, r.extra(item))
+	}
+}
+
+// rule reads one rule. What its texts mean is for the engine to say.
+func (r *reader) rule(s *config.Scope) alarm.Rule {
+	rule := alarm.Rule{
+		Name:            r.text(s, "name"),
+		Stage:           int(s.Uint("stage", config.Range{Min: 1, Max: math.MaxUint8, Required: true})),
+		Occurrence:      s.Uint("occurrence", config.Range{Min: 1, Max: math.MaxInt64, Required: true}),
+		From:            r.text(s, "from"),
+		To:              r.text(s, "to"),
+		PluginID:        s.Uint("plugin_id", config.Range{Max: math.MaxUint64}),
+		PluginSID:       s.Uints("plugin_sid", config.Range{Max: math.MaxUint64}),
+		Product:         r.keepAll(s.Strings("product", false)),
+		Category:        r.optionalText(s, "category"),
+		Subcategory:     r.keepAll(s.Strings("subcategory", false)),
+		Type:            r.text(s, "type"),
+		PortFrom:        r.text(s, "port_from"),
+		PortTo:          r.text(s, "port_to"),
+		Protocol:        r.text(s, "protocol"),
+		Reliability:     int(s.Uint("reliability", config.Range{Max: 10, Required: true})),
+		Timeout:         int64(s.Uint("timeout", config.Range{Max: math.MaxUint32, Required: true})),
+		Start:           seconds(s, "start_time", false),
+		End:             seconds(s, "end_time", false),
+		Status:          status(s),
+		StickyDifferent: r.optionalText(s, "sticky_different"),
+	}
+	for i := range event.CustomFields {
+		n := strconv.Itoa(i + 1)
+		rule.CustomData[i] = r.optionalText(s, "custom_data"+n)
+		rule.CustomLabel[i] = r.optionalText(s, "custom_label"+n)
+	}
+	return rule
+}
+
+func (r *reader) extra(s *config.Scope) alarm.Extra {
+	var x alarm.Extra
+	for _, id := range s.Strings("saved_event_ids", false) {
+		x.EventIDs = append(x.EventIDs, event.HashID(id))
+	}
+	const key = "saved_sticky_diffdata"
+	sticky := s.Object.Get(key)
+	if sticky == nil {
+		return x
+	}
+	if sticky.Kind != config.Object {
+		s.Errorf(sticky.Offset, key, "%s is required, not %s", config.Object, sticky.Kind)
+		return x
+	}
+	in := child(s, key, sticky)
+	x.StickyTexts = r.keepAll(in.Strings("sdiff_string", false))
+	x.StickyNumbers = in.Uints("sdiff_int", config.Range{Max: math.MaxUint64})
+	return x
+}
