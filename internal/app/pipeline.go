@@ -123,7 +123,6 @@ func (p *pipeline) run(ctx context.Context) error {
 // read reads batches until the end of the input or of ctx, and hands them on
 // until the end of working.
 func (p *pipeline) read(ctx, working context.Context, toDecode, inOrder chan<- *job) error {
-
 	for {
 		j, ok := p.pool.Get().(*job)
 		if !ok {
@@ -184,7 +183,7 @@ func (p *pipeline) play(j *job) error {
 // what changed into the order of a single engine.
 func (p *pipeline) step(steps []step) []correlate.Change {
 	return p.onAll(func(e *correlate.Engine) []correlate.Change {
-		var changes []correlate.Change
+		changes := make([]correlate.Change, 0, len(steps))
 		for i := range steps {
 			changes = append(changes, e.Step(steps[i].now, steps[i].event)...)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -163,12 +164,7 @@ func writePlans(w io.Writer, plans []correlate.Planned) error {
 		count(counts.Plugin, "directive"), count(counts.Taxonomy, "directive"), count(counts.Both, "directive"))
 	fmt.Fprintf(&b, "index: %s for plugins, %s for taxonomies\n",
 		count(counts.PluginKeys, "entry"), count(counts.TaxonomyKeys, "entry"))
-	var joins []string
-	for name := range counts.Joins {
-		joins = append(joins, name)
-	}
-	slices.Sort(joins)
-	for _, name := range joins {
+	for _, name := range slices.Sorted(maps.Keys(counts.Joins)) {
 		fmt.Fprintf(&b, "later stages that join on %s: %s\n", name, group(counts.Joins[name]))
 	}
 	_, err := io.WriteString(w, b.String())

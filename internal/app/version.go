@@ -15,7 +15,7 @@ func Version(read func() (*debug.BuildInfo, bool)) string {
 	}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			version += " " + s.Value[:12]
+			return version + " " + s.Value[:12] + " " + info.GoVersion
 		}
 	}
 	return version + " " + info.GoVersion

@@ -106,7 +106,7 @@ func TestFileOfTheSuccessorGoesOnWhereItsReferencesAreClear(t *testing.T) {
 	e := newEngine(t, fixture(t, "scan_directives.json"))
 	dir := filepath.Join("testdata", "successor")
 	loaded := load(t, dir, e, 1)
-	want := `1.json:112:3: backlog number 2: "nTwo_-123" cannot go on: ` +
+	want := `1.json:109:3: backlog number 2: "nTwo_-123" cannot go on: ` +
 		`stage 2 refers to ":1", and the backlog has 2 addresses it could mean`
 	if got := messages(loaded.Problems, dir); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -168,11 +168,11 @@ func TestRefusedBacklogIsNamed(t *testing.T) {
 			`"timeout": 600`, `"timeout": 600, "status": "timeout"`,
 			"every rule has a status, so no stage is left to wait for",
 		},
-		{`"to": "10.0.0.2"`, `"to": "10.0.0"`, `stage 2: "10.0.0" is a short form; write all four parts, like "10.0.0.0"`},
+		{`"to": "10.0.0.2"`, `"to": "10.0.0"`, `stage 2: "10.0.0" is not an address to compare with`},
 		{`"PluginRule"`, `"pluginrule"`, `stage 1: type: "pluginrule" is not a rule type`},
 		{`"DST_PORT"`, `"DST"`, `stage 2: sticky_different: "DST" is not a field`},
-		{`"10.0.0.1",`, `":3",`, `stage 2: ":3" refers to no earlier stage`},
-		{`"port_to": "ANY"`, `"port_to": ":1"`, `stage 1: ":1" refers to no earlier stage`},
+		{`"10.0.0.1",`, `":3",`, `stage 2: ":3" is not an address to compare with`},
+		{`"port_to": "ANY"`, `"port_to": ":1"`, `stage 2 refers to ":1", whose value the file does not tell`},
 	} {
 		dir := write(t, "1.json", strings.ReplaceAll(good, tt.old, tt.new))
 		e := newEngine(t, fixture(t, "scan_directives.json"))

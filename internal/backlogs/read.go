@@ -22,6 +22,8 @@ type reader struct {
 	texts map[string]string
 	// report holds what was found since the last element ended.
 	report config.Report
+	// keys are those of the object being looked at.
+	keys map[string]int
 
 	restored, discarded int
 	problems            []config.Problem
@@ -29,7 +31,7 @@ type reader struct {
 }
 
 func (r *reader) read() {
-	r.ids, r.texts = map[string]int{}, map[string]string{}
+	r.ids, r.texts, r.keys = map[string]int{}, map[string]string{}, map[string]int{}
 	r.file.EachElement(&r.report, r.element)
 	if r.untold > 0 {
 		r.problems = append(r.problems, config.Problem{
@@ -39,15 +41,14 @@ func (r *reader) read() {
 	r.problems = append(r.problems, r.report.Problems...)
 }
 
-// element reads element i, whose keys have been looked at for repetitions, and
-// gives it to restore.
+// element reads element i and gives it to restore.
 func (r *reader) element(i int, v *config.Value) {
-	scope := &config.Scope{File: r.file, Report: &r.report, Object: v}
+	scope := r.scope("", v)
 	if s := r.backlog(scope); len(r.report.Problems) == 0 {
 		if first, ok := r.ids[s.ID]; ok {
-			scope.Errorf(v.Get("alarm_id").Offset, "alarm_id", "backlog number %d has the same id %q; only the first is kept", first, s.ID)
+			scope.Errorf(v.Get("alarm_id").Offset, "alarm_id", "backlog number %d has the same id %s; only the first is kept", first, config.Quote(s.ID))
 		} else if err := r.restore(s); err != nil {
-			scope.Errorf(v.Offset, "", "%q cannot go on: %v", s.ID, err)
+			scope.Errorf(v.Offset, "", "%s cannot go on: %v", config.Quote(s.ID), err)
 		} else {
 			r.ids[s.ID] = i + 1
 			r.restored++
@@ -118,6 +119,7 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 		LastSrcPort:   uint16(s.Uint("saved_last_srcport", config.Range{Max: math.MaxUint16})),
 		LastDstPort:   uint16(s.Uint("saved_last_dstport", config.Range{Max: math.MaxUint16})),
 		ExpandedTitle: r.optionalText(s, "saved_expanded_title"),
+		Successor:     s.Object.Get("saved_src_socketaddr") != nil || s.Object.Get("saved_dst_socketaddr") != nil,
 	}
 	r.rules(s, out)
 	out.SrcIPs = addresses(s, "src_ips")
@@ -125,7 +127,7 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 	out.Networks = r.keepAll(s.Strings("networks", true))
 	out.IntelHits = r.hits(s, "intel_hits")
 	out.Vulnerabilities = r.hits(s, "vulnerabilities")
-	for item := range objects(s, "custom_data", false) {
+	for _, item := range r.objects(s, "custom_data", false) {
 		out.CustomData = append(out.CustomData, alarm.CustomData{
 			Label: r.text(item, "label"), Content: r.text(item, "content"),
 		})
@@ -135,7 +137,7 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 
 func (r *reader) hits(s *config.Scope, key string) []alarm.Hit {
 	var hits []alarm.Hit
-	for item := range objects(s, key, false) {
+	for _, item := range r.objects(s, key, false) {
 		hits = append(hits, alarm.Hit{
 			Provider: r.text(item, "provider"), Term: r.text(item, "term"), Result: r.text(item, "result"),
 		})
@@ -145,15 +147,12 @@ func (r *reader) hits(s *config.Scope, key string) []alarm.Hit {
 
 // rules reads the rules and their hidden state.
 func (r *reader) rules(s *config.Scope, out *alarm.Saved) {
-	stages := map[int]bool{}
-	for item := range objects(s, "rules", true) {
-		rule := r.rule(item)
-		if stages[rule.Stage] && !item.Failed() {
-			item.Errorf(item.Object.Get("stage").Offset, "stage", "two rules have stage %d; the backlog could be at either", rule.Stage)
-		}
-		stages[rule.Stage] = true
-		out.Rules = append(out.Rules, rule)
-		out.Extras = append(out.Extras, r.extra(item))
+	items := r.objects(s, "rules", true)
+	out.Rules = make([]alarm.Rule, len(items))
+	out.Extras = make([]alarm.Extra, len(items))
+	for i, item := range items {
+		out.Rules[i] = r.rule(item)
+		out.Extras[i] = r.extra(item)
 	}
 }
 
@@ -203,7 +202,7 @@ func (r *reader) extra(s *config.Scope) alarm.Extra {
 		s.Errorf(sticky.Offset, key, "%s is required, not %s", config.Object, sticky.Kind)
 		return x
 	}
-	in := child(s, key, sticky)
+	in := r.scope(s.Where+", "+key, sticky)
 	x.StickyTexts = r.keepAll(in.Strings("sdiff_string", false))
 	x.StickyNumbers = in.Uints("sdiff_int", config.Range{Max: math.MaxUint64})
 	return x

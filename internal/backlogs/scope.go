@@ -1,7 +1,6 @@
 package backlogs
 
 import (
-	"iter"
 	"net/netip"
 	"strconv"
 
@@ -9,24 +8,30 @@ import (
 	"dsiem/internal/config"
 )
 
-// child returns the scope of an object that is part of another.
-func child(s *config.Scope, where string, v *config.Value) *config.Scope {
-	if s.Where != "" {
-		where = s.Where + ", " + where
+// scope returns the scope of an object, whose keys must differ (D25).
+func (r *reader) scope(where string, v *config.Value) *config.Scope {
+	s := &config.Scope{File: r.file, Report: &r.report, Where: where, Object: v}
+	clear(r.keys)
+	for i := range v.Members {
+		m := &v.Members[i]
+		if first, ok := r.keys[m.Name]; ok {
+			line, _ := r.file.Position(first)
+			s.Errorf(m.Offset, "", "the key %s is given twice, first on line %d; remove one", config.Quote(m.Name), line)
+			continue
+		}
+		r.keys[m.Name] = m.Offset
 	}
-	return &config.Scope{File: s.File, Report: s.Report, Where: where, Object: v}
+	return s
 }
 
-// objects returns scopes for the elements of a list of objects.
-func objects(s *config.Scope, key string, required bool) iter.Seq[*config.Scope] {
+// objects returns scopes for the elements of a list of objects in a backlog.
+func (r *reader) objects(s *config.Scope, key string, required bool) []*config.Scope {
 	list, _ := s.Objects(key, required)
-	return func(yield func(*config.Scope) bool) {
-		for i, v := range list {
-			if !yield(child(s, key+" number "+strconv.Itoa(i+1), v)) {
-				return
-			}
-		}
+	scopes := make([]*config.Scope, len(list))
+	for i, v := range list {
+		scopes[i] = r.scope(key+" number "+strconv.Itoa(i+1), v)
 	}
+	return scopes
 }
 
 // The seconds that a UNIX time may have: those of the years that a timestamp
@@ -55,8 +60,8 @@ func class(s *config.Scope) alarm.Class {
 	name := s.String(key, true, "")
 	c, ok := alarm.ParseClass(name)
 	if !ok {
-		s.Errorf(s.Object.Get(key).Offset, key, `%q is not a risk class; use %q, %q, %q, or "" for none`,
-			name, alarm.Low, alarm.Medium, alarm.High)
+		s.Errorf(s.Object.Get(key).Offset, key, `%s is not a risk class; use %q, %q, %q, or "" for none`,
+			config.Quote(name), alarm.Low, alarm.Medium, alarm.High)
 	}
 	return c
 }
@@ -70,8 +75,8 @@ func status(s *config.Scope) alarm.Status {
 			return status
 		}
 	}
-	s.Errorf(s.Object.Get(key).Offset, key, `%q is not the status of a rule; use %q, %q, or "" for none yet`,
-		name, alarm.Finished, alarm.Timeout)
+	s.Errorf(s.Object.Get(key).Offset, key, `%s is not the status of a rule; use %q, %q, or "" for none yet`,
+		config.Quote(name), alarm.Finished, alarm.Timeout)
 	return alarm.Pending
 }
 
@@ -89,9 +94,10 @@ func addresses(s *config.Scope, key string) []netip.Addr {
 		switch {
 		case v.Kind != config.String: // Reported by Strings.
 		case err != nil:
-			s.Errorf(v.Offset, key, "%q is not an IP address", v.Text)
+			s.Errorf(v.Offset, key, "%s is not an IP address", config.Quote(v.Text))
 		case addr.Zone() != "":
-			s.Errorf(v.Offset, key, "%q has a zone, which no event carries; remove %q", v.Text, "%"+addr.Zone())
+			s.Errorf(v.Offset, key, "%s has a zone, which no event carries; remove %s",
+				config.Quote(v.Text), config.Quote("%"+addr.Zone()))
 		default:
 			addrs = append(addrs, addr.Unmap())
 		}

@@ -67,7 +67,7 @@ func (s *Scope) Keys(known []string) {
 		case k >= 0:
 			seen[k] = true
 		default:
-			s.Warnf(m.Offset, "", "unknown key %s is ignored%s", Quote(m.Name), s.suggestion(m.Name, known))
+			s.Warnf(m.Offset, "", "unknown key %s is ignored%s", Quote(m.Name), suggestion(m.Name, known))
 			if unknown == nil {
 				unknown = map[string]bool{}
 			}
@@ -76,16 +76,14 @@ func (s *Scope) Keys(known []string) {
 	}
 }
 
-// suggestion returns "; did you mean …?" when a known key that the object does
-// not have is near to name.
-func (s *Scope) suggestion(name string, known []string) string {
+// suggestion returns "; did you mean …?" when a known key is near to name.
+func suggestion(name string, known []string) string {
 	if len(name) > maxQuoted {
 		return ""
 	}
 	best, nearest := 1+len(name)/3, ""
 	for _, k := range known {
-		d := levenshtein.ComputeDistance(strings.ToLower(name), k)
-		if d <= best && (d < best || nearest == "") && s.Object.member(k) == nil {
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), k); d <= best && (d < best || nearest == "") {
 			best, nearest = d, k
 		}
 	}

@@ -113,23 +113,28 @@ func (s *syntax) mistake(f *File) mistake {
 		return mistake{s.at, "comments are not allowed; remove it"}
 	case len(s.open) == 0 && s.last >= 0:
 		return mistake{s.at, afterRoot}
+	case len(s.open) >= maxDepth:
+		return mistake{s.at, "this is nested too deep"}
+	case word != "" && !jsontext.Value(word).IsValid() && s.wantsValue(word):
+		return mistake{s.at - (len(word) - len(s.wordAfter(s.at))), badWord(word)}
 	case rest[0] == ',':
 		return s.comma()
 	case rest[0] == '}' || rest[0] == ']':
 		return s.closing(f)
-	case word != "" && s.wantsValue(word):
-		return mistake{s.at - (len(word) - len(s.wordAfter(s.at))), badWord(word)}
 	case rest[0] == '\'':
 		return mistake{s.at, "single quotes are not allowed; use double quotes"}
 	case s.key:
 		return mistake{s.at, fmt.Sprintf("a colon is missing after the key %s", Quote(s.text[s.start+1:s.last]))}
 	case s.inObject() && (s.lastByte() == '{' || s.lastByte() == ','):
-		return mistake{s.at, "a key in double quotes is expected here; is a closing brace missing before it?"}
+		return mistake{s.at, s.expectedKey()}
 	case s.lastByte() != 0 && !strings.ContainsRune("{[:,", rune(s.lastByte())) && strings.ContainsRune("\"{[-0123456789tfn", rune(rest[0])):
 		return s.missingComma(f)
 	}
 	return mistake{s.at, fmt.Sprintf("%q is not expected here", rest[:size])}
 }
+
+// maxDepth is the number of open brackets that the JSON library takes.
+const maxDepth = 10000
 
 const afterRoot = "something follows the end of the JSON value; remove it"
 
@@ -213,6 +218,14 @@ func (s *syntax) closing(f *File) mistake {
 	return mistake{s.at, fmt.Sprintf("%q does not close the %q of line %d", c, s.text[open], line)}
 }
 
+func (s *syntax) expectedKey() string {
+	const msg = "a key in double quotes is expected here"
+	if s.text[s.at] == '{' || s.text[s.at] == '[' {
+		return msg + "; is a closing brace missing before it?"
+	}
+	return msg
+}
+
 func (s *syntax) missingComma(f *File) mistake {
 	before, _ := f.Position(s.last)
 	if line, _ := f.Position(s.at); line != before {
@@ -258,7 +271,7 @@ func badWord(word string) string {
 	switch {
 	case slices.Contains([]string{"true", "false", "null"}, lower):
 		return fmt.Sprintf("%s must be written %s", word, lower)
-	case strings.Trim(lower, "0123456789+-._ex") == "" || word[0] >= '0' && word[0] <= '9':
+	case strings.IndexByte("0123456789+-.", word[0]) >= 0:
 		return fmt.Sprintf("%s is not a number; write digits without a leading 0 or +, or put a text in double quotes", Quote(word))
 	}
 	return fmt.Sprintf("%s is not a value; put a text in double quotes", Quote(word))

@@ -259,27 +259,29 @@ func (e *Engine) collect(list *[]*stage, owner *tracked, ev *event.Event) (opene
 		s := (*list)[0]
 		*list = (*list)[1:]
 		first := s.number == 0 && s.variant == owner.current
-		if !first && s.live == 0 || !s.plan.Match(ev, e.assets) {
-			continue
-		}
-		opener = opener || first
-		for i := range s.tables {
-			t := &s.tables[i]
-			head := t.heads[e.index.eventKey(t.fields, ev)]
-			if head == nil {
-				continue
-			}
-			for l := head; ; l = l.next {
-				if l.backlog.origin.joins(t.fields, ev) {
-					e.offers = append(e.offers, offer{l.backlog, s.number})
-				}
-				if l.next == head {
-					break
-				}
-			}
+		if (first || s.live > 0) && s.plan.Match(ev, e.assets) {
+			opener = opener || first
+			e.collectJoined(s, ev)
 		}
 	}
 	return opener
+}
+
+// collectJoined adds to e.offers the live backlogs of a stage whose creating
+// events an event equals in their join fields.
+func (e *Engine) collectJoined(s *stage, ev *event.Event) {
+	for i := range s.tables {
+		t := &s.tables[i]
+		head := t.heads[e.index.eventKey(t.fields, ev)]
+		for l := head; l != nil; {
+			if l.backlog.origin.joins(t.fields, ev) {
+				e.offers = append(e.offers, offer{l.backlog, s.number})
+			}
+			if l = l.next; l == head {
+				break
+			}
+		}
+	}
 }
 
 // dispatch offers an event to the backlogs of a directive that it matches,

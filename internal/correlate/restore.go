@@ -116,34 +116,42 @@ func (r *restorer) sort() error {
 // resolve replaces references that the successor leaves in saved rules, where
 // the value is beyond doubt (§11.5).
 func (r *restorer) resolve() error {
+	stages := r.stages()
 	for i := range r.rules {
 		rule := &r.rules[i]
-		lower := func(text string) bool { return directive.RefersTo(text, rule.Stage, r.stages()) }
+		refers := func(text string) bool { return directive.RefersTo(text, rule.Stage, stages) }
 		for _, address := range []struct {
 			text *string
 			from []netip.Addr
 		}{{&rule.From, r.saved.SrcIPs}, {&rule.To, r.saved.DstIPs}} {
-			if !lower(*address.text) {
-				continue
-			}
-			if len(address.from) != 1 {
+			switch {
+			case !refers(*address.text):
+			case len(address.from) != 1:
 				return fmt.Errorf("stage %d refers to %q, and the backlog has %d addresses it could mean",
 					rule.Stage, *address.text, len(address.from))
-			}
-			*address.text = address.from[0].String()
-		}
-		for _, text := range []string{rule.PortFrom, rule.PortTo} {
-			if lower(text) {
-				return fmt.Errorf("stage %d refers to the port %q, which the file does not tell", rule.Stage, text)
+			default:
+				*address.text = address.from[0].String()
 			}
 		}
-		for j := range rule.CustomData {
-			if r.saved.Successor && rule.Type == directive.PluginRule.String() && lower(rule.CustomData[j]) {
-				return fmt.Errorf("stage %d refers to the custom data %q, which the file does not tell", rule.Stage, rule.CustomData[j])
-			}
+		if text, ok := r.untold(rule, refers); ok {
+			return fmt.Errorf("stage %d refers to %q, whose value the file does not tell", rule.Stage, text)
 		}
 	}
 	return nil
+}
+
+// untold returns a reference to a port or custom data, whose value a saved
+// backlog does not hold.
+func (r *restorer) untold(rule *alarm.Rule, refers func(string) bool) (text string, ok bool) {
+	texts := []string{rule.PortFrom, rule.PortTo}
+	if r.saved.Successor && rule.Type == directive.PluginRule.String() {
+		texts = append(texts, rule.CustomData[:]...)
+	}
+	i := slices.IndexFunc(texts, refers)
+	if i < 0 {
+		return "", false
+	}
+	return texts[i], true
 }
 
 func (r *restorer) stages() []int {
@@ -422,26 +430,32 @@ func (r *restorer) progress(p *progress, i int) {
 		p.addID(id)
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
-	for _, text := range x.StickyTexts {
-		if v, ok := savedSticky(kind, text); ok {
-			p.more().sticky.add(v)
-		}
-	}
-	for _, n := range x.StickyNumbers {
-		p.more().sticky.add(sticky{lo: n})
+	for _, v := range savedSticky(kind, x) {
+		p.more().sticky.add(v)
 	}
 }
 
-// savedSticky returns the value of a saved text; a text that is no address
-// where one is compared can equal no event's.
-func savedSticky(kind directive.Sticky, text string) (sticky, bool) {
-	if kind != directive.StickySrcIP && kind != directive.StickyDstIP {
-		return sticky{text: text}, true
+// savedSticky returns the saved values of a sticky_different field. Others, such
+// as a text where an address or a port is compared, can equal no event's.
+func savedSticky(kind directive.Sticky, x *alarm.Extra) []sticky {
+	var values []sticky
+	switch kind {
+	case directive.StickySrcIP, directive.StickyDstIP:
+		for _, text := range x.StickyTexts {
+			if addr, err := netip.ParseAddr(text); err == nil {
+				a := toAddress(addr.WithZone(""))
+				values = append(values, sticky{hi: a.hi, lo: a.lo})
+			}
+		}
+	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
+		for _, text := range x.StickyTexts {
+			values = append(values, sticky{text: text})
+		}
+	case directive.StickyPluginSID, directive.StickySrcPort, directive.StickyDstPort:
+		for _, n := range x.StickyNumbers {
+			values = append(values, sticky{lo: n})
+		}
+	case directive.NoSticky:
 	}
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return sticky{}, false
-	}
-	a := toAddress(addr.WithZone(""))
-	return sticky{hi: a.hi, lo: a.lo}, true
+	return values
 }

@@ -1,5 +1,7 @@
 package correlate
 
+import "slices"
+
 // indexFrom is the number of members from which a set keeps a hash index.
 const indexFrom = 16
 
@@ -30,12 +32,7 @@ func (s *set[T]) has(v T) bool {
 		_, ok := s.more.index[v]
 		return ok
 	}
-	for _, m := range s.more.list {
-		if m == v {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.more.list, v)
 }
 
 // add adds v and reports whether it was new.

@@ -45,25 +45,25 @@ func ParseAddress(text string) (AddressTerm, *TermError) {
 	if stage, ok := parseReference(text); ok {
 		return AddressTerm{Kind: AddressReference, Stage: stage}, nil
 	}
-	switch {
-	case strings.TrimSpace(text) == "":
+	if strings.TrimSpace(text) == "" {
 		return AddressTerm{}, &TermError{Msg: "must not be empty; use " + addressForms}
-	case strings.HasPrefix(text, ":") && !strings.HasPrefix(text, "::") && !strings.Contains(text, ","):
-		return AddressTerm{}, badReference(text)
 	}
-	elems, err := parseList(text, anyTerm, homeNet)
+	var elems []addressElement
+	err := parseList(text, func(e element) string {
+		prefix, err := config.ParsePrefix(e.text)
+		switch {
+		case err != nil && strings.HasPrefix(e.text, ":") && !strings.HasPrefix(e.text, "::"):
+			return badReference(e.text)
+		case err != nil:
+			return err.Error()
+		}
+		elems = append(elems, addressElement{prefix: prefix, negated: e.negated})
+		return ""
+	}, anyTerm, homeNet)
 	if err != nil {
 		return AddressTerm{}, err
 	}
-	list := make([]addressElement, 0, len(elems))
-	for _, e := range elems {
-		prefix, err := config.ParsePrefix(e.text)
-		if err != nil {
-			return AddressTerm{}, &TermError{At: e.at, Msg: err.Error()}
-		}
-		list = append(list, addressElement{prefix: prefix, negated: e.negated})
-	}
-	return AddressTerm{Kind: AddressInList, List: newAddressList(list)}, nil
+	return AddressTerm{Kind: AddressInList, List: newAddressList(elems)}, nil
 }
 
 const addressForms = `an address, a CIDR, ANY, HOME_NET, !HOME_NET, a list like "10.0.0.0/8,!10.0.0.5", or a reference like ":1"`

@@ -85,9 +85,9 @@ func (s *ruleScope) checkTerms() {
 	}
 }
 
-// termProblem reports the error of a term, if any, and returns whether the
-// term is good. The error stands at the element of a list that is wrong, else
-// at the value. Values that are no strings have been reported before.
+// termProblem reports the errors of a term, if any, and returns whether the
+// term is good. Errors stand at the elements of a list that are wrong, or at a
+// single value. Values that are no strings have been reported before.
 func (s *ruleScope) termProblem(key, text string, err *TermError) bool {
 	if err == nil {
 		return true
@@ -96,11 +96,13 @@ func (s *ruleScope) termProblem(key, text string, err *TermError) bool {
 	if v == nil || v.Kind != config.String {
 		return false
 	}
-	at := v.Offset
-	if strings.Contains(text, ",") {
-		at = v.At(err.At)
+	if !strings.Contains(text, ",") {
+		s.Errorf(v.Offset, key, "%s", err.Msg)
+		return false
 	}
-	s.Errorf(at, key, "%s", err.Msg)
+	for _, e := range append([]TermError{*err}, err.more...) {
+		s.Errorf(v.At(e.At), key, "%s", e.Msg)
+	}
 	return false
 }
 

@@ -36,30 +36,30 @@ func ParsePort(text string) (PortTerm, *TermError) {
 	if stage, ok := parseReference(text); ok {
 		return PortTerm{Kind: PortReference, Stage: stage}, nil
 	}
-	switch {
-	case strings.TrimSpace(text) == "":
+	if strings.TrimSpace(text) == "" {
 		return PortTerm{}, &TermError{Msg: "must not be blank; use " + portForms}
-	case strings.HasPrefix(text, ":") && !strings.Contains(text, ","):
-		return PortTerm{}, badReference(text)
 	}
-	elems, err := parseList(text, anyTerm)
+	var elems []portElement
+	err := parseList(text, func(e element) string {
+		port, err := strconv.ParseUint(e.text, 10, 16)
+		if err != nil || port == 0 {
+			return badPort(e.text)
+		}
+		elems = append(elems, portElement{port: uint16(port), negated: e.negated})
+		return ""
+	}, anyTerm)
 	if err != nil {
 		return PortTerm{}, err
 	}
-	list := make([]portElement, 0, len(elems))
-	for _, e := range elems {
-		port, err := strconv.ParseUint(e.text, 10, 16)
-		if err != nil || port == 0 {
-			return PortTerm{}, &TermError{At: e.at, Msg: badPort(e.text)}
-		}
-		list = append(list, portElement{port: uint16(port), negated: e.negated})
-	}
-	return PortTerm{Kind: PortInList, List: newPortList(list)}, nil
+	return PortTerm{Kind: PortInList, List: newPortList(elems)}, nil
 }
 
 const portForms = `1-65535, ANY, a list like "80,443,!8080", or a reference like ":1"`
 
 func badPort(text string) string {
+	if strings.HasPrefix(text, ":") {
+		return badReference(text)
+	}
 	isNumber := func(s string) bool { return s != "" && strings.Trim(s, "0123456789 ") == "" }
 	if from, to, found := strings.Cut(text, "-"); found && isNumber(from) && isNumber(to) {
 		return config.Quote(text) + ` is a range, which is not possible; list the ports, like "80,81,82"`

@@ -1,6 +1,7 @@
 package directive
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,6 +25,8 @@ type TermError struct {
 	At int
 	// Msg says what is wrong and what would be right.
 	Msg string
+
+	more []TermError // of further elements of a list
 }
 
 func (e *TermError) Error() string { return e.Msg }
@@ -40,8 +43,8 @@ func parseReference(text string) (stage int, ok bool) {
 }
 
 // badReference explains a text that starts like a reference but is none.
-func badReference(text string) *TermError {
-	return &TermError{Msg: config.Quote(text) + ` is not a reference; write a colon and the number of an earlier stage, like ":1"`}
+func badReference(text string) string {
+	return config.Quote(text) + ` is not a reference; write a colon and the number of an earlier stage, like ":1"`
 }
 
 // RefersTo reports whether a text in a rule of the given stage is a reference
@@ -75,20 +78,25 @@ func splitList(list string) []element {
 	return elems
 }
 
-// parseList splits a comma list of addresses or ports and checks the form of
-// its elements. keywords are the words that may stand in place of a list.
-func parseList(list string, keywords ...string) ([]element, *TermError) {
-	elems := splitList(list)
-	for _, e := range elems {
-		msg := e.badForm()
+// parseList splits a comma list of addresses or ports, checks the form of its
+// elements and hands them to parse, which returns what is wrong with them.
+// keywords are the words that may stand in place of a list.
+func parseList(list string, parse func(e element) string, keywords ...string) *TermError {
+	var bad []TermError
+	for _, e := range splitList(list) {
+		msg := cmp.Or(e.badForm(), e.notInList(list, keywords))
 		if msg == "" {
-			msg = e.notInList(list, keywords)
+			msg = parse(e)
 		}
 		if msg != "" {
-			return nil, &TermError{At: e.at, Msg: msg}
+			bad = append(bad, TermError{At: e.at, Msg: msg})
 		}
 	}
-	return elems, nil
+	if len(bad) == 0 {
+		return nil
+	}
+	bad[0].more = bad[1:]
+	return &bad[0]
 }
 
 // badForm says what is wrong with an element that is empty, or has a '!' that
@@ -116,9 +124,9 @@ func (e *element) notInList(list string, keywords []string) string {
 	}
 	switch {
 	case strings.Contains(list, ","):
-		return right + " cannot stand in a list; use it alone"
+		return config.Quote(right) + " cannot stand in a list; use it alone"
 	case e.negated && right != homeNet:
-		return right + " cannot be negated"
+		return config.Quote(right) + " cannot be negated"
 	case e.negated:
 		right = "!" + right
 	}

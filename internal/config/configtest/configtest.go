@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"dsiem/internal/config"
 )
 
@@ -50,7 +52,7 @@ func Cases(t *testing.T, dir fs.FS, write func(name string, content []byte) erro
 					t.Fatal(err)
 				}
 			case got != c.text:
-				t.Errorf("got:\n%s\nwant:\n%s", results(got), results(c.text))
+				t.Errorf("-want +got:\n%s", cmp.Diff(strings.Split(results(c.text), "\n"), strings.Split(results(got), "\n")))
 			}
 		})
 	}
