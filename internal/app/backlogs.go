@@ -2,12 +2,10 @@ package app
 
 import (
 	"fmt"
-	"iter"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/backlogs"
 	"dsiem/internal/config"
-	"dsiem/internal/correlate"
 )
 
 // load restores saved backlogs, if asked to. The files it read are to be
@@ -22,7 +20,11 @@ func (r *replay) load() (discard func() error, err error) {
 		ids[i] = d.ID
 	}
 	loaded, err := backlogs.Load(dir, ids, func(directive uint64, s *alarm.Saved) error {
-		return r.pipeline.engineOf(directive).Restore(directive, s)
+		err := r.pipeline.engines.restore(directive, s)
+		if err == nil {
+			r.restored[s.ID] = struct{}{}
+		}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("loading saved backlogs: %w", err)
@@ -43,29 +45,10 @@ func (r *replay) save() error {
 	if dir == "" {
 		return nil
 	}
-	written, err := backlogs.Save(dir, allSaved(r.pipeline.engines))
+	written, err := backlogs.Save(dir, r.pipeline.engines.saved())
 	r.summary.Backlogs.Saved = written.Backlogs
 	if err != nil {
 		return fmt.Errorf("saving the live backlogs: %w", err)
 	}
 	return nil
-}
-
-// allSaved returns the saved backlogs of all engines; a directive is on one
-// engine only, so that its backlogs stay together.
-func allSaved(engines []*correlate.Engine) iter.Seq2[uint64, alarm.Saved] {
-	return func(yield func(uint64, alarm.Saved) bool) {
-		for _, e := range engines {
-			for id, s := range e.Save() {
-				if !yield(id, s) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// engineOf returns the engine that has a directive.
-func (p *pipeline) engineOf(directive uint64) *correlate.Engine {
-	return p.engines[correlate.ShardOf(directive, len(p.engines))]
 }

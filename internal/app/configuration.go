@@ -25,38 +25,35 @@ type configuration struct {
 	files      int
 }
 
-// loadConfiguration reads all configuration files of a directory. Files that
-// cannot be read are an error; everything that is wrong inside files is in the
-// report. name is put before file names where they are shown.
+// loadConfiguration reads all configuration files of a directory. A directory
+// that cannot be read is an error; everything that is wrong with the files in it
+// is in the report. name is put before file names where they are shown.
 func loadConfiguration(dir fs.FS, name string) (*configuration, error) {
-	c := &configuration{}
-	assets, err := readFiles(dir, name, "assets_*.json")
-	if err != nil {
-		return nil, err
+	if _, err := fs.ReadDir(dir, "."); err != nil {
+		return nil, fmt.Errorf("reading the configuration directory %s: %w", name, cause(err))
 	}
-	directives, err := readFiles(dir, name, "directives_*.json")
-	if err != nil {
-		return nil, err
+	c := &configuration{assets: &asset.Table{}}
+	// What is in files that cannot be read is not known, so nothing can be said
+	// to be missing.
+	if files, unreadable := c.read(dir, name, "assets_*.json"); len(files) > 0 || !unreadable {
+		c.assets = asset.Load(files, &c.report)
 	}
-	c.files = len(assets) + len(directives)
-	c.assets = asset.Load(assets, &c.report)
-	c.directives = directive.Load(directives, &c.report)
+	if files, unreadable := c.read(dir, name, "directives_*.json"); len(files) > 0 || !unreadable {
+		c.directives = directive.Load(files, &c.report)
+	}
 	c.warnOfSilence()
 	c.report.Sort()
 	return c, nil
 }
 
-// readFiles reads the files of a directory that match a pattern, in lexical
-// order (§2.1).
-func readFiles(dir fs.FS, name, pattern string) ([]*config.File, error) {
-	if _, err := fs.Stat(dir, "."); err != nil {
-		return nil, fmt.Errorf("reading the configuration directory %s: %w", name, cause(err))
-	}
+// read reads the files of a directory that match a pattern, in lexical order
+// (§2.1). It reports those that it cannot read, and whether there are any.
+func (c *configuration) read(dir fs.FS, name, pattern string) (files []*config.File, unreadable bool) {
 	names, err := fs.Glob(dir, pattern)
 	if err != nil {
-		return nil, fmt.Errorf("looking for %s in %s: %w", pattern, name, err)
+		panic(err) // cannot happen: the patterns are valid
 	}
-	files := make([]*config.File, 0, len(names))
+	c.files += len(names)
 	for _, file := range names {
 		shown := file
 		if name != "" {
@@ -64,11 +61,13 @@ func readFiles(dir fs.FS, name, pattern string) ([]*config.File, error) {
 		}
 		content, err := fs.ReadFile(dir, file)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", shown, cause(err))
+			c.report.Add(config.Problem{File: shown, Msg: fmt.Sprintf("the file cannot be read: %v", cause(err))})
+			unreadable = true
+			continue
 		}
 		files = append(files, config.NewFile(shown, content))
 	}
-	return files, nil
+	return files, unreadable
 }
 
 // cause returns the reason inside a path error, whose path is relative to the

@@ -131,7 +131,7 @@ func tell(ctx context.Context, o *DemoOptions, story []event.Event, lines [][]by
 	for i := range lines {
 		if !o.Fast {
 			at := time.Unix(story[i].Seconds, int64(story[i].Nanos)).Sub(o.Start)
-			timer.Reset(time.Until(started.Add(at * o.Took / demo.Length)))
+			timer.Reset(time.Until(started.Add(compressed(at, o.Took))))
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
@@ -143,4 +143,10 @@ func tell(ctx context.Context, o *DemoOptions, story []event.Event, lines [][]by
 		}
 	}
 	return nil
+}
+
+// compressed returns when a moment of the story is shown, if the whole of it
+// takes a given time to show.
+func compressed(at, took time.Duration) time.Duration {
+	return time.Duration(float64(at) / float64(demo.Length) * float64(took))
 }

@@ -34,12 +34,6 @@ type result struct {
 	skipped   bool
 }
 
-// step is an event offered to the engines at a time.
-type step struct {
-	now   int64
-	event *event.Event
-}
-
 // pipeline reads events and plays them through engines under the replay clock.
 //
 //	reader ─> jobs ─┬─> decoders ─┐
@@ -52,7 +46,7 @@ type pipeline struct {
 	batchSize   int
 	decoders    int
 	assets      *asset.Table
-	engines     []*correlate.Engine
+	engines     engines
 	// rejected is called for every record that is no event, in order.
 	rejected func(rec intake.Record, rej *event.Rejection)
 	// played is called once per batch with what changed, in order, and the
@@ -176,37 +170,5 @@ func (p *pipeline) play(j *job) error {
 			j.steps = append(j.steps, step{now: p.clock.at(r.event.Seconds), event: &r.event})
 		}
 	}
-	return p.played(p.step(j.steps), counts)
-}
-
-// step lets all engines take the steps, each on its own goroutine, and merges
-// what changed into the order of a single engine.
-func (p *pipeline) step(steps []step) []correlate.Change {
-	return p.onAll(func(e *correlate.Engine) []correlate.Change {
-		changes := make([]correlate.Change, 0, len(steps))
-		for i := range steps {
-			changes = append(changes, e.Step(steps[i].now, steps[i].event)...)
-		}
-		return changes
-	})
-}
-
-// expireAll expires every live backlog.
-func (p *pipeline) expireAll() []correlate.Change {
-	return p.onAll((*correlate.Engine).ExpireAll)
-}
-
-func (p *pipeline) onAll(fn func(*correlate.Engine) []correlate.Change) []correlate.Change {
-	if len(p.engines) == 1 {
-		return fn(p.engines[0])
-	}
-	changes := make([][]correlate.Change, len(p.engines))
-	var done sync.WaitGroup
-	for i, e := range p.engines {
-		done.Go(func() { changes[i] = fn(e) })
-	}
-	done.Wait()
-	merged := slices.Concat(changes...)
-	slices.SortStableFunc(merged, func(a, b correlate.Change) int { return a.Order.Compare(b.Order) })
-	return merged
+	return p.played(p.engines.step(j.steps), counts)
 }

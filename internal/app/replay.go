@@ -94,7 +94,7 @@ func Replay(ctx context.Context, o *ReplayOptions) (*Summary, error) {
 	if failed := c.report.Count(config.Error); failed > 0 && (!o.SkipInvalid || len(c.directives) == 0 || c.assets.Len() == 0) {
 		return nil, fmt.Errorf("%w: %s", ErrConfiguration, count(failed, "problem"))
 	}
-	r := &replay{options: o, format: format, configuration: c, summary: newSummary()}
+	r := &replay{options: o, format: format, configuration: c, summary: newSummary(), restored: map[string]struct{}{}}
 	return r.summary, r.run(ctx)
 }
 
@@ -116,6 +116,9 @@ type replay struct {
 	summary       *Summary
 	files         *sink.AlarmFiles
 	pipeline      *pipeline
+	// restored holds the ids of restored backlogs that have published nothing in
+	// this run: what they published before is not in its summary.
+	restored map[string]struct{}
 }
 
 func (r *replay) run(ctx context.Context) error {
@@ -154,10 +157,7 @@ func (r *replay) newPipeline(reader *intake.Reader) *pipeline {
 	if p.batchSize <= 0 {
 		p.batchSize = batchSize
 	}
-	plans := correlate.Plans(r.configuration.directives)
-	for i := range shards {
-		p.engines = append(p.engines, correlate.New(correlate.Shard(plans, i, shards), p.assets, o.Engine))
-	}
+	p.engines = newEngines(r.configuration.directives, p.assets, o.Engine, shards)
 	return p
 }
 
@@ -178,7 +178,7 @@ func (r *replay) play(ctx context.Context, reader *intake.Reader, started time.T
 		return errors.Join(err, r.save())
 	}
 	if o.ExpireAll {
-		if err := r.played(r.pipeline.expireAll(), batchCounts{}); err != nil {
+		if err := r.played(r.pipeline.engines.expireAll(), batchCounts{}); err != nil {
 			return err
 		}
 	}
@@ -214,7 +214,12 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 			r.files.Event(&alarm.Event{AlarmID: c.AlarmID, Stage: c.Stage, EventID: c.EventID})
 		case correlate.Updated:
 			r.files.Alarm(c.Alarm)
-			r.summary.alarm(c.Before, c.Alarm.Class)
+			before := c.Before
+			if _, ok := r.restored[c.AlarmID]; ok {
+				delete(r.restored, c.AlarmID)
+				before = alarm.Unclassified
+			}
+			r.summary.alarm(before, c.Alarm.Class)
 		case correlate.Opened:
 			r.summary.Backlogs.Opened++
 		case correlate.Finished:
@@ -235,10 +240,7 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 // finish completes the summary.
 func (r *replay) finish(started time.Time) {
 	s := r.summary
-	var stats correlate.Stats
-	for _, e := range r.pipeline.engines {
-		stats.Add(e.Stats())
-	}
+	stats := r.pipeline.engines.stats()
 	s.Backlogs.Live = stats.Live
 	s.Events.Repeated, s.Events.OutOfOrder, s.Events.Known = stats.Repeated, stats.OutOfOrder, stats.Known
 	s.Lines.Alarms, s.Lines.AlarmEvents = r.files.Lines()
@@ -253,7 +255,7 @@ func interruptible(ctx context.Context, in io.Reader) io.Reader {
 		return nil
 	}
 	out, feed := io.Pipe()
-	context.AfterFunc(ctx, func() { out.CloseWithError(ctx.Err()) })
+	context.AfterFunc(ctx, func() { feed.CloseWithError(ctx.Err()) })
 	start := sync.OnceFunc(func() {
 		go func() {
 			_, err := io.Copy(feed, in)

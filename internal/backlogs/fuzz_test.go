@@ -9,37 +9,44 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/correlate"
 )
 
-// FuzzLoad gives the loader any text for a file. Whatever it accepts, the engine
-// restores or refuses; what is restored is saved in a form that is read without
-// a problem and saved as it was; and the backlogs take events and expire.
+// FuzzLoad gives the loader files of which a part is replaced by any text; the
+// input is the change alone, because the fuzzer is lost in inputs of the size of
+// a file. Whatever the loader accepts, the engine restores or refuses; what is
+// restored is saved in a form that is read without a problem and saved as it
+// was; and the backlogs take events and expire.
 func FuzzLoad(f *testing.F) {
-	for _, name := range []string{"seed/1.json", "successor/1.json", "golden/1.json"} {
-		text := fixture(f, name)
-		f.Add([]byte(text))
+	bases := []string{compact(f, fixture(f, "seed/1.json")), compact(f, fixture(f, "successor/1.json"))}
+	for i, base := range bases {
+		f.Add(i, uint16(0), uint16(0xffff), "[]xxxx")
 		for _, edit := range []struct{ old, new string }{
 			{`"10.0.0.1"`, `":1"`},
 			{`"10.0.0.1"`, `"!10.0.0.0/8,2001:db8::/32"`},
-			{`"port_to": "ANY"`, `"port_to": "!22,80"`},
+			{`"port_to":"ANY"`, `"port_to":"!22,80"`},
 			{`"DST_PORT"`, `"SRC_IP"`},
-			{`"stage": 2`, `"stage": 255`},
-			{`"status": "finished",`, ``},
+			{`"stage":2`, `"stage":255`},
+			{`"status":"finished"`, `"status":""`},
 			{`"HOME_NET"`, `"0.0.0.0"`},
-			{`"sdiff_string": []`, `"sdiff_string": ["", "::1"]`},
-			{"\n  {", "\n  {}, {"},
+			{`"sdiff_string":[]`, `"sdiff_string":["","::1"]`},
+			{`"custom_data1":"ANY"`, `"custom_data1":"a,!b"`},
+			{`[{`, `[{},{`},
 		} {
-			f.Add([]byte(strings.ReplaceAll(text, edit.old, edit.new)))
+			f.Add(i, uint16(strings.Index(base, edit.old)), uint16(len(edit.old)), edit.new)
 		}
 	}
-	directives := fixture(f, "scan_directives.json")
-	f.Fuzz(func(t *testing.T, content []byte) {
-		dir := t.TempDir()
+	makeEngine := engines(f, fixture(f, "scan_directives.json"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, number int, at, length uint16, text string) {
+		base := bases[uint(number)%uint(len(bases))]
+		from := min(int(at), len(base))
+		to := min(from+int(length), len(base))
 		path := filepath.Join(dir, "1.json")
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(base[:from]+text+base[to:]), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		first, second := newEngine(t, directives), newEngine(t, directives)
+		first, second := makeEngine(), makeEngine()
 		loaded := load(t, dir, first, 1)
 		if len(loaded.Files) != 1 || first.Stats().Live != loaded.Restored {
 			t.Fatalf("%d live after %+v", first.Stats().Live, loaded)
@@ -47,20 +54,12 @@ func FuzzLoad(f *testing.F) {
 		if loaded.Discarded > 0 && len(loaded.Problems) == 0 {
 			t.Fatal("a backlog is discarded without a word")
 		}
-		var saved []alarm.Saved
-		for _, s := range first.Save() {
-			saved = append(saved, s)
-		}
-		want := alarm.AppendSaved(nil, saved)
+		want := saved(first)
 		if err := os.WriteFile(path, want, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		loadClean(t, dir, second, 1)
-		saved = saved[:0]
-		for _, s := range second.Save() {
-			saved = append(saved, s)
-		}
-		if diff := cmp.Diff(string(want), string(alarm.AppendSaved(nil, saved))); diff != "" {
+		if diff := cmp.Diff(string(want), string(saved(second))); diff != "" {
 			t.Fatalf("saved again (-want +got):\n%s", diff)
 		}
 		for sid := range uint64(4) {
@@ -72,4 +71,13 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("%d backlogs do not expire", live)
 		}
 	})
+}
+
+// saved returns the text of a file with all backlogs of an engine.
+func saved(e *correlate.Engine) []byte {
+	var list []alarm.Saved
+	for _, s := range e.Save() {
+		list = append(list, s)
+	}
+	return alarm.AppendSaved(nil, list)
 }

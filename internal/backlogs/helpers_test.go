@@ -2,6 +2,7 @@ package backlogs_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -26,9 +27,15 @@ type testingT interface {
 	Fatalf(format string, args ...any)
 }
 
-// newEngine returns an engine for the directives of a JSON list. HOME_NET is
-// 10.0.0.0/8, and a host in it has a name.
+// newEngine returns an engine for the directives of a JSON list.
 func newEngine(t testingT, directives string) *correlate.Engine {
+	t.Helper()
+	return engines(t, directives)()
+}
+
+// engines returns a function that makes engines for the directives of a JSON
+// list. HOME_NET is 10.0.0.0/8, and a host in it has a name.
+func engines(t testingT, directives string) func() *correlate.Engine {
 	t.Helper()
 	var report config.Report
 	assets := asset.Load([]*config.File{config.NewFile("assets_test.json", []byte(`{"assets": [
@@ -40,7 +47,8 @@ func newEngine(t testingT, directives string) *correlate.Engine {
 	if err := report.Err(); err != nil {
 		t.Fatalf("%v", err)
 	}
-	return correlate.New(correlate.Plans(loaded), assets, correlate.Options{})
+	plans := correlate.Plans(loaded)
+	return func() *correlate.Engine { return correlate.New(plans, assets, correlate.Options{}) }
 }
 
 // start is the time of the first event of most tests.
@@ -155,6 +163,16 @@ func read(t testingT, dir string) map[string]string {
 	return files
 }
 
+// compact returns JSON without blanks.
+func compact(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 // fixture returns a file of testdata.
 func fixture(t testing.TB, name string) string {
 	t.Helper()
@@ -162,7 +180,7 @@ func fixture(t testing.TB, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(bytes.TrimPrefix(content, []byte("\n")))
+	return string(content)
 }
 
 // collect loads one directive's file and returns its backlogs as they were

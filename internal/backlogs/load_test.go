@@ -1,8 +1,6 @@
 package backlogs_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,11 +19,7 @@ import (
 // alarm id.
 func element(t testing.TB, id string) string {
 	t.Helper()
-	var b bytes.Buffer
-	if err := json.Compact(&b, []byte(fixture(t, "seed/1.json"))); err != nil {
-		t.Fatal(err)
-	}
-	return strings.Replace(strings.Trim(b.String(), "[]"), "q_Z81LmN0", id, 1)
+	return strings.Replace(strings.Trim(compact(t, fixture(t, "seed/1.json")), "[]"), "q_Z81LmN0", id, 1)
 }
 
 // P4, P5: what is good in a file is kept, what is bad is named with its place,

@@ -69,7 +69,9 @@ func aRule(stage int) *rapid.Generator[alarm.Rule] {
 func aSaved(id string) *rapid.Generator[alarm.Saved] {
 	return rapid.Custom(func(t *rapid.T) alarm.Saved {
 		text := func(name string) string { return aText().Draw(t, name) }
-		hit := rapid.Custom(func(*rapid.T) alarm.Hit { return alarm.Hit{Provider: text("provider"), Term: text("term"), Result: text("result")} })
+		hit := rapid.Custom(func(*rapid.T) alarm.Hit {
+			return alarm.Hit{Provider: text("provider"), Term: text("term"), Result: text("result")}
+		})
 		seconds := rapid.Int64Range(-8334601228800, 8210266876799)
 		s := alarm.Saved{
 			Alarm: alarm.Alarm{

@@ -35,14 +35,22 @@ type Change struct {
 	Stage int
 	// EventID is the event's id; Accepted and Opened only.
 	EventID string
+	// Earlier says that a stage took the event that is not the current one;
+	// Accepted only.
+	Earlier bool
+	// ReceivedAt is the event's receive time in UNIX nanoseconds, 0 if unknown;
+	// Accepted only.
+	ReceivedAt int64
 	// Alarm is the alarm as it is now; Updated only. The receiver may keep it.
 	Alarm *alarm.Alarm
 	// Before is the alarm's class when it was published last, Unclassified if
 	// this is the first time; Updated only.
 	Before alarm.Class
 	// Lookup says that the alarm's addresses and ports are due for threat-intel
-	// and vulnerability look-ups; Updated only (§8.5).
-	Lookup bool
+	// and vulnerability look-ups, the latter with the last non-zero ports;
+	// Updated only (§8.5).
+	Lookup                   bool
+	LastSrcPort, LastDstPort uint16
 	// Order is the change's place among the changes of all shards.
 	Order Order
 }

@@ -115,7 +115,9 @@ func (o *origin) show(out *alarm.Rule, fields directive.Fields) {
 
 // Save returns the saved form of all live backlogs with their directives' ids:
 // directives in load order, the backlogs of each oldest first. The engine is
-// unchanged.
+// unchanged. It may take steps between two elements: each backlog is as it is
+// when its turn comes, those closed by then and those opened since Save are
+// left out.
 func (e *Engine) Save() iter.Seq2[uint64, alarm.Saved] {
 	live := slices.Clone(e.timers)
 	slices.SortFunc(live, func(a, b *backlog) int {
@@ -123,7 +125,7 @@ func (e *Engine) Save() iter.Seq2[uint64, alarm.Saved] {
 	})
 	return func(yield func(uint64, alarm.Saved) bool) {
 		for _, b := range live {
-			if !yield(b.variant.plan.ID, e.save(b)) {
+			if b.timer != gone && !yield(b.variant.plan.ID, e.save(b)) {
 				return
 			}
 		}

@@ -37,6 +37,8 @@ type Options struct {
 	// Status and Tag are given to every alarm; "Open" and "Identified Threat"
 	// if empty.
 	Status, Tag string
+	// Lookups lets Enrich find published alarms by their id.
+	Lookups bool
 	// LiteralTitles leaves SRC_IP and DST_IP in titles as they are (D4).
 	LiteralTitles bool
 }
@@ -143,6 +145,8 @@ type Engine struct {
 	tracked map[uint64]*tracked
 	timers  timers
 	stats   Stats
+	// published holds the live alarms that Enrich may find, by id.
+	published map[string]*backlog
 
 	changes []Change
 	order   Order // of the next change
@@ -184,6 +188,8 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		assets:  assets,
 		index:   newIndex(keys),
 		tracked: make(map[uint64]*tracked, len(plans)),
+
+		published: map[string]*backlog{},
 	}
 	for _, p := range plans {
 		t := &tracked{order: int32(p.Order), ids: map[event.IDHash]int32{}}

@@ -49,7 +49,10 @@ func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 		b.lastDst = ev.DstPort
 	}
 	b.updated = now
-	e.emit(b, Change{Kind: Accepted, Stage: b.rule(stage).Stage, EventID: ev.ID})
+	e.emit(b, Change{
+		Kind: Accepted, Stage: b.rule(stage).Stage, EventID: ev.ID,
+		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt,
+	})
 }
 
 func addCustomData(s *set[alarm.CustomData], label, content string) {
@@ -118,9 +121,12 @@ func (e *Engine) update(b *backlog, lookup bool) {
 	e.fill(a, b)
 	e.emit(b, Change{
 		Kind: Updated, Stage: b.rule(int(b.current)).Stage,
-		Alarm: a, Before: b.shown, Lookup: lookup,
+		Alarm: a, Before: b.shown, Lookup: lookup, LastSrcPort: b.lastSrc, LastDstPort: b.lastDst,
 	})
 	b.shown = b.class
+	if lookup && e.opts.Lookups {
+		e.published[b.id] = b
+	}
 }
 
 // gatherNetworks adds the HOME_NET networks of the alarm's addresses (D22).
@@ -134,6 +140,27 @@ func (e *Engine) gatherNetworks(b *backlog) {
 			}
 		}
 	}
+}
+
+// Enrich adds what look-ups found to a live alarm, whose later snapshots show it;
+// hits it has already are left out. It reports whether the alarm is still live.
+func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
+	b := e.published[alarmID]
+	if b == nil {
+		return false
+	}
+	x := b.more()
+	for _, hit := range intel {
+		if !slices.Contains(x.intel, hit) {
+			x.intel = append(x.intel, hit)
+		}
+	}
+	for _, hit := range vulns {
+		if !slices.Contains(x.vulns, hit) {
+			x.vulns = append(x.vulns, hit)
+		}
+	}
+	return true
 }
 
 // expire closes every backlog whose current stage has timed out, in order of
@@ -154,6 +181,7 @@ func (e *Engine) expire(now int64) {
 func (e *Engine) close(b *backlog) {
 	e.timers.remove(b)
 	e.leaveStages(b)
+	delete(e.published, b.id)
 	owner := b.variant.owner
 	for i := range b.stages {
 		for _, id := range b.stages[i].ids() {

@@ -4,6 +4,9 @@ package correlate
 // Every backlog knows its place, so that moving and removing cost O(log n).
 type timers []*backlog
 
+// gone is the place of a backlog that is not live.
+const gone = -1
+
 func (t timers) less(i, j int) bool {
 	a, b := t[i], t[j]
 	if a.deadline != b.deadline {
@@ -36,6 +39,7 @@ func (t *timers) remove(b *backlog) {
 	t.swap(i, last)
 	(*t)[last] = nil
 	*t = (*t)[:last]
+	b.timer = gone
 	if i < last {
 		t.fix((*t)[i])
 	}

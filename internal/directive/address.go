@@ -48,7 +48,7 @@ func ParseAddress(text string) (AddressTerm, *TermError) {
 	if strings.TrimSpace(text) == "" {
 		return AddressTerm{}, &TermError{Msg: "must not be empty; use " + addressForms}
 	}
-	var elems []addressElement
+	elems := make([]addressElement, 0, 1+strings.Count(text, ","))
 	err := parseList(text, func(e element) string {
 		prefix, err := config.ParsePrefix(e.text)
 		switch {

@@ -62,10 +62,12 @@ type Condition struct {
 	// Field is the field that is tested.
 	Field Fields
 
-	op        operator
-	addresses AddressList
-	ports     PortList
-	text      TextTerm
+	op operator
+	// What the field is compared with; which one is set depends on op. Pointers,
+	// because there are very many conditions.
+	addresses *AddressList
+	ports     *PortList
+	text      *TextTerm
 	texts     []string
 }
 
@@ -207,8 +209,9 @@ func CompileResolved(d *Directive) *Plan { return compile(d, true) }
 
 func compile(d *Directive, resolved bool) *Plan {
 	p := &Plan{Directive: d, Stages: make([]Stage, len(d.Rules))}
+	c := compiler{plan: p, resolved: resolved}
 	for i := range d.Rules {
-		c := compiler{plan: p, stage: &p.Stages[i], index: i, resolved: resolved}
+		c.index, c.stage = i, &p.Stages[i]
 		c.compile(&d.Rules[i])
 	}
 	return p
@@ -226,11 +229,13 @@ func narrow(s *Stage) {
 	}
 }
 
-// compiler compiles one rule.
+// compiler compiles one rule after the other.
 type compiler struct {
 	plan  *Plan
 	stage *Stage
 	index int
+	// conditions are those of the stage, until their number is known.
+	conditions []Condition
 	// resolved says that no text is a reference.
 	resolved bool
 }
@@ -238,20 +243,21 @@ type compiler struct {
 func (c *compiler) compile(r *Rule) {
 	s := c.stage
 	s.Rule = r
-	resolved := *r
-	resolved.From = c.address(SrcIP, r.From)
-	resolved.To = c.address(DstIP, r.To)
-	resolved.PortFrom = c.port(SrcPort, r.PortFrom)
-	resolved.PortTo = c.port(DstPort, r.PortTo)
-	for i, text := range r.CustomData {
-		resolved.CustomData[i] = c.customData(i, text)
+	c.conditions = c.conditions[:0]
+	terms := [...]string{
+		c.address(SrcIP, r.From), c.address(DstIP, r.To), c.port(SrcPort, r.PortFrom), c.port(DstPort, r.PortTo),
+		c.customData(0, r.CustomData[0]), c.customData(1, r.CustomData[1]), c.customData(2, r.CustomData[2]),
 	}
-	if s.Origin != 0 || resolved.terms() != r.terms() {
+	if terms != r.terms() {
+		resolved := *r
+		resolved.From, resolved.To, resolved.PortFrom, resolved.PortTo = terms[0], terms[1], terms[2], terms[3]
+		resolved.CustomData = [event.CustomFields]string(terms[4:])
 		s.Rule = &resolved
 	}
 	if r.Type == TaxonomyRule && len(r.Subcategory) > 0 && !slices.Contains(r.Subcategory, anyTerm) {
-		s.Conditions = append(s.Conditions, Condition{Field: Subcategory, op: oneOf, texts: r.Subcategory})
+		c.conditions = append(c.conditions, Condition{Field: Subcategory, op: oneOf, texts: r.Subcategory})
 	}
+	s.Conditions = slices.Clone(c.conditions)
 }
 
 // terms returns the texts of a rule that may hold references.
@@ -296,7 +302,7 @@ func (c *compiler) address(field Fields, text string) string {
 			return text
 		}
 	}
-	condition := Condition{Field: field, addresses: term.List}
+	condition := Condition{Field: field}
 	switch term.Kind {
 	case AddressAny, AddressReference:
 		return text
@@ -305,9 +311,10 @@ func (c *compiler) address(field Fields, text string) string {
 	case AddressNotHomeNet:
 		condition.op = notInHomeNet
 	case AddressInList:
-		condition.op = inAddresses
+		list := term.List // not the whole term, which would live as long
+		condition.op, condition.addresses = inAddresses, &list
 	}
-	c.stage.Conditions = append(c.stage.Conditions, condition)
+	c.conditions = append(c.conditions, condition)
 	return text
 }
 
@@ -329,7 +336,8 @@ func (c *compiler) port(field Fields, text string) string {
 		}
 	}
 	if term.Kind == PortInList {
-		c.stage.Conditions = append(c.stage.Conditions, Condition{Field: field, op: inPorts, ports: term.List})
+		list := term.List
+		c.conditions = append(c.conditions, Condition{Field: field, op: inPorts, ports: &list})
 	}
 	return text
 }
@@ -350,8 +358,11 @@ func (c *compiler) customData(i int, text string) string {
 			}
 		}
 	}
-	if term := ParseText(text); evaluated && !term.All {
-		c.stage.Conditions = append(c.stage.Conditions, Condition{Field: field, op: textMatches, text: term})
+	if text == "" || !evaluated {
+		return text
+	}
+	if term := ParseText(text); !term.All {
+		c.conditions = append(c.conditions, Condition{Field: field, op: textMatches, text: &term})
 	}
 	return text
 }

@@ -39,7 +39,7 @@ func ParsePort(text string) (PortTerm, *TermError) {
 	if strings.TrimSpace(text) == "" {
 		return PortTerm{}, &TermError{Msg: "must not be blank; use " + portForms}
 	}
-	var elems []portElement
+	elems := make([]portElement, 0, 1+strings.Count(text, ","))
 	err := parseList(text, func(e element) string {
 		port, err := strconv.ParseUint(e.text, 10, 16)
 		if err != nil || port == 0 {

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// The bounds of the event queue.
+const (
+	// unboundedQueue is the capacity that stands for "no limit" (spec/interfaces.md
+	// §5.2).
+	unboundedQueue = 1_000_000
+	// queueBytes bounds the text of waiting events, whatever their number.
+	queueBytes = 1 << 30
+)
+
+// payloads are the texts of consecutive events in one block of memory.
+type payloads struct {
+	data []byte
+	ends []int
+}
+
+func (p *payloads) len() int { return len(p.ends) }
+
+// at returns the text of event i, valid until the payloads are used again.
+func (p *payloads) at(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = p.ends[i-1]
+	}
+	return p.data[start:p.ends[i]:p.ends[i]]
+}
+
+func (p *payloads) reset() { p.data, p.ends = p.data[:0], p.ends[:0] }
+
+// eventQueue holds events between the bus, whose goroutine must never wait,
+// and the dispatcher. When it is full the newest event is dropped and counted:
+// the oldest ones may be the beginning of an attack. Order is kept.
+type eventQueue struct {
+	limit int
+	// filled has an element when events wait.
+	filled  chan struct{}
+	dropped atomic.Uint64
+
+	mu      sync.Mutex
+	waiting payloads
+}
+
+func newEventQueue(limit int) *eventQueue {
+	if limit <= 0 {
+		limit = unboundedQueue
+	}
+	return &eventQueue{limit: limit, filled: make(chan struct{}, 1)}
+}
+
+// put adds an event, whose text it copies, or drops and counts it.
+func (q *eventQueue) put(data []byte) {
+	q.mu.Lock()
+	full := len(q.waiting.ends) >= q.limit || len(q.waiting.data)+len(data) > queueBytes
+	if !full {
+		q.waiting.data = append(q.waiting.data, data...)
+		q.waiting.ends = append(q.waiting.ends, len(q.waiting.data))
+	}
+	first := len(q.waiting.ends) == 1
+	q.mu.Unlock()
+	switch {
+	case full:
+		q.dropped.Add(1)
+	case first:
+		q.signal()
+	}
+}
+
+func (q *eventQueue) signal() {
+	select {
+	case q.filled <- struct{}{}:
+	default:
+	}
+}
+
+// take moves all waiting events into p, whose memory the queue uses from now
+// on, and reports whether there were any.
+func (q *eventQueue) take(p *payloads) bool {
+	p.reset()
+	q.mu.Lock()
+	*p, q.waiting = q.waiting, *p
+	q.mu.Unlock()
+	return p.len() > 0
+}
+
+// len returns the number of waiting events.
+func (q *eventQueue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting.len()
+}

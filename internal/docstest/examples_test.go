@@ -1,0 +1,286 @@
+package docstest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/asset"
+	"dsiem/internal/backlogs"
+	"dsiem/internal/config"
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+	"dsiem/internal/intake"
+)
+
+// TestExamples plays every page in a directory of its own.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	for _, p := range pages(t) {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for _, b := range p.blocks {
+				t.Run("line "+strconv.Itoa(b.at), func(t *testing.T) { play(t, dir, b) })
+			}
+		})
+	}
+}
+
+func play(t *testing.T, dir string, b *block) {
+	t.Helper()
+	switch b.lang {
+	case "console":
+		for _, c := range commandsOf(t, b) {
+			c.run(t, dir)
+		}
+		return
+	case "sh", "text":
+		return
+	case "json", "ndjson":
+	default:
+		t.Fatalf("a block of %q has no meaning here", b.lang)
+	}
+	path := filepath.Join(dir, filepath.FromSlash(b.words["file"]))
+	if b.words["file"] == "" {
+		t.Fatal("file= is missing")
+	}
+	if b.kind == "output" {
+		compareOutput(t, path, b)
+		return
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(b.text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if problems := load(t, b, path); (len(problems) > 0) != b.has("problems") {
+		t.Errorf("problems of the example: %q", problems)
+	}
+}
+
+// load reads an example as the program does and returns what is wrong with it.
+func load(t *testing.T, b *block, path string) []string {
+	t.Helper()
+	report := &config.Report{}
+	file := config.NewFile(b.words["file"], []byte(b.text))
+	switch b.kind {
+	case "directives":
+		directive.Load([]*config.File{file}, report)
+	case "assets":
+		asset.Load([]*config.File{file}, report)
+	case "saved":
+		restored := 0
+		id, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), ".json"), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := backlogs.Load(filepath.Dir(path), []uint64{id}, func(uint64, *alarm.Saved) error { restored++; return nil })
+		if err != nil || restored == 0 {
+			t.Fatalf("%d backlogs, error %v", restored, err)
+		}
+		report.Add(loaded.Problems...)
+	case "events", "eve":
+		return rejections(b)
+	default:
+		t.Fatalf("a block of kind %q has no meaning here", b.kind)
+	}
+	return messages(report)
+}
+
+func rejections(b *block) []string {
+	var out []string
+	for line := range strings.Lines(b.text) {
+		ev := &event.Event{}
+		if b.kind == "events" {
+			if rej := event.Decode([]byte(line), ev); rej != nil {
+				out = append(out, rej.Error())
+			}
+			continue
+		}
+		if _, rej := intake.DecodeSuricata([]byte(line), ev); rej != nil {
+			out = append(out, rej.Error())
+		}
+	}
+	return out
+}
+
+// messages returns the problems of a report without their places.
+func messages(report *config.Report) []string {
+	var out []string
+	for i := range report.Problems {
+		p := &report.Problems[i]
+		text := p.Msg
+		if p.Severity == config.Warning {
+			text = "warning: " + text
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+func compareOutput(t *testing.T, path string, b *block) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(content)
+	if n := b.number(t, "line"); n > 0 {
+		lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
+		if n > len(lines) {
+			t.Fatalf("%s has %d lines", b.words["file"], len(lines))
+		}
+		got = lines[n-1]
+	}
+	want := b.text
+	if b.lang == "json" {
+		got, want = compact(t, got), compact(t, want)
+	}
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("documented - real +:\n%s\nreal:\n%s", diff, got)
+	}
+}
+
+// compact removes blanks from JSON and breaks its lines before keys.
+func compact(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(b.String(), `,"`, ",\n\"")
+}
+
+// command is a command of a console block and what it prints.
+type command struct {
+	line string
+	want []string
+}
+
+// commandsOf returns the commands of a console block. A command goes on behind a
+// backslash at the end of its line.
+func commandsOf(t *testing.T, b *block) []command {
+	t.Helper()
+	var out []command
+	goesOn := false
+	for line := range strings.Lines(b.text) {
+		line = strings.TrimSuffix(line, "\n")
+		text, prompt := strings.CutPrefix(line, "$ ")
+		switch {
+		case goesOn:
+			last := &out[len(out)-1]
+			last.line = strings.TrimSuffix(last.line, `\`) + strings.TrimLeft(line, "> ")
+		case prompt:
+			out = append(out, command{line: text})
+		case len(out) == 0:
+			t.Fatalf("the block begins without a command: %q", line)
+		default:
+			out[len(out)-1].want = append(out[len(out)-1].want, line)
+			continue
+		}
+		goesOn = strings.HasSuffix(line, `\`)
+	}
+	return out
+}
+
+func (c command) run(t *testing.T, dir string) {
+	t.Helper()
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no shell")
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), shell, "-c", c.line)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "PATH="+binary(t)+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	cmd.Stdout, cmd.Stderr = &out, &out
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if out.Len() == 0 {
+		got = nil
+	}
+	if !matchLines(c.want, got) {
+		t.Errorf("$ %s\ndocumented - real +:\n%s\nreal:\n%s", c.line, cmp.Diff(c.want, got), out.String())
+	}
+}
+
+const ellipsis = "..."
+
+// matchLines reports whether lines are as wanted; "..." alone stands for any
+// number of lines.
+func matchLines(want, got []string) bool {
+	switch {
+	case len(want) == 0:
+		return len(got) == 0
+	case strings.TrimSpace(want[0]) == ellipsis:
+		return matchLines(want[1:], got) || len(got) > 0 && matchLines(want, got[1:])
+	}
+	return len(got) > 0 && matchLine(want[0], got[0]) && matchLines(want[1:], got[1:])
+}
+
+// matchLine reports whether a line is as wanted; "..." stands for any text.
+func matchLine(want, got string) bool {
+	parts := strings.Split(want, ellipsis)
+	got, ok := strings.CutPrefix(got, parts[0])
+	if !ok || len(parts) == 1 {
+		return ok && got == ""
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		_, after, found := strings.Cut(got, part)
+		if !found {
+			return false
+		}
+		got = after
+	}
+	return strings.HasSuffix(got, parts[last])
+}
+
+//nolint:gochecknoglobals // built once for all pages
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// binary returns the directory of the dsiem binary of this module.
+func binary(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "dsiem-docs-"); built.err != nil {
+			return
+		}
+		build := exec.Command("go", "build", "-o", built.dir+string(filepath.Separator), "./cmd/dsiem")
+		build.Dir = root
+		if out, err := build.CombinedOutput(); err != nil {
+			built.err = errors.New(err.Error() + "\n" + string(out))
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.dir
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}

@@ -1,0 +1,252 @@
+package docstest
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestLinks checks that every relative link leads to a file, and to a heading of
+// it if it names one.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	all := pages(t)
+	for _, p := range all {
+		for _, l := range p.links {
+			if strings.Contains(l.target, "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(l.target, "#")
+			target := p.name
+			if file != "" {
+				target = path.Join(path.Dir(p.name), file)
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(target))); err != nil {
+				t.Errorf("%s:%d: there is no %s", p.name, l.at, target)
+				continue
+			}
+			i := slices.IndexFunc(all, func(p *page) bool { return p.name == target })
+			if anchor != "" && (i < 0 || !slices.ContainsFunc(all[i].headings, func(h string) bool { return slug(h) == anchor })) {
+				t.Errorf("%s:%d: %s has no heading #%s", p.name, l.at, target, anchor)
+			}
+		}
+	}
+}
+
+var notInSlug = regexp.MustCompile(`[^a-z0-9 _-]`)
+
+// slug returns the anchor of a heading, as GitHub makes it.
+func slug(heading string) string {
+	return strings.ReplaceAll(notInSlug.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
+}
+
+var (
+	helpCommand = regexp.MustCompile(`(?m)^  ([a-z]+)  `)
+	helpFlag    = regexp.MustCompile(`(?m)^ +(?:-[a-z], )?--(\[no-\])?([a-z0-9-]+)`)
+	flagForm    = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
+	dsiemLine   = regexp.MustCompile(`\bdsiem ([a-z]+)([^|;&]*)`)
+)
+
+// help returns the flags of every command; those of the program itself are
+// under "".
+func help(t *testing.T) map[string][]string {
+	t.Helper()
+	of := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), filepath.Join(binary(t), "dsiem"), append(args, "--help")...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	flags := func(text string) []string {
+		var out []string
+		for _, m := range helpFlag.FindAllStringSubmatch(text, -1) {
+			out = append(out, "--"+m[2])
+			if m[1] != "" {
+				out = append(out, "--no-"+m[2])
+			}
+		}
+		return out
+	}
+	top := of()
+	all := map[string][]string{"": flags(top)}
+	_, commands, _ := strings.Cut(top, "Commands:\n")
+	for _, m := range helpCommand.FindAllStringSubmatch(commands, -1) {
+		all[m[1]] = flags(of(m[1]))
+	}
+	return all
+}
+
+// TestFlags checks that documented flags exist, and that docs/replay.md has
+// every command and every flag.
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	flags := help(t)
+	var union []string
+	for _, f := range flags {
+		union = append(union, f...)
+	}
+	for _, p := range pages(t) {
+		for _, code := range p.code {
+			for _, flag := range flagForm.FindAllString(code, -1) {
+				if !slices.Contains(union, flag) {
+					t.Errorf("%s: `%s`: there is no flag %s", p.name, code, flag)
+				}
+			}
+		}
+		for _, b := range p.blocks {
+			if b.lang != "sh" && b.lang != "console" {
+				continue
+			}
+			text := strings.ReplaceAll(b.text, "\\\n", " ")
+			for _, m := range dsiemLine.FindAllStringSubmatch(text, -1) {
+				command, rest := m[1], strings.SplitN(m[2], "\n", 2)[0]
+				if flags[command] == nil {
+					t.Errorf("%s:%d: there is no command %q", p.name, b.at, command)
+				}
+				for _, flag := range flagForm.FindAllString(rest, -1) {
+					if !slices.Contains(flags[command], flag) {
+						t.Errorf("%s:%d: dsiem %s has no flag %s", p.name, b.at, command, flag)
+					}
+				}
+			}
+		}
+	}
+	for command, want := range flags {
+		if command == "" {
+			continue
+		}
+		got := []string{"--help"}
+		found := false
+		p := pageNamed(t, "docs/replay.md")
+		for _, h := range p.headings {
+			found = found || h == "dsiem "+command
+		}
+		if !found {
+			t.Errorf("docs/replay.md has no heading %q", "dsiem "+command)
+		}
+		for _, table := range p.tables {
+			if table.header[0] != "Flag" || table.heading != "dsiem "+command {
+				continue
+			}
+			for _, row := range table.rows {
+				got = append(got, flagForm.FindAllString(row[0], -1)...)
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("dsiem %s: real - documented +:\n%s", command, diff)
+		}
+	}
+}
+
+// TestSummaryFields checks the table of what replay --json prints.
+func TestSummaryFields(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, b := range pageNamed(t, "README.md").blocks {
+		if b.kind == "assets" || b.kind == "directives" {
+			write(path.Base(b.words["file"]), b.text)
+		}
+	}
+	write("events.ndjson", "")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(binary(t), "dsiem"), "replay", "--json", "--config", ".", "events.ndjson")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, key := range keysOf(t, out) {
+		if inner := member(t, out, key); len(inner) > 0 && inner[0] == '{' && key != "rejected" && key != "alarms" {
+			for _, k := range keysOf(t, inner) {
+				want = append(want, key+"."+k)
+			}
+			continue
+		}
+		want = append(want, key)
+	}
+	if diff := cmp.Diff(want, firstColumn(t, "docs/replay.md", "Field of the summary")); diff != "" {
+		t.Errorf("real - documented +:\n%s", diff)
+	}
+	if !json.Valid(out) {
+		t.Errorf("no JSON: %s", out)
+	}
+}
+
+var (
+	testName = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w+`)
+	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+)
+
+// TestNamesExist checks that the tests that pages name exist, and that
+// docs/ARCHITECTURE.md has every package and no other.
+func TestNamesExist(t *testing.T) {
+	t.Parallel()
+	tests, packages := map[string]bool{}, map[string]bool{}
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") {
+			if errors.Is(err, fs.ErrNotExist) { // a file that another program removed meanwhile
+				return nil
+			}
+			return err
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(name))
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(dir, "tools") {
+			packages[filepath.ToSlash(dir)] = true
+		}
+		if strings.HasSuffix(name, "_test.go") {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			for _, m := range testFunc.FindAllStringSubmatch(string(text), -1) {
+				tests[m[1]] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages(t) {
+		for _, code := range p.code {
+			for _, name := range testName.FindAllString(code, -1) {
+				if !tests[name] {
+					t.Errorf("%s: there is no %s", p.name, name)
+				}
+			}
+		}
+	}
+	documented := map[string]bool{}
+	for _, name := range firstColumn(t, "docs/ARCHITECTURE.md", "Package") {
+		documented[name] = true
+		if !packages[name] {
+			t.Errorf("docs/ARCHITECTURE.md: there is no package %s", name)
+		}
+	}
+	for name := range packages {
+		if !documented[name] {
+			t.Errorf("docs/ARCHITECTURE.md does not have package %s", name)
+		}
+	}
+}
