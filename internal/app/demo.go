@@ -90,9 +90,9 @@ func demoDir(o *DemoOptions) (string, error) {
 		}
 		return dir, nil
 	}
-	for _, name := range []string{demoEvents, sink.AlarmsName, sink.AlarmEventsName} {
+	for _, name := range []string{demoConfigs, demoEvents, sink.AlarmsName, sink.AlarmEventsName} {
 		if _, err := os.Stat(filepath.Join(o.Out, name)); err == nil && !o.Overwrite {
-			return "", fmt.Errorf("%s holds a file %s already; use --overwrite to replace it, or another directory", o.Out, name)
+			return "", fmt.Errorf("%s holds %s already; use --overwrite to replace it, or another directory", o.Out, name)
 		}
 	}
 	return o.Out, nil

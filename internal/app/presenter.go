@@ -72,7 +72,7 @@ func (p *presenter) classColour(c alarm.Class) string {
 func (p *presenter) begin() {
 	fmt.Fprintf(p.w, "%s\n%s\n\n",
 		p.paint(bold, "Dsiem demo: a morning in a small company"),
-		p.paint(faint, fmt.Sprintf("%s events of %s, correlated as they happen", group(p.events), demo.Length)))
+		p.paint(faint, fmt.Sprintf("%s events of %.0f minutes, correlated as they happen", group(p.events), demo.Length.Minutes())))
 }
 
 // watch shows captions whose time has come and alarms that changed.

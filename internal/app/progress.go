@@ -13,12 +13,13 @@ import (
 const progressEvery = 500 * time.Millisecond
 
 // watchProgress shows progress until the returned function is called, which
-// takes the line away again.
+// takes the line away again. Diagnostics stand above the line meanwhile.
 func (r *replay) watchProgress(reader *intake.Reader, started time.Time) (stop func()) {
-	w := r.options.Progress
-	if w == nil {
+	if r.options.Progress == nil {
 		return func() {}
 	}
+	line := &progressLine{w: r.options.Progress}
+	r.diagnostics = line.above(r.options.Diagnostics)
 	done := make(chan struct{})
 	var finished sync.WaitGroup
 	finished.Go(func() {
@@ -28,12 +29,11 @@ func (r *replay) watchProgress(reader *intake.Reader, started time.Time) (stop f
 			select {
 			case now := <-ticker.C:
 				read, total := reader.Progress()
-				writeProgress(w, progress{
+				line.show(progress{
 					events: r.summary.read.Load(), matched: r.summary.matched.Load(),
 					read: read, total: total, took: now.Sub(started),
 				})
 			case <-done:
-				fmt.Fprint(w, "\r\x1b[K")
 				return
 			}
 		}
@@ -41,8 +41,47 @@ func (r *replay) watchProgress(reader *intake.Reader, started time.Time) (stop f
 	return func() {
 		close(done)
 		finished.Wait()
+		line.clear()
+		r.diagnostics = r.options.Diagnostics
 	}
 }
+
+// progressLine is the last line of a terminal, which is rewritten. Its methods
+// may be called by several goroutines.
+type progressLine struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// clearLine goes to the start of the line and clears it.
+const clearLine = "\r\x1b[K"
+
+func (l *progressLine) show(p progress) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	writeProgress(l.w, p)
+}
+
+func (l *progressLine) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprint(l.w, clearLine)
+}
+
+// above returns a writer of whole lines for the same terminal: the line makes
+// way for them and comes back when it is shown next.
+func (l *progressLine) above(w io.Writer) io.Writer {
+	return writerFunc(func(p []byte) (int, error) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		fmt.Fprint(l.w, clearLine)
+		return w.Write(p)
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // progress is how far a replay is.
 type progress struct {

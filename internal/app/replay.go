@@ -94,7 +94,7 @@ func Replay(ctx context.Context, o *ReplayOptions) (*Summary, error) {
 	if failed := c.report.Count(config.Error); failed > 0 && (!o.SkipInvalid || len(c.directives) == 0 || c.assets.Len() == 0) {
 		return nil, fmt.Errorf("%w: %s", ErrConfiguration, count(failed, "problem"))
 	}
-	r := &replay{options: o, format: format, configuration: c, summary: newSummary(), restored: map[string]struct{}{}}
+	r := &replay{options: o, format: format, configuration: c, summary: newSummary(), restored: map[string]struct{}{}, diagnostics: o.Diagnostics}
 	return r.summary, r.run(ctx)
 }
 
@@ -119,6 +119,8 @@ type replay struct {
 	// restored holds the ids of restored backlogs that have published nothing in
 	// this run: what they published before is not in its summary.
 	restored map[string]struct{}
+	// diagnostics are the options' ones, beside the progress line.
+	diagnostics io.Writer
 }
 
 func (r *replay) run(ctx context.Context) error {
@@ -193,9 +195,9 @@ func (r *replay) rejected(rec intake.Record, rej *event.Rejection) {
 	n := r.summary.reject(rej.Reason)
 	switch {
 	case n <= shownRejections:
-		fmt.Fprintf(r.options.Diagnostics, "%s:%d: event rejected: %s\n", rec.File, rec.Line, rej)
+		fmt.Fprintf(r.diagnostics, "%s:%d: event rejected: %s\n", rec.File, rec.Line, rej)
 	case n == shownRejections+1:
-		fmt.Fprintf(r.options.Diagnostics, "%s:%d: more events rejected as %s are only counted\n", rec.File, rec.Line, rej.Reason)
+		fmt.Fprintf(r.diagnostics, "%s:%d: more events rejected as %s are only counted\n", rec.File, rec.Line, rej.Reason)
 	}
 }
 

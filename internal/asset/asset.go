@@ -55,7 +55,7 @@ func noAsset(files []*config.File) config.Problem {
 	p := config.Problem{File: "assets_*.json", Msg: "there is no asset; add at least one with the network to protect"}
 	switch len(files) {
 	case 0:
-		p.Msg = "there is no assets file; add at least one assets_*.json with the networks to protect"
+		p.Msg = "there is no asset file; add at least one assets_*.json with the networks to protect"
 	case 1:
 		p.File = files[0].Name
 	}

@@ -60,7 +60,6 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 			"medRiskMax": strconv.Itoa(app.DefaultMedRiskMax),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: false}),
-		kong.UsageOnError(),
 	)
 	if err != nil {
 		fmt.Fprintln(streams.Err, "dsiem: the command line is not well defined:", err)
@@ -100,6 +99,15 @@ type usageError struct{ msg string }
 
 func (e *usageError) Error() string { return e.msg }
 
+// notEmpty returns a usage error for a flag with an empty value, as a shell
+// makes it of a variable that is not set.
+func notEmpty(flag, value string) error {
+	if value == "" {
+		return &usageError{flag + " must not be empty"}
+	}
+	return nil
+}
+
 // errReported is a failure that the user has been told about.
 var errReported = errors.New("reported")
 
@@ -125,6 +133,9 @@ func (validateCommand) Help() string {
 
 // Run validates.
 func (c *validateCommand) Run(streams Streams) error {
+	if err := notEmpty("--config", c.Config); err != nil {
+		return err
+	}
 	err := app.Validate(&app.ValidateOptions{
 		Config: os.DirFS(c.Config), ConfigName: c.Config,
 		Strict: c.Strict, Plan: c.Plan, JSON: c.JSON, Out: streams.Out,

@@ -1,24 +1,49 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 
 	"dsiem/internal/app"
 )
 
-// secondsPerMinute converts --min-alarm-lifetime.
-const secondsPerMinute = 60
+const (
+	// secondsPerMinute converts --min-alarm-lifetime.
+	secondsPerMinute = 60
+	// maxLifetime is the highest --min-alarm-lifetime, a hundred years.
+	maxLifetime = 100 * 366 * 24 * 60
+	// maxShards is far more engines than any machine has cores.
+	maxShards = 1024
+)
 
 // engineFlags are the server's options that change what alarms are raised and
 // what they say.
 type engineFlags struct {
-	MinAlarmLifetime int64    `placeholder:"MINUTES" default:"0" help:"Grace added to the timeout of every stage, in minutes."`
-	MedRiskMin       int      `placeholder:"RISK" default:"${medRiskMin}" help:"Lowest risk of class Medium, at least 2."`
-	MedRiskMax       int      `placeholder:"RISK" default:"${medRiskMax}" help:"Highest risk of class Medium, at most 9."`
-	Status           []string `placeholder:"STATUS,…" default:"Open,In-Progress,Closed" help:"Alarm statuses; alarms get the first."`
-	Tags             []string `placeholder:"TAG,…" default:"Identified Threat,False Positive,Valid Threat,Security Incident" help:"Alarm tags; alarms get the first."`
-	ExpandTitles     bool     `default:"true" negatable:"" help:"Replace SRC_IP and DST_IP in alarm titles."`
+	MinAlarmLifetime int64    `placeholder:"MINUTES" default:"0" help:"Grace added to the timeout of every stage, in minutes (${default})."`
+	MedRiskMin       int      `placeholder:"RISK" default:"${medRiskMin}" help:"Lowest risk of class Medium, at least 2 (${default})."`
+	MedRiskMax       int      `placeholder:"RISK" default:"${medRiskMax}" help:"Highest risk of class Medium, at most 9 (${default})."`
+	Status           []string `placeholder:"STATUS" default:"Open,In-Progress,Closed" help:"Alarm statuses; alarms get the first (${default})."`
+	Tags             []string `placeholder:"TAG" default:"Identified Threat,False Positive,Valid Threat,Security Incident" help:"Alarm tags; alarms get the first (${default})."`
+	ExpandTitles     bool     `default:"true" negatable:"" help:"Replace SRC_IP and DST_IP in alarm titles (${default})."`
+}
+
+// check returns a usage error for a value out of range.
+func (f *engineFlags) check() error {
+	if f.MinAlarmLifetime < 0 || f.MinAlarmLifetime > maxLifetime {
+		return &usageError{fmt.Sprintf("--min-alarm-lifetime: %d minutes is out of range; use 0 to %d", f.MinAlarmLifetime, maxLifetime)}
+	}
+	o := f.options()
+	err := o.Check()
+	if err == nil && f.MedRiskMin == 0 { // stands for the default in the engine's options only
+		err = errors.New("a medium risk from 0 is not possible; use at least 2")
+	}
+	if err != nil {
+		return &usageError{fmt.Sprintf("--med-risk-min, --med-risk-max: %s", err)}
+	}
+	return nil
 }
 
 func (f *engineFlags) options() app.EngineOptions {
@@ -42,7 +67,7 @@ type replayCommand struct {
 
 	Config string `required:"" placeholder:"DIR" help:"Directory of assets_*.json and directives_*.json."`
 	Out    string `placeholder:"DIR" default:"out" help:"Directory for siem_alarms.json and siem_alarm_events.json (${default})."`
-	Format string `enum:"normalized,suricata-eve" default:"normalized" help:"Form of the events: ${enum}."`
+	Format string `enum:"normalized,suricata-eve" default:"normalized" placeholder:"FORM" help:"Form of the events: ${enum} (${default})."`
 
 	Append    bool `xor:"existing" help:"Add to existing output files."`
 	Overwrite bool `xor:"existing" help:"Replace existing output files."`
@@ -51,7 +76,7 @@ type replayCommand struct {
 
 	SkipInvalid  bool   `help:"Leave out directives with errors instead of refusing to start."`
 	ExpireAll    bool   `help:"Let all backlogs expire after the last event."`
-	Shards       int    `placeholder:"N" default:"0" help:"Engines to spread the directives over; 0 is one per core. The output is the same."`
+	Shards       int    `placeholder:"N" default:"0" help:"Engines to spread the directives over (${default}: one per core). The output is the same."`
 	LoadBacklogs string `placeholder:"DIR" help:"Start with the saved backlogs of a directory; its files are deleted."`
 	SaveBacklogs string `placeholder:"DIR" help:"Save the live backlogs to a directory at the end."`
 	JSON         bool   `name:"json" help:"Print the summary as JSON."`
@@ -66,8 +91,11 @@ Exit codes: 0 done, 1 configuration, input or output failed, 2 usage.`
 
 // Run replays.
 func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
-	if c.Shards < 0 {
-		return &usageError{"--shards must be 0 or more"}
+	if c.Shards < 0 || c.Shards > maxShards {
+		return &usageError{fmt.Sprintf("--shards: %d is out of range; use 0 to %d", c.Shards, maxShards)}
+	}
+	if err := cmp.Or(notEmpty("--config", c.Config), notEmpty("--out", c.Out), c.check()); err != nil {
+		return err
 	}
 	o := &app.ReplayOptions{
 		Config: os.DirFS(c.Config), ConfigName: c.Config, SkipInvalid: c.SkipInvalid,
@@ -86,9 +114,7 @@ func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
 		if c.JSON {
 			write = summary.WriteJSON
 		}
-		if err := write(streams.Out); err != nil {
-			return err
-		}
+		err = errors.Join(err, write(streams.Out))
 	}
 	return err
 }

@@ -72,8 +72,12 @@ func checkPlaces(text string, v *config.Value) error {
 	}
 	for i := range v.Members {
 		m := &v.Members[i]
-		if name, err := decode(text[m.Offset:]); err != nil || name != m.Name {
-			return fmt.Errorf("offset %d of key %q: %v, %v", m.Offset, m.Name, name, err)
+		name, err := decode(text[m.Offset:])
+		if err != nil {
+			return err
+		}
+		if name != m.Name {
+			return fmt.Errorf("offset %d of key %q: %v", m.Offset, m.Name, name)
 		}
 		if err := checkPlaces(text, &m.Value); err != nil {
 			return err

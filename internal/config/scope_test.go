@@ -92,7 +92,10 @@ func TestScopeReadsValuesOfEveryType(t *testing.T) {
 		}
 		want := []any{
 			"ab", "fallback", "", "ab", true, false, false, int64(-5), int64(0),
-			[]uint64{1, 2}, []uint64(nil), []uint64(nil), []string{"x", ""}, []string(nil), []string(nil),
+			[]uint64{1, 2},
+			[]uint64(nil), []uint64(nil),
+			[]string{"x", ""},
+			[]string(nil), []string(nil),
 			1, 1, true, true, "1", true,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -139,11 +142,11 @@ func TestScopeReportsMissingAndWrongValues(t *testing.T) {
 }
 
 func TestScopeKeys(t *testing.T) {
-	object := `{"name": 1, "Name": 1, "nmae": 1, "other": 1, "other": 2, "name": 2, "other": 3, "plugin_Sid": 1, "` + strings.Repeat("x", 100) + `": 1}`
+	object := `{"name": 1, "Name": 1, "naem": 1, "other": 1, "other": 2, "name": 2, "other": 3, "plugin_Sid": 1, "` + strings.Repeat("x", 100) + `": 1}`
 	problems := scope(t, object, false, func(s *config.Scope) { s.Keys([]string{"name", "plugin_id", "plugin_sid"}) })
 	want := strings.Join([]string{
 		`14: warning: thing 1: unknown key "Name" is ignored; did you mean "name"?`,
-		`25: warning: thing 1: unknown key "nmae" is ignored; did you mean "name"?`,
+		`25: warning: thing 1: unknown key "naem" is ignored; did you mean "name"?`,
 		`36: warning: thing 1: unknown key "other" is ignored`,
 		`48: thing 1: key "other" is given twice, first on line 1; remove one`,
 		`60: thing 1: key "name" is given twice, first on line 1; remove one`,

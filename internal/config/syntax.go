@@ -124,7 +124,7 @@ func (s *syntax) mistake(f *File) mistake {
 	case rest[0] == '\'':
 		return mistake{s.at, "single quotes are not allowed; use double quotes"}
 	case s.key:
-		return mistake{s.at, fmt.Sprintf("a colon is missing after the key %s", Quote(s.text[s.start+1:s.last]))}
+		return mistake{s.at, "a colon is missing after the key " + Quote(s.text[s.start+1:s.last])}
 	case s.inObject() && (s.lastByte() == '{' || s.lastByte() == ','):
 		return mistake{s.at, s.expectedKey()}
 	case s.lastByte() != 0 && !strings.ContainsRune("{[:,", rune(s.lastByte())) && strings.ContainsRune("\"{[-0123456789tfn", rune(rest[0])):
@@ -272,9 +272,9 @@ func badWord(word string) string {
 	case slices.Contains([]string{"true", "false", "null"}, lower):
 		return fmt.Sprintf("%s must be written %s", word, lower)
 	case strings.IndexByte("0123456789+-.", word[0]) >= 0:
-		return fmt.Sprintf("%s is not a number; write digits without a leading 0 or +, or put a text in double quotes", Quote(word))
+		return Quote(word) + " is not a number; write digits without a leading 0 or +, or put a text in double quotes"
 	}
-	return fmt.Sprintf("%s is not a value; put a text in double quotes", Quote(word))
+	return Quote(word) + " is not a value; put a text in double quotes"
 }
 
 // maxQuoted is the longest text that a message repeats whole, in characters.

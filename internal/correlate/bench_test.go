@@ -216,25 +216,34 @@ func BenchmarkOpenAndExpire(b *testing.B) {
 }
 
 // BenchmarkLiveBacklog measures the heap that a live backlog of a two-stage
-// directive takes up, all included: itself, its two addresses, its place in
-// table and timers, the hash of its event id, the alarm id.
+// directive takes up, all included: itself, the addresses of its creating
+// event, its place in table and timers, the hash of its event id, the alarm
+// id. An alarm adds its evidence, here the networks of its addresses.
 func BenchmarkLiveBacklog(b *testing.B) {
-	const live = 1_000_000
-	for b.Loop() {
-		directives := benchDirectives(100)
-		for _, d := range directives {
-			d.Rules = d.Rules[:2]
-		}
-		e := correlate.New(correlate.Plans(directives), benchAssets(), correlate.Options{})
-		before := heap()
-		ev := event.Event{Seconds: benchStart, PluginID: 1001}
-		for i := range live {
-			ev.PluginSID = uint64(3*(i%len(directives)) + 1)
-			ev.SrcIP, ev.DstIP, ev.ID = ipv4(203, i), ipv4(10, i), strconv.Itoa(i)
-			e.Step(benchStart, &ev)
-		}
-		b.ReportMetric(float64(heap()-before)/live, "B/backlog")
-		runtime.KeepAlive(e)
+	for _, kind := range []struct {
+		name     string
+		priority int
+	}{{"silent", 0}, {"alarm", 3}} {
+		b.Run(kind.name, func(b *testing.B) {
+			const live = 1_000_000
+			for b.Loop() {
+				directives := benchDirectives(100)
+				for _, d := range directives {
+					d.Priority = kind.priority
+					d.Rules = d.Rules[:2]
+				}
+				e := correlate.New(correlate.Plans(directives), benchAssets(), correlate.Options{})
+				before := heap()
+				ev := event.Event{Seconds: benchStart, PluginID: 1001}
+				for i := range live {
+					ev.PluginSID = uint64(3*(i%len(directives)) + 1)
+					ev.SrcIP, ev.DstIP, ev.ID = ipv4(203, i), ipv4(10, i), strconv.Itoa(i)
+					e.Step(benchStart, &ev)
+				}
+				b.ReportMetric(float64(heap()-before)/live, "B/backlog")
+				runtime.KeepAlive(e)
+			}
+		})
 	}
 }
 

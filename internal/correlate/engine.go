@@ -124,8 +124,9 @@ type Stats struct {
 	// Known counts events that opened no backlog because a live one has
 	// recorded their id (B16).
 	Known uint64
-	// Live is the number of live backlogs.
-	Live int
+	// Live is the number of live backlogs, Active that of directives that have
+	// one.
+	Live, Active int
 }
 
 // Add adds the counters of another engine that saw the same events.
@@ -135,6 +136,7 @@ func (s *Stats) Add(o Stats) {
 	s.OutOfOrder += o.OutOfOrder
 	s.Known += o.Known
 	s.Live += o.Live
+	s.Active += o.Active
 }
 
 // Engine correlates events with directives. Use New.
@@ -157,6 +159,7 @@ type Engine struct {
 // tracked is a directive with its live backlogs.
 type tracked struct {
 	order   int32
+	live    int // backlogs
 	current *variant
 	others  []*variant // of reloaded backlogs
 	// ids counts the live backlogs' stages that recorded an event id.
@@ -374,6 +377,9 @@ func (e *Engine) open(now int64, owner *tracked, ev *event.Event) {
 // admit adds a backlog, whose current stage is set, to tables and timers.
 func (e *Engine) admit(b *backlog) {
 	b.variant.live++
+	if b.variant.owner.live++; b.variant.owner.live == 1 {
+		e.stats.Active++
+	}
 	b.deadline = b.due()
 	e.timers.push(b)
 	e.enterStages(b)

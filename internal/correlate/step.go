@@ -190,6 +190,9 @@ func (e *Engine) close(b *backlog) {
 			}
 		}
 	}
+	if owner.live--; owner.live == 0 {
+		e.stats.Active--
+	}
 	b.variant.live--
 	if b.variant != owner.current && b.variant.live == 0 {
 		e.index.remove(b.variant)

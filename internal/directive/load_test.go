@@ -1,6 +1,9 @@
 package directive_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -8,9 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"dsiem/internal/config"
-	"dsiem/internal/config/configtest"
 	"dsiem/internal/directive"
+	"dsiem/internal/directive/configtest"
 )
 
 var update = flag.Bool("update", false, "write the results of the cases in testdata/load into them")
@@ -35,4 +41,101 @@ func TestLoad(t *testing.T) {
 		}
 		return loaded.String()
 	})
+}
+
+// file is a file of testdata/valid.
+type file struct {
+	name    string
+	content []byte
+}
+
+func validFiles(t testing.TB) []file {
+	t.Helper()
+	names, err := filepath.Glob("testdata/valid/*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no files", err)
+	}
+	var files []file
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file{filepath.Base(name), content})
+	}
+	return files
+}
+
+// loadFile loads one file and returns its directives and what is reported.
+func loadFile(name string, content []byte) ([]*directive.Directive, *config.Report) {
+	var report config.Report
+	loaded := directive.Load([]*config.File{config.NewFile(name, content)}, &report)
+	report.Sort()
+	return loaded, &report
+}
+
+// Configurations that are valid but unusual load without any error, however
+// they are laid out.
+func TestLoadTakesUnusualFiles(t *testing.T) {
+	for _, f := range validFiles(t) {
+		t.Run(f.name, func(t *testing.T) {
+			loaded, report := loadFile(f.name, f.content)
+			if err := report.Err(); err != nil || len(loaded) == 0 {
+				t.Fatal(len(loaded), err)
+			}
+			var compact, indented bytes.Buffer
+			if err := errors.Join(json.Compact(&compact, f.content), json.Indent(&indented, f.content, "", "\t")); err != nil {
+				t.Fatal(err)
+			}
+			for layout, content := range map[string][]byte{
+				"CRLF": bytes.ReplaceAll(f.content, []byte("\n"), []byte("\r\n")), "compact": compact.Bytes(), "indented": indented.Bytes(),
+			} {
+				other, report := loadFile(f.name, content)
+				if err := report.Err(); err != nil {
+					t.Errorf("%s: %v", layout, err)
+				}
+				if diff := cmp.Diff(loaded, other, cmpopts.IgnoreFields(directive.Directive{}, "Line")); diff != "" {
+					t.Errorf("%s:\n%s", layout, diff)
+				}
+				for i, d := range other {
+					if len(directive.Compile(d).Stages) != len(loaded[i].Rules) {
+						t.Errorf("%s: directive %d does not compile", layout, d.ID)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Windows line ends change neither what is reported nor how it is shown.
+func TestLoadShowsProblemsOfCRLFFilesAlike(t *testing.T) {
+	cases, err := filepath.Glob("testdata/load/*.txtar")
+	if err != nil || len(cases) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, name := range cases {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := func(lineEnd string) string {
+			var report config.Report
+			var files []*config.File
+			for _, f := range configtest.Parse(string(text)).Files {
+				files = append(files, config.NewFile(f.Name, []byte(strings.ReplaceAll(f.Text, "\n", lineEnd))))
+			}
+			directive.Load(files, &report)
+			report.Sort()
+			var b strings.Builder
+			for i := range report.Problems {
+				if err := report.Problems[i].Write(&b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return b.String()
+		}
+		if diff := cmp.Diff(shown("\n"), shown("\r\n")); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
 }

@@ -257,7 +257,7 @@ func (c *compiler) compile(r *Rule) {
 	if r.Type == TaxonomyRule && len(r.Subcategory) > 0 && !slices.Contains(r.Subcategory, anyTerm) {
 		c.conditions = append(c.conditions, Condition{Field: Subcategory, op: oneOf, texts: r.Subcategory})
 	}
-	s.Conditions = slices.Clone(c.conditions)
+	s.Conditions = append([]Condition(nil), c.conditions...)
 }
 
 // terms returns the texts of a rule that may hold references.

@@ -1,10 +1,13 @@
 package docstest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,15 +26,17 @@ type rowCheck func(t *testing.T, p *page, row []string) string
 // rowChecks are the tables that are checked, by their header.
 func rowChecks() map[string]rowCheck {
 	return map[string]rowCheck{
-		"Where|You write|Dsiem says":              directiveSays,
-		"You write|Dsiem says":                    assetsSay,
-		"In the event|Dsiem says":                 eventSays,
-		"Timestamp|Taken as":                      timestamp,
-		"Address|Taken as":                        address,
-		"List of addresses|Address|Matches":       addressList,
-		"List of ports|Port|Matches":              portList,
-		"custom_data in the rule|Event has|Match": text,
-		"Priority|Reliability|Asset value|Risk":   risk,
+		"Where|You write|Dsiem says":                                   directiveSays,
+		"You write|Dsiem says":                                         assetsSay,
+		"In the event|Dsiem says":                                      eventSays,
+		"Timestamp|Taken as":                                           timestamp,
+		"Address|Taken as":                                             address,
+		"List of addresses|Address|Matches":                            addressList,
+		"List of ports|Port|Matches":                                   portList,
+		"custom_data in the rule|Event has|Match":                      text,
+		"Priority|Reliability|Asset value|Risk":                        risk,
+		"Key in stage 1|Opening event has|Then `:1` is":                reference,
+		"Address of an event|Name|Value|Whitelisted|HOME_NET|Networks": knownOf,
 	}
 }
 
@@ -159,6 +164,22 @@ func eventSays(t *testing.T, p *page, row []string) string {
 	return "accepted"
 }
 
+// knownOf looks an address up in the base assets and returns its networks, after
+// checking the other columns.
+func knownOf(t *testing.T, p *page, row []string) string {
+	t.Helper()
+	assets := asset.Load([]*config.File{config.NewFile("f", []byte(p.base(t)))}, &config.Report{})
+	addr := netip.MustParseAddr(plain(row[0]))
+	got := []string{
+		cmp.Or(assets.Name(addr), "none"), strconv.Itoa(assets.Value(addr)),
+		yes(assets.Whitelisted(addr)), yes(assets.Home(addr)),
+	}
+	if !slices.Equal(got, row[1:5]) {
+		t.Errorf("%s: really %q", row, got)
+	}
+	return cmp.Or(strings.Join(assets.Networks(addr), ", "), "none")
+}
+
 // timestamp and address return how an event's value is taken.
 func timestamp(t *testing.T, _ *page, row []string) string {
 	t.Helper()
@@ -257,6 +278,51 @@ func risk(t *testing.T, _ *page, row []string) string {
 	return "0, no alarm"
 }
 
+// reference opens a backlog of a directive whose second stage has ":1" for all
+// keys, and returns what that is for the key of the row.
+func reference(t *testing.T, _ *page, row []string) string {
+	t.Helper()
+	first := object{
+		"stage": 1, "type": "PluginRule", "plugin_id": 1, "plugin_sid": []int{1},
+		"occurrence": 1, "from": "ANY", "to": "ANY", "reliability": 10,
+	}
+	change(t, first, row[0])
+	second := maps.Clone(first)
+	second["stage"] = 2
+	var key string
+	for key = range decode(t, "{"+plain(row[0])+"}") {
+		second[key] = ":1"
+	}
+	report := &config.Report{}
+	directives := directive.Load([]*config.File{config.NewFile("f", encode(t, object{"directives": []any{object{
+		"id": 1, "name": "D", "priority": 5, "kingdom": "K", "category": "C", "rules": []any{first, second},
+	}}}))}, report)
+	if len(directives) == 0 {
+		t.Fatal(says(report))
+	}
+	o := object{
+		"timestamp": "2026-01-01T09:00:00Z", "src_ip": "10.0.0.1", "dst_ip": "10.0.0.2", "plugin_id": 1, "plugin_sid": 1,
+	}
+	change(t, o, row[1])
+	var ev event.Event
+	if rej := event.Decode(encode(t, o), &ev); rej != nil {
+		t.Fatal(rej)
+	}
+	assets := asset.NewTable([]asset.Asset{{Name: "a", Prefix: netip.MustParsePrefix("0.0.0.0/0"), Value: 5}})
+	for _, c := range correlate.New(correlate.Plans(directives), assets, correlate.Options{}).Step(0, &ev) {
+		if c.Kind == correlate.Updated {
+			line := decode(t, string(c.Alarm.AppendJSON(nil)))
+			value, ok := element(t, line, "rules", 1)[key].(string)
+			if !ok {
+				return ""
+			}
+			return value
+		}
+	}
+	t.Fatal("there is no alarm")
+	return ""
+}
+
 var missingKey = regexp.MustCompile(`^(?:[^:]*:)?the key is missing`)
 
 // TestKeyTables checks the tables of the keys of configuration files: each key
@@ -284,27 +350,30 @@ func checkKeys(t *testing.T, name, first string, place func(*testing.T, object) 
 			continue
 		}
 		for _, row := range table.rows {
-			key, needed := plain(row[0]), row[1]
-			documented[key] = true
-			for _, kind := range []string{"PluginRule", "TaxonomyRule"} {
+			needed := row[1]
+			for key := range strings.SplitSeq(row[0], ", ") {
+				key = plain(key)
+				documented[key] = true
+				for _, kind := range []string{"PluginRule", "TaxonomyRule"} {
+					o := decode(t, p.base(t))
+					at := place(t, o)
+					if kind == "TaxonomyRule" && at["type"] != nil {
+						at["type"], at["product"], at["category"] = kind, []string{"Firewall"}, "Deny"
+					}
+					delete(at, key)
+					want := needed == "yes" || needed == kind
+					if got := missingKeys(t, o)[key]; got != want {
+						t.Errorf("%s, %s, in a %s: missing it is an error: %v, the table says %q", name, key, kind, got, needed)
+					}
+				}
 				o := decode(t, p.base(t))
-				at := place(t, o)
-				if kind == "TaxonomyRule" && at["type"] != nil {
-					at["type"], at["product"], at["category"] = kind, []string{"Firewall"}, "Deny"
+				if at := place(t, o); at[key] == nil {
+					at[key] = "x"
 				}
-				delete(at, key)
-				want := needed == "yes" || needed == kind
-				if got := missingKeys(t, o)[key]; got != want {
-					t.Errorf("%s, %s, in a %s: missing it is an error: %v, the table says %q", name, key, kind, got, needed)
-				}
-			}
-			o := decode(t, p.base(t))
-			if at := place(t, o); at[key] == nil {
-				at[key] = "x"
-			}
-			for _, problem := range problems(t, o) {
-				if strings.Contains(problem.Msg, "unknown key") {
-					t.Errorf("%s, %s: %s", name, key, problem.Msg)
+				for _, problem := range problems(t, o) {
+					if strings.Contains(problem.Msg, "unknown key") {
+						t.Errorf("%s, %s: %s", name, key, problem.Msg)
+					}
 				}
 			}
 		}

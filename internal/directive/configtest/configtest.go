@@ -18,8 +18,11 @@ import (
 type Case struct {
 	text string
 	// Files are the sections with configuration, in their order.
-	Files []*config.File
+	Files []File
 }
+
+// File is a configuration file of a case.
+type File struct{ Name, Text string }
 
 // A section starts with a line "-- name --".
 const (
@@ -44,7 +47,11 @@ func Cases(t *testing.T, dir fs.FS, write func(name string, content []byte) erro
 			}
 			c := Parse(string(content))
 			var report config.Report
-			loaded := play(c.Files, &report)
+			files := make([]*config.File, len(c.Files))
+			for i, f := range c.Files {
+				files[i] = config.NewFile(f.Name, []byte(f.Text))
+			}
+			loaded := play(files, &report)
 			got := c.With(loaded, &report)
 			switch {
 			case write != nil:
@@ -67,7 +74,7 @@ func Parse(text string) *Case {
 			if content != "" || !strings.HasSuffix(part, markerEnd) {
 				content += "\n"
 			}
-			c.Files = append(c.Files, config.NewFile(name, []byte(content)))
+			c.Files = append(c.Files, File{Name: name, Text: content})
 		}
 	}
 	return c

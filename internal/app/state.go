@@ -1,0 +1,234 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/backlogs"
+)
+
+// The folders and files of the state below the log directory.
+const (
+	backlogsDir   = "backlogs"
+	checkpointDir = "checkpoint" // below backlogsDir
+	// completeName is the file that says that the saved backlogs are all there
+	// were, so that an older checkpoint counts no longer.
+	completeName = "complete" // below backlogsDir
+	// newSuffix and oldSuffix name the folders of a checkpoint that is being
+	// replaced.
+	newSuffix, oldSuffix = ".new", ".old"
+)
+
+// stateStore owns the state of a backend on disk: what goes out, what comes in,
+// and what holds when both were interrupted.
+//
+//   - A stop saves the backlogs to backlogs/{directive_id}.json, marks them as
+//     complete, and removes the checkpoint.
+//   - While the backend runs, checkpoints of the same files lie in
+//     backlogs/checkpoint.
+//   - A start reads the saved backlogs; the checkpoint counts, for directives
+//     without a saved file, unless the saved backlogs are complete.
+//   - The saved backlogs are deleted when the start is complete and their first
+//     checkpoint is on disk: whenever the process is killed, one of the two
+//     holds them.
+type stateStore struct {
+	dir    string
+	logger *slog.Logger
+	loaded []*backlogs.Loaded
+}
+
+func newStateStore(logDir string, logger *slog.Logger) *stateStore {
+	return &stateStore{dir: filepath.Join(logDir, backlogsDir), logger: logger}
+}
+
+func (s *stateStore) checkpoints() string { return filepath.Join(s.dir, checkpointDir) }
+
+func (s *stateStore) completeFile() string { return filepath.Join(s.dir, completeName) }
+
+// load restores the state that the last run left behind.
+func (s *stateStore) load(directives []uint64, restore func(uint64, *alarm.Saved) error) error {
+	saved, err := s.loadFrom(s.dir, directives, restore)
+	if err != nil {
+		return err
+	}
+	_, err = os.Stat(s.completeFile())
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("looking for saved backlogs: %w", err)
+	}
+	if err := s.repair(); err != nil {
+		return err
+	}
+	read := map[string]bool{}
+	for _, file := range saved.Files {
+		read[filepath.Base(file)] = true
+	}
+	var rest []uint64
+	for _, id := range directives {
+		if !read[fmt.Sprint(id, ".json")] {
+			rest = append(rest, id)
+		}
+	}
+	_, err = s.loadFrom(s.checkpoints(), rest, restore)
+	return err
+}
+
+func (s *stateStore) loadFrom(dir string, directives []uint64, restore func(uint64, *alarm.Saved) error) (*backlogs.Loaded, error) {
+	loaded, err := backlogs.Load(dir, directives, restore)
+	if err != nil {
+		return nil, fmt.Errorf("loading saved backlogs: %w", err)
+	}
+	for i := range loaded.Problems {
+		p := &loaded.Problems[i]
+		s.logger.Error("saved backlog discarded", "place", fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column), "reason", p.Where+": "+p.Msg)
+	}
+	for _, name := range loaded.Ignored {
+		s.logger.Info("saved backlogs left alone, no enabled directive has this id", "file", filepath.Join(dir, name))
+	}
+	if loaded.Restored+loaded.Discarded > 0 {
+		s.logger.Info("saved backlogs loaded", "dir", dir, "restored", loaded.Restored, "discarded", loaded.Discarded)
+	}
+	s.loaded = append(s.loaded, loaded)
+	return loaded, nil
+}
+
+// started deletes what load has read. The checkpoint that replaces it must be
+// on disk.
+func (s *stateStore) started() error {
+	if err := remove(s.completeFile()); err != nil {
+		return err
+	}
+	if err := backlogs.Discard(s.loaded[0].Files); err != nil {
+		return fmt.Errorf("deleting saved backlogs: %w", err)
+	}
+	return nil
+}
+
+// checkpoint replaces the checkpoint by the given state, as a whole: until the
+// new one is complete the old one holds. incomplete tells, after the last
+// element, why there are fewer than there should be.
+func (s *stateStore) checkpoint(saved iter.Seq2[uint64, alarm.Saved], incomplete func() error) error {
+	fresh, old := s.checkpoints()+newSuffix, s.checkpoints()+oldSuffix
+	if err := os.RemoveAll(fresh); err != nil {
+		return fmt.Errorf("removing an unfinished checkpoint: %w", err)
+	}
+	if err := os.MkdirAll(fresh, 0o750); err != nil {
+		return fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	if _, err := backlogs.Save(fresh, saved); err != nil {
+		return fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	if err := incomplete(); err != nil {
+		return err
+	}
+	err := errors.Join(os.RemoveAll(old), rename(s.checkpoints(), old), rename(fresh, s.checkpoints()), os.RemoveAll(old))
+	if err != nil {
+		return fmt.Errorf("replacing the checkpoint: %w", err)
+	}
+	return nil
+}
+
+// repair undoes a replacement of the checkpoint that was cut off.
+func (s *stateStore) repair() error {
+	if _, err := os.Stat(s.checkpoints()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := rename(s.checkpoints()+oldSuffix, s.checkpoints()); err != nil {
+		return fmt.Errorf("restoring the checkpoint: %w", err)
+	}
+	return nil
+}
+
+// rename renames a folder if it exists.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// save writes the state of a backend that stops.
+func (s *stateStore) save(saved iter.Seq2[uint64, alarm.Saved]) (backlogs.Written, error) {
+	written, err := backlogs.Save(s.dir, saved)
+	if err != nil {
+		return written, fmt.Errorf("saving backlogs: %w", err)
+	}
+	if written.Files > 0 {
+		if err := os.WriteFile(s.completeFile(), nil, 0o644); err != nil {
+			return written, fmt.Errorf("saving backlogs: %w", err)
+		}
+	}
+	if err := os.RemoveAll(s.checkpoints()); err != nil {
+		return written, fmt.Errorf("removing the checkpoint: %w", err)
+	}
+	return written, nil
+}
+
+func remove(file string) error {
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing an old file of the state: %w", err)
+	}
+	return nil
+}
+
+// checkpointer writes checkpoints while the dispatcher goes on: it asks for a
+// part of the live backlogs at a time.
+type checkpointer struct {
+	store *stateStore
+	// ask runs a function on the dispatcher's goroutine and waits for it.
+	ask func(context.Context, func()) error
+	all func() iter.Seq2[uint64, alarm.Saved]
+}
+
+// checkpointPart is the number of backlogs that are copied while the
+// dispatcher waits.
+const checkpointPart = 256
+
+type savedBacklog struct {
+	directive uint64
+	saved     alarm.Saved
+}
+
+// write writes one checkpoint. It ends early, and leaves the last checkpoint
+// as it is, when ctx ends.
+func (c *checkpointer) write(ctx context.Context) error {
+	var next func() (uint64, alarm.Saved, bool)
+	var stop func()
+	if err := c.ask(ctx, func() { next, stop = iter.Pull2(c.all()) }); err != nil {
+		return err
+	}
+	defer stop()
+	var askErr error
+	part := make([]savedBacklog, 0, checkpointPart)
+	fetch := func() {
+		for part = part[:0]; len(part) < checkpointPart; {
+			id, s, ok := next()
+			if !ok {
+				return
+			}
+			part = append(part, savedBacklog{id, s})
+		}
+	}
+	parts := func(yield func(uint64, alarm.Saved) bool) {
+		for {
+			if askErr = c.ask(ctx, fetch); askErr != nil || len(part) == 0 {
+				return
+			}
+			for i := range part {
+				if !yield(part[i].directive, part[i].saved) {
+					return
+				}
+			}
+		}
+	}
+	return c.store.checkpoint(parts, func() error { return askErr })
+}

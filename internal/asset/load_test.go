@@ -1,0 +1,40 @@
+package asset_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"dsiem/internal/asset"
+	"dsiem/internal/config"
+	"dsiem/internal/directive/configtest"
+)
+
+var update = flag.Bool("update", false, "write the results of the cases in testdata/load into them")
+
+// TestLoad plays testdata/load: files of assets, the number of those that load
+// and their highest value, and what is reported of the others.
+func TestLoad(t *testing.T) {
+	const dir = "testdata/load"
+	write := func(name string, content []byte) error {
+		return os.WriteFile(filepath.Join(dir, name), content, 0o644)
+	}
+	if !*update {
+		write = nil
+	}
+	configtest.Cases(t, os.DirFS(dir), write, func(files []*config.File, report *config.Report) string {
+		table := asset.Load(files, report)
+		return fmt.Sprintf("%d, up to %d\n", table.Len(), table.MaxValue())
+	})
+}
+
+// What is wrong with other files does not hide that there is no asset.
+func TestLoadReportsNoAssetBesideOtherErrors(t *testing.T) {
+	report := config.Report{Problems: []config.Problem{{File: "directives_a.json", Msg: "x"}}}
+	table := asset.Load(nil, &report)
+	if n := report.Count(config.Error); n != 2 || table.Len() != 0 {
+		t.Errorf("%d errors, %d assets", n, table.Len())
+	}
+}

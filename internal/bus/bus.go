@@ -1,0 +1,271 @@
+// Package bus talks to the other nodes of a cluster over core NATS: it takes
+// events that frontends publish and exchanges overload signals with them. It
+// also holds the rule that decides when a backend signals overload.
+//
+// A Conn owns its connection, its goroutines and its subscriptions; what is
+// handed to a subscriber belongs to the subscriber. The package never decodes
+// an event and never drops one without counting it. Delivery is at most once:
+// what is published while a node is away is lost for it.
+//
+// Source of the behaviour: spec/interfaces.md §4.
+package bus
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// The subjects of the protocol (spec/interfaces.md §4.1). They are fixed: the
+// nodes of a cluster may be of different Dsiem generations.
+const (
+	EventsSubject   = "dsiem_events"
+	OverloadSubject = "dsiem_overload_signals"
+)
+
+const (
+	defaultRetry          = 3 * time.Second
+	defaultReconnectWait  = 2 * time.Second
+	defaultTimeout        = 5 * time.Second
+	defaultReportInterval = 10 * time.Second
+)
+
+// Options say where the message queue is and how to talk to it. URL must be
+// given; everything else may be left zero.
+type Options struct {
+	// URL is the server, or a list of servers separated by commas, of one
+	// cluster: nats://host:4222, tls://host:4222, host:4222. A server may carry
+	// user:password@ or token@; special characters in these must be
+	// percent-encoded.
+	URL string
+	// Name is what the server shows for this connection.
+	Name string
+	// CredsFile is a file with a user JWT and its key, NKeyFile one with the
+	// seed of a user key. At most one of them.
+	CredsFile, NKeyFile string
+	// CAFile holds the certificates, in PEM, that sign the server's; without it
+	// the system's are used. CertFile and KeyFile are the client's own
+	// certificate and key. Any of them makes TLS mandatory.
+	CAFile, CertFile, KeyFile string
+
+	// Retry is the wait between two attempts to connect at the start (default
+	// 3 s), ReconnectWait that between two rounds through the servers after the
+	// connection was lost (default 2 s, plus some jitter).
+	Retry, ReconnectWait time.Duration
+	// Timeout is the longest that one attempt on one server may take (default
+	// 5 s, once to reach it and once to log in).
+	Timeout time.Duration
+	// ReportInterval is the time between two reports of dropped events (default
+	// 10 s).
+	ReportInterval time.Duration
+
+	// Logger gets connection changes, losses and refused messages; nil is
+	// silence.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{&o.Retry, defaultRetry},
+		{&o.ReconnectWait, defaultReconnectWait},
+		{&o.Timeout, defaultTimeout},
+		{&o.ReportInterval, defaultReportInterval},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.fallback
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Conn is a connection to the message queue. It reconnects by itself for ever.
+// Close it. Its methods may be called from any goroutine.
+type Conn struct {
+	nc       *nats.Conn
+	log      *slog.Logger
+	timeout  time.Duration
+	dialer   *dialer
+	warnings *limited
+
+	connected   atomic.Bool
+	closing     atomic.Bool // the end is ours
+	stopped     atomic.Bool // nothing is handed over any more
+	received    atomic.Uint64
+	disconnects atomic.Uint64
+	reconnects  atomic.Uint64
+
+	mu       sync.Mutex // guards what follows
+	events   *nats.Subscription
+	dropped  uint64 // of events, as last seen
+	reported uint64 // the part of dropped that is in the log
+
+	closed     chan struct{} // after the last callback
+	stopReport chan struct{}
+	reporter   sync.WaitGroup
+	drainOnce  sync.Once
+	drainErr   error
+	closeOnce  sync.Once
+	closeErr   error
+}
+
+// Stats are counts since Connect.
+type Stats struct {
+	// Connected is false while the connection is lost.
+	Connected bool
+	// Disconnects and Reconnects count losses and recoveries of the connection.
+	Disconnects, Reconnects uint64
+	// Received is the number of events handed to the subscriber, Dropped that
+	// of events thrown away because the subscriber was too slow.
+	Received, Dropped uint64
+	// Pending is the number of events that wait for the subscriber now,
+	// including the one it works on.
+	Pending int
+}
+
+// Stats returns the counts of now. It does not wait for the network.
+func (c *Conn) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count()
+	return Stats{
+		Connected:   c.Connected(),
+		Disconnects: c.disconnects.Load(),
+		Reconnects:  c.reconnects.Load(),
+		Received:    c.received.Load(),
+		Dropped:     c.dropped,
+		Pending:     c.pending(),
+	}
+}
+
+// Connected reports whether the connection is up, as far as is known.
+func (c *Conn) Connected() bool { return c.connected.Load() }
+
+// Closed returns a channel that is closed when the connection has ended: after
+// Close, or because the server ended it with an error that no reconnect heals,
+// which is logged.
+func (c *Conn) Closed() <-chan struct{} { return c.closed }
+
+// PublishOverload tells all frontends that this backend is overloaded, or that
+// it no longer is. While the connection is lost the signal waits in memory for
+// the next one; it may wait for an attempt to reconnect that is under way
+// (spec/interfaces.md §4.1, §4.6).
+func (c *Conn) PublishOverload(overloaded bool) error {
+	payload := "false"
+	if overloaded {
+		payload = "true"
+	}
+	if err := c.nc.Publish(OverloadSubject, []byte(payload)); err != nil {
+		return fmt.Errorf("publishing overload signal %s: %w", payload, err)
+	}
+	if overloaded {
+		c.log.Info("overload = true signal sent to frontend")
+	} else {
+		c.log.Info("overload = false signal sent to frontend")
+	}
+	return nil
+}
+
+// Drain stops the intake: it hands over what the server has sent so far, then
+// unsubscribes. After it no subscriber is called any more, but signals can
+// still be published. If the context ends first, the connection is cut and the
+// error says how many events were not handed over; a subscriber that is at work
+// then is not interrupted.
+func (c *Conn) Drain(ctx context.Context) error {
+	c.drainOnce.Do(func() { c.drainErr = c.drain(ctx) })
+	return c.drainErr
+}
+
+func (c *Conn) drain(ctx context.Context) error {
+	defer context.AfterFunc(ctx, c.dialer.cut)()
+	if !c.Connected() {
+		// Nothing more can come, and an attempt to reconnect would hold us up.
+		c.dialer.cut()
+	} else if err := c.flush(ctx); err != nil {
+		c.log.Debug("message queue does not answer while draining", "error", err)
+	}
+	done := make(chan struct{})
+	err := c.nc.Barrier(func() {
+		c.stop()
+		close(done)
+	})
+	if err == nil {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	events, left := c.stop()
+	if events != nil {
+		if err := events.Unsubscribe(); err != nil {
+			c.log.Debug("unsubscribing failed", "error", err)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("draining the message queue, %d events not taken: %w", left, err)
+	}
+	return nil
+}
+
+// stop ends the handing over of messages, and the counting of what comes from
+// here on. The first call returns the subscription of events and how many
+// still wait.
+func (c *Conn) stop() (events *nats.Subscription, left int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped.Store(true)
+	c.count()
+	events, left = c.events, c.pending()
+	c.events = nil
+	return events, left
+}
+
+// Close drains the connection if Drain has not been called, sends what was
+// published, and closes it. It ends when the context does, at the latest, then
+// with an error; the connection is closed in any case. Events dropped since the
+// last report are reported. A second call returns what the first returned.
+func (c *Conn) Close(ctx context.Context) error {
+	c.closeOnce.Do(func() { c.closeErr = c.close(ctx) })
+	return c.closeErr
+}
+
+func (c *Conn) close(ctx context.Context) error {
+	err := c.Drain(ctx)
+	defer context.AfterFunc(ctx, c.dialer.cut)()
+	if c.Connected() && err == nil {
+		if e := c.flush(ctx); e != nil {
+			err = fmt.Errorf("sending the last signals to the message queue: %w", e)
+		}
+	}
+	c.closing.Store(true)
+	if !c.Connected() {
+		c.dialer.cut()
+	}
+	c.nc.Close()
+	c.dialer.cut()
+	close(c.stopReport)
+	c.reporter.Wait()
+	c.report()
+	<-c.closed
+	c.connected.Store(false)
+	return err
+}
+
+// flush returns when the server has seen everything sent so far, which also
+// means that everything it sent before has arrived.
+func (c *Conn) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return c.nc.FlushWithContext(ctx)
+}

@@ -1,0 +1,59 @@
+package bus
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// reports writes a report at each interval until the connection is closed.
+func (c *Conn) reports(interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			c.report()
+		case <-c.stopReport:
+			return
+		}
+	}
+}
+
+// report logs what was lost since the last report, if anything.
+func (c *Conn) report() {
+	c.mu.Lock()
+	c.count()
+	fresh, total := c.dropped-c.reported, c.dropped
+	c.reported = total
+	c.mu.Unlock()
+	if fresh > 0 {
+		c.log.Warn("events dropped, the message queue delivers them faster than they are taken",
+			"dropped", fresh, "dropped_total", total)
+	}
+	if n := c.warnings.hidden.Swap(0); n > 0 {
+		c.log.Warn("more warnings about the message queue were not shown", "count", n)
+	}
+}
+
+// limited lets some warnings pass and counts the rest. It is for what other
+// nodes can cause as often as they like.
+type limited struct {
+	limiter *rate.Limiter
+	hidden  atomic.Uint64
+}
+
+// newLimited returns a limited that lets ten warnings pass per interval.
+func newLimited(interval time.Duration) *limited {
+	const burst = 10
+	return &limited{limiter: rate.NewLimiter(rate.Every(interval/burst), burst)}
+}
+
+func (l *limited) allow() bool {
+	if l.limiter.Allow() {
+		return true
+	}
+	l.hidden.Add(1)
+	return false
+}

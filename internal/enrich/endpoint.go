@@ -1,0 +1,111 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"dsiem/internal/config"
+)
+
+// The marks in a URL.
+const (
+	ipMark   = "${ip}"
+	portMark = "${port}"
+)
+
+// NewClient returns a client for Load that keeps as many idle connections to
+// each server as an Enricher of the given concurrency can use. Its requests end
+// with their context. The owner calls CloseIdleConnections at the end.
+func NewClient(concurrency int) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		MaxIdleConnsPerHost: concurrency,
+		IdleConnTimeout:     90 * time.Second,
+	}}
+}
+
+// endpoint is a web service that is asked with a GET request.
+type endpoint struct {
+	client *http.Client
+	url    string // with marks
+}
+
+// openEndpoint reads the key url, in which the marks should stand.
+func openEndpoint(s *config.Scope, client *http.Client, marks ...string) endpoint {
+	text := s.NonEmpty("url")
+	if text == "" {
+		return endpoint{}
+	}
+	offset := s.Object.Get("url").Offset
+	sample := strings.NewReplacer(ipMark, "192.0.2.1", portMark, "80").Replace(text)
+	u, err := url.Parse(sample)
+	switch {
+	case err != nil:
+		s.Errorf(offset, "url", "%s is not a URL: %s", config.Quote(text), withoutURL(err))
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		s.Errorf(offset, "url", "%s must start with http:// or https:// and a host name", config.Quote(text))
+	}
+	for _, mark := range marks {
+		switch n := strings.Count(text, mark); {
+		case n == 0:
+			s.Warnf(offset, "url", "there is no %s, so every request is the same", mark)
+		case n > 1:
+			s.Warnf(offset, "url", "only the first %s is replaced, not all %d", mark, n)
+		}
+	}
+	return endpoint{client: client, url: strings.Clone(text)}
+}
+
+// maxBody is the longest answer that is read, in bytes.
+const maxBody = 1 << 20
+
+// get asks about a term and returns the HTTP status and the body. The first of
+// each mark is replaced by the canonical text, as it is (§9.1). Errors do not
+// show the URL, which may hold a key.
+func (e *endpoint) get(ctx context.Context, term Term) (status int, body []byte, err error) {
+	target := strings.Replace(e.url, ipMark, term.Addr.String(), 1)
+	target = strings.Replace(target, portMark, strconv.Itoa(int(term.Port)), 1)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	if err != nil {
+		return 0, nil, fmt.Errorf("making the request: %w", withoutURL(err))
+	}
+	resp, err := e.client.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("asking: %w", withoutURL(err))
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return 0, nil, fmt.Errorf("reading the answer: %w", err)
+	case len(body) > maxBody:
+		return 0, nil, fmt.Errorf("%w: longer than %d bytes", ErrAnswer, maxBody)
+	}
+	return resp.StatusCode, body, nil
+}
+
+// withoutURL returns the cause of an error about a URL.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// badStatus returns the error of an HTTP status. A status of the server's own
+// trouble, or of too many requests, is a failure of the service; any other is
+// about the term (E2).
+func badStatus(status int) error {
+	text := strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+	if status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {
+		return fmt.Errorf("the service answered %s", text)
+	}
+	return fmt.Errorf("%w: %s", ErrAnswer, text)
+}

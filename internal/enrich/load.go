@@ -1,0 +1,166 @@
+package enrich
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"dsiem/internal/config"
+)
+
+// plugin makes sources of one type.
+type plugin struct {
+	name string
+	kind Kind
+	// keys are the keys of its configuration.
+	keys []string
+	// open reads the configuration, an object with these keys.
+	open func(s *config.Scope, client *http.Client) Source
+}
+
+// plugins returns all plugins.
+func plugins() []plugin {
+	return []plugin{
+		{name: wiseName, kind: Intel, keys: []string{"url"}, open: openWise},
+		{name: nesdName, kind: Vuln, keys: []string{"url", "allow_low_severity"}, open: openNesd},
+	}
+}
+
+// LoadIntel reads the threat-intel services of intel_*.json files, adds every
+// problem to the report, and returns those that are enabled and have no error
+// (§9.1). They send their requests with the client; see NewClient.
+//
+// A plugin that is not known gives a warning, not an error: the references
+// ignore it, and a site must still start. What is wrong with a service that is
+// switched off is a warning too (B27).
+func LoadIntel(files []*config.File, client *http.Client, report *config.Report) []Service {
+	return (&loader{kind: Intel, client: client, report: report}).load(files)
+}
+
+// LoadVuln is LoadIntel for the vulnerability services of vuln_*.json files.
+func LoadVuln(files []*config.File, client *http.Client, report *config.Report) []Service {
+	return (&loader{kind: Vuln, client: client, report: report}).load(files)
+}
+
+type loader struct {
+	kind   Kind
+	client *http.Client
+	report *config.Report
+}
+
+func (l *loader) load(files []*config.File) []Service {
+	var services []Service
+	key := l.kind.String() + "_sources"
+	for _, file := range files {
+		file.Each(l.report, key, func(i int, v *config.Value) {
+			found := config.Report{} // of this service
+			s := &config.Scope{File: file, Report: &found, Where: fmt.Sprintf("source number %d", i+1), Object: v}
+			if v.Kind != config.Object {
+				s.Errorf(v.Offset, "", "every element of %q must be an object, not %s", key, v.Kind)
+			} else if service, on := l.service(s); on && service.Source != nil && !s.Failed() {
+				services = append(services, service)
+			}
+			l.report.Add(found.Problems...)
+		})
+	}
+	return services
+}
+
+// service reads one service and reports whether it is switched on. Its Source
+// is nil if there is none for it.
+func (l *loader) service(s *config.Scope) (service Service, on bool) {
+	if name := s.Object.Get("name"); name != nil && name.Kind == config.String && name.Text != "" {
+		s.Where = "source " + config.Quote(name.Text)
+	}
+	on = s.Bool("enabled")
+	off := !on && !s.Failed() // and not misspelt
+	s.Keys([]string{"name", "type", "enabled", "plugin", "config"})
+	service = Service{Name: strings.Clone(s.String("name", false, "")), Kind: l.kind}
+	s.String("type", false, "")
+	if s.Object.Get("enabled") == nil {
+		s.Warnf(s.Object.Offset, "enabled", `the key is missing, so the source is not used; add "enabled": true`)
+	}
+	if p := l.plugin(s); p != nil {
+		service.Name = cmp.Or(service.Name, p.name)
+		service.Source = l.open(s, p)
+	}
+	if off {
+		for i := range s.Report.Problems {
+			s.Report.Problems[i].Severity = config.Warning
+		}
+	}
+	return service, on
+}
+
+// plugin returns the plugin that the service names, or nil after a problem.
+func (l *loader) plugin(s *config.Scope) *plugin {
+	name := s.NonEmpty("plugin")
+	if name == "" {
+		return nil
+	}
+	all := plugins()
+	offset := s.Object.Get("plugin").Offset
+	if i := slices.IndexFunc(all, func(p plugin) bool { return p.name == name }); i >= 0 {
+		if all[i].kind == l.kind {
+			return &all[i]
+		}
+		s.Warnf(offset, "plugin", "%s belongs in a %s_*.json file, so the source is not used", name, all[i].kind)
+		return nil
+	}
+	var known []string
+	for _, p := range all {
+		if p.kind == l.kind {
+			known = append(known, fmt.Sprintf("%q", p.name))
+		}
+	}
+	s.Warnf(offset, "plugin", "there is no plugin %s, so the source is not used; known is %s", config.Quote(name), strings.Join(known, ", "))
+	return nil
+}
+
+// open reads the plugin's own configuration, a JSON text in a string. Problems
+// in it are reported where the string stands: escapes hide their exact place.
+func (l *loader) open(s *config.Scope, p *plugin) Source {
+	text := s.NonEmpty("config")
+	if text == "" {
+		return nil
+	}
+	offset := s.Object.Get("config").Offset
+	found := config.Report{}
+	var source Source
+	if jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true)) {
+		// The text as the only element of a list is a form that File reads.
+		list := config.NewFile("config", []byte("["+text+"]"))
+		list.EachElement(&found, func(_ int, v *config.Value) {
+			inner := &config.Scope{File: list, Report: &found, Object: v}
+			if v.Kind != config.Object {
+				inner.Errorf(v.Offset, "", `the text must hold an object like {"url":"http://…"}, not %s`, v.Kind)
+				return
+			}
+			inner.Keys(p.keys)
+			source = p.open(inner, l.client)
+		})
+	} else {
+		config.NewFile("config", []byte(text)).EachElement(&found, func(int, *config.Value) {})
+		for i := range found.Problems {
+			bad := &found.Problems[i]
+			bad.Msg += fmt.Sprintf(" (line %d, column %d of the text)", bad.Line, bad.Column)
+		}
+	}
+	for i := range found.Problems {
+		bad := &found.Problems[i]
+		field := "config"
+		if bad.Where != "" {
+			field += ", " + bad.Where
+		}
+		if bad.Severity == config.Error {
+			s.Errorf(offset, field, "%s", bad.Msg)
+		} else {
+			s.Warnf(offset, field, "%s", bad.Msg)
+		}
+	}
+	return source
+}

@@ -1,0 +1,47 @@
+package enrich_test
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dsiem/internal/config"
+	"dsiem/internal/config/configtest"
+	"dsiem/internal/enrich"
+)
+
+var update = flag.Bool("update", false, "write the results of the cases in testdata/load into them")
+
+// TestLoad plays testdata/load: files of sources, those that are asked, and
+// what is reported of the others.
+func TestLoad(t *testing.T) {
+	const dir = "testdata/load"
+	write := func(name string, content []byte) error {
+		return os.WriteFile(filepath.Join(dir, name), content, 0o644)
+	}
+	if !*update {
+		write = nil
+	}
+	configtest.Cases(t, os.DirFS(dir), write, func(files []*config.File, report *config.Report) string {
+		var intel, vuln []*config.File
+		for _, f := range files {
+			if strings.HasPrefix(f.Name, "intel_") {
+				intel = append(intel, f)
+			} else {
+				vuln = append(vuln, f)
+			}
+		}
+		var loaded strings.Builder
+		for _, s := range append(enrich.LoadIntel(intel, http.DefaultClient, report), enrich.LoadVuln(vuln, http.DefaultClient, report)...) {
+			fmt.Fprintln(&loaded, s.Kind, s.Name)
+			if s.Source == nil {
+				t.Errorf("%s %q has no source", s.Kind, s.Name)
+			}
+		}
+		return loaded.String()
+	})
+}
