@@ -1,13 +1,13 @@
+//go:build serve
+
 package app
 
 import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
 	"dsiem/internal/event"
@@ -33,27 +33,22 @@ type dispatcher struct {
 	// rejected is told about events that are none.
 	rejected func(data []byte, rej *event.Rejection)
 	stats    *serveStats
+	// found has an element when look-ups have results, which publish takes.
+	found <-chan struct{}
+	// ticked is called after every tick.
+	ticked func()
+	// stepped is told how long the engines took for how many events, if any
+	// matched.
+	stepped func(took time.Duration, events int)
 
 	asks    chan func()
 	stopped chan struct{}
 
 	taken   payloads
+	left    int // events of taken that were not played yet
 	events  []event.Event
 	verdict []*event.Rejection
 	steps   []step
-}
-
-// serveStats are the counters of a running backend; any goroutine may read
-// them.
-type serveStats struct {
-	received, offered, whitelisted, withoutID atomic.Uint64
-	rejected                                  [event.Reasons]atomic.Uint64
-	matched                                   atomic.Uint64
-	opened, finished, expired                 atomic.Uint64
-	stepTime                                  atomic.Int64 // nanoseconds in the engines
-	live, active                              atomic.Int64
-	repeated, outOfOrder, known               atomic.Uint64
-	alarms                                    [alarm.High + 1]atomic.Int64 // by class now
 }
 
 func newDispatcher() *dispatcher {
@@ -81,32 +76,61 @@ func (d *dispatcher) ask(ctx context.Context, fn func()) error {
 	}
 }
 
+// tickEvery is the time between two looks at what is due. Stages expire by whole
+// seconds, held alarm lines sooner.
+const tickEvery = 250 * time.Millisecond
+
+// lastEvents is the time for events that wait when the dispatcher is to end.
+const lastEvents = time.Second
+
 // run plays events until ctx ends, and then those that still wait.
 func (d *dispatcher) run(ctx context.Context) error {
 	defer close(d.stopped)
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-d.queue.filled:
-			d.drain(ticker.C)
+			d.drain(ctx, ticker.C)
 		case <-ticker.C:
+			d.tick()
+		case <-d.found:
 			d.tick()
 		case fn := <-d.asks:
 			fn()
 		case <-ctx.Done():
-			d.drain(ticker.C)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastEvents)
+			defer cancel()
+			d.drain(last, ticker.C)
+			d.abandon()
 			d.tick()
 			return nil
 		}
 	}
 }
 
-// drain plays events until none waits.
-func (d *dispatcher) drain(ticks <-chan time.Time) {
+// abandon counts events that there was no time for.
+func (d *dispatcher) abandon() {
+	d.stats.abandoned.Add(uint64(d.left))
+	d.left = 0
 	for d.queue.take(&d.taken) {
-		for from := 0; from < d.taken.len(); from += chunkSize {
-			d.play(from, min(from+chunkSize, d.taken.len()))
+		d.stats.abandoned.Add(uint64(d.taken.len()))
+	}
+}
+
+// drain plays events until none waits or ctx ends.
+func (d *dispatcher) drain(ctx context.Context, ticks <-chan time.Time) {
+	for d.left > 0 || d.queue.take(&d.taken) {
+		if d.left == 0 {
+			d.left = d.taken.len()
+		}
+		for d.left > 0 {
+			if ctx.Err() != nil {
+				return
+			}
+			from := d.taken.len() - d.left
+			d.left -= min(chunkSize, d.left)
+			d.play(from, d.taken.len()-d.left)
 			select {
 			case <-ticks:
 				d.tick()
@@ -125,9 +149,7 @@ func (d *dispatcher) tick() {
 	stats := d.engines.stats()
 	d.stats.live.Store(int64(stats.Live))
 	d.stats.active.Store(int64(stats.Active))
-	d.stats.repeated.Store(stats.Repeated)
-	d.stats.outOfOrder.Store(stats.OutOfOrder)
-	d.stats.known.Store(stats.Known)
+	d.ticked()
 }
 
 // play decodes and plays the events from, from+1 … to-1 of those taken.
@@ -159,7 +181,9 @@ func (d *dispatcher) play(from, to int) {
 	started := time.Now()
 	changes := d.engines.step(d.steps)
 	if len(changes) > 0 {
-		d.stats.stepTime.Add(int64(time.Since(started)))
+		took := time.Since(started)
+		d.stats.busy.Add(int64(took))
+		d.stepped(took, len(d.steps))
 		d.publish(now, changes)
 	}
 }

@@ -93,7 +93,7 @@ func (p *presenter) watch(now int64, changes []correlate.Change) {
 			p.alarm(now, c)
 		case correlate.Finished, correlate.Expired:
 			p.ended(c)
-		case correlate.Opened:
+		case correlate.Opened, correlate.Advanced:
 		}
 	}
 }

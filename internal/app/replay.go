@@ -228,6 +228,7 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 			r.summary.Backlogs.Finished++
 		case correlate.Expired:
 			r.summary.Backlogs.Expired++
+		case correlate.Advanced:
 		}
 	}
 	if err := r.files.Flush(); err != nil {

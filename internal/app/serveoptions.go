@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"dsiem/internal/telemetry"
 )
 
 // ServeOptions are the settings of a backend: everything that the command line
@@ -28,7 +30,8 @@ type ServeOptions struct {
 	NATS                                           string
 	NATSCreds, NATSNKey, NATSCA, NATSCert, NATSKey string
 
-	// MaxQueue is the number of events that may wait; 0 is a large number.
+	// MaxQueue is the number of events that may wait, at least 1: the command
+	// line has turned 0 into a large number.
 	MaxQueue int
 	// MaxEPS is the rate the backend is meant to sustain, only used for a
 	// warning.
@@ -38,7 +41,10 @@ type ServeOptions struct {
 	// one.
 	MaxDelay, HoldDuration time.Duration
 
-	Engine EngineOptions
+	// Engine are the engine's settings. Statuses and Tags are all that an alarm
+	// may have, at least one each; the first ones are also in Engine.
+	Engine         EngineOptions
+	Statuses, Tags []string
 	// Shards is the number of engines; one per core if 0.
 	Shards int
 
@@ -50,7 +56,8 @@ type ServeOptions struct {
 	EnrichWait     time.Duration
 
 	// ReloadBacklogs loads saved backlogs at start and saves them at the end,
-	// Checkpoint is the time between two copies in between, 0 for none.
+	// Checkpoint is the time between two copies in between, 0 for none, as
+	// always without ReloadBacklogs.
 	ReloadBacklogs bool
 	Checkpoint     time.Duration
 	// Fsync is "never", "interval" or "always".
@@ -60,15 +67,27 @@ type ServeOptions struct {
 	MetricsAddress string
 	PProf          bool
 
-	// Version is logged at start, Effective the settings that differ from the
-	// defaults, by name and with secrets masked.
+	// Version is logged at start, and so are Effective, all settings by name and
+	// without passwords, and Notes, the remarks on the command line and the
+	// environment.
 	Version   string
 	Effective []slog.Attr
+	Notes     []Note
 
 	Log LogOptions
 	// Out receives the log.
 	Out io.Writer
 }
+
+// Note is a log line of the time before there was a log.
+type Note struct {
+	Level   slog.Level
+	Message string
+	Attrs   []slog.Attr
+}
+
+// WithoutCredentials returns a list of URLs without user names and passwords.
+func WithoutCredentials(urls string) string { return telemetry.WithoutCredentials(urls) }
 
 // LogOptions say how to log.
 type LogOptions struct {

@@ -101,9 +101,15 @@ func (s *stateStore) loadFrom(dir string, directives []uint64, restore func(uint
 	return loaded, nil
 }
 
-// started deletes what load has read. The checkpoint that replaces it must be
-// on disk.
-func (s *stateStore) started() error {
+// started deletes the saved backlogs that load has read. The checkpoint that
+// replaces them must be on disk, unless there are to be none; one of an earlier
+// run is deleted then.
+func (s *stateStore) started(checkpoints bool) error {
+	if !checkpoints {
+		if err := os.RemoveAll(s.checkpoints()); err != nil {
+			return fmt.Errorf("removing an old checkpoint: %w", err)
+		}
+	}
 	if err := remove(s.completeFile()); err != nil {
 		return err
 	}

@@ -161,11 +161,11 @@ func (s *Summary) WriteText(w io.Writer) error {
 		line("rejected", "%s: %s", group(e.Rejected), strings.Join(reasons, ", "))
 	}
 	if l.Loaded+l.Discarded > 0 {
-		line("restored", "%s saved backlogs, %s discarded", group(l.Loaded), group(l.Discarded))
+		line("restored", "%s, %s discarded", count(l.Loaded, "saved backlog"), group(l.Discarded))
 	}
 	line("backlogs", "%s opened, %s finished, %s expired, %s live", group(l.Opened), group(l.Finished), group(l.Expired), group(l.Live))
 	if l.Saved > 0 {
-		line("saved", "%s backlogs", group(l.Saved))
+		line("saved", "%s", count(l.Saved, "backlog"))
 	}
 	high, medium, low := s.classes[alarm.High], s.classes[alarm.Medium], s.classes[alarm.Low]
 	line("alarms", "%s: %s High, %s Medium, %s Low", group(high+medium+low), group(high), group(medium), group(low))

@@ -115,7 +115,7 @@ func (c *configuration) writeJSON(w io.Writer, plan bool) error {
 		counts := countKeys(plans)
 		v.Keys = &counts
 	}
-	if err := json.MarshalWrite(w, &v, jsontext.WithIndent("  ")); err != nil {
+	if err := json.MarshalWrite(w, &v, jsontext.WithIndent("  "), json.Deterministic(true)); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, "\n")

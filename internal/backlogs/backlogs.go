@@ -33,16 +33,10 @@ func isFileName(name string) bool {
 	return err == nil && name == fileName(id)
 }
 
-// isLeftover reports whether a name is that of a file which Save was writing
-// when it was killed: the final name between a dot and a random number.
-func isLeftover(name string) bool {
-	final, ok := strings.CutPrefix(name, ".")
-	if !ok {
-		return false
-	}
-	random := strings.LastIndex(final, suffix) + len(suffix)
-	if random < len(suffix) || random == len(final) || strings.Trim(final[random:], "0123456789") != "" {
-		return false
-	}
-	return isFileName(final[:random])
+// leftoverOf returns the name of the file that Save was writing under the given
+// name when it was killed: that of the file between a dot and a random number.
+func leftoverOf(name string) (final string, ok bool) {
+	hidden, ok := strings.CutPrefix(name, ".")
+	final = strings.TrimRight(hidden, "0123456789")
+	return final, ok && final != hidden && isFileName(final)
 }

@@ -69,7 +69,7 @@ func TestFileOfTheSeedGoesOn(t *testing.T) {
 	if got := summary(changes); got != "3[e6] 8/FFF finished" {
 		t.Fatalf("got %q", got)
 	}
-	line := changes[1].Alarm.AppendJSON(nil)
+	line := published(t, changes).AppendJSON(nil)
 	for _, want := range []string{
 		`"alarm_id":"q_Z81LmN0"`, `"created_time":1795371300`, `"title":"Scan by 10.0.0.1"`,
 		`"custom_data":[{"label":"user","content":"root"}]`,
@@ -153,7 +153,7 @@ func TestBacklogWithoutRiskGoesOn(t *testing.T) {
 	if got := summary(changes); got != "2[e4] 4/FF-" {
 		t.Fatalf("got %q", got)
 	}
-	if created := changes[1].Alarm.Created; created != last.Seconds {
+	if created := published(t, changes).Created; created != last.Seconds {
 		t.Errorf("created_time is %d", created)
 	}
 }
@@ -196,6 +196,8 @@ func TestFilesStayUntilTheyAreDiscarded(t *testing.T) {
 		"3.json", "[]",
 		"01.json", "[]",
 		".1.json4711", "[",
+		".3.json4711", "[",
+		".1.json", "[",
 		"notes.txt", "",
 	)
 	before := read(t, dir)
@@ -209,7 +211,7 @@ func TestFilesStayUntilTheyAreDiscarded(t *testing.T) {
 	if err := backlogs.Discard(loaded.Files); err != nil {
 		t.Error(err)
 	}
-	want := map[string]string{"3.json": "[]", "01.json": "[]", "notes.txt": ""}
+	want := map[string]string{"3.json": "[]", ".3.json4711": "[", ".1.json": "[", "01.json": "[]", "notes.txt": ""}
 	if diff := cmp.Diff(want, read(t, dir)); diff != "" {
 		t.Errorf("after Discard (-want +got):\n%s", diff)
 	}

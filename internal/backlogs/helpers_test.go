@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,9 +90,22 @@ func summary(changes []correlate.Change) string {
 			parts = append(parts, "finished")
 		case correlate.Expired:
 			parts = append(parts, "expired")
+		default:
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+// published returns the last alarm among changes.
+func published(t testingT, changes []correlate.Change) *alarm.Alarm {
+	t.Helper()
+	for i := range slices.Backward(changes) {
+		if changes[i].Kind == correlate.Updated {
+			return changes[i].Alarm
+		}
+	}
+	t.Fatalf("no alarm is published: %s", summary(changes))
+	return nil
 }
 
 // load loads the backlogs of directives into an engine.

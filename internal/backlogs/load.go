@@ -25,7 +25,7 @@ type Loaded struct {
 	// Load's directives and then of the file.
 	Problems []config.Problem
 	// Files are the paths to give to Discard: the files that were read, good or
-	// bad, and what a Save left that was killed.
+	// bad, and what a Save that was killed left of the same directives.
 	Files []string
 	// Ignored are the names of files of directives that Load was not given.
 	Ignored []string
@@ -47,19 +47,19 @@ func Load(dir string, directives []uint64, restore func(directive uint64, s *ala
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("look for saved backlogs: %w", err)
 	}
-	l := &Loaded{}
-	present := make(map[string]bool, len(entries))
+	present, leftovers := map[string]bool{}, map[string][]string{}
 	for _, e := range entries {
-		switch name := e.Name(); {
-		case isFileName(name):
-			present[name] = true
-		case isLeftover(name):
-			l.Files = append(l.Files, filepath.Join(dir, name))
+		if final, ok := leftoverOf(e.Name()); ok {
+			leftovers[final] = append(leftovers[final], filepath.Join(dir, e.Name()))
 		}
+		present[e.Name()] = isFileName(e.Name())
 	}
+	l := &Loaded{}
 	for _, id := range directives {
-		if name := fileName(id); present[name] {
-			delete(present, name)
+		name := fileName(id)
+		l.Files = append(l.Files, leftovers[name]...)
+		if present[name] {
+			present[name] = false
 			l.load(filepath.Join(dir, name), func(s *alarm.Saved) error { return restore(id, s) })
 		}
 	}
@@ -102,9 +102,9 @@ func readFile(path string) ([]byte, error) {
 }
 
 // Discard deletes the files that Load has read. Call it when the start is
-// beyond doubt, so that a start that fails loses no backlog
-// (spec/correlation.md §11.5, P9, B44). A file that is gone already is no
-// error.
+// beyond doubt, so that a start that fails loses no backlog, but before Save
+// writes files of the same names (spec/correlation.md §11.5, P9, B44). A file
+// that is gone already is no error.
 func Discard(files []string) error {
 	var errs []error
 	for _, path := range files {

@@ -209,7 +209,7 @@ func TestLoadTellsTheFirstProblemsOfAFile(t *testing.T) {
 	_, loaded := collect(t, dir)
 	last := loaded.Problems[len(loaded.Problems)-2:]
 	const keys = 14 // that each is missing
-	want := fmt.Sprintf("1.json: %d more problems of this kind are not shown\n", (n+1)*keys-first) +
+	want := fmt.Sprintf("1.json: %d more problems of this file are not shown\n", (n+1)*keys-first) +
 		"1.json:1001:3: not valid JSON: the file ends, but the '[' of line 1 is not closed"
 	if got := messages(last, dir); got != want || len(loaded.Problems) != first+2 || loaded.Discarded != n+1 {
 		t.Errorf("%d problems, %d discarded, the last:\n%s\nwant\n%s", len(loaded.Problems), loaded.Discarded, got, want)

@@ -35,7 +35,7 @@ func (r *reader) read() {
 	r.file.EachElement(&r.report, r.element)
 	if r.untold > 0 {
 		r.problems = append(r.problems, config.Problem{
-			File: r.file.Name, Msg: fmt.Sprintf("%d more problems of this kind are not shown", r.untold),
+			File: r.file.Name, Msg: fmt.Sprintf("%d more problems of this file are not shown", r.untold),
 		})
 	}
 	r.problems = append(r.problems, r.report.Problems...)
@@ -113,11 +113,11 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 			Category: r.text(s, "category"),
 			Created:  seconds(s, "created_time", true),
 			Updated:  seconds(s, "update_time", true),
-			Risk:     int(s.Uint("risk", config.Range{Max: alarm.MaxRisk, Required: true})),
+			Risk:     number[int](s, "risk", config.Range{Max: alarm.MaxRisk, Required: true}),
 			Class:    class(s),
 		},
-		LastSrcPort:   uint16(s.Uint("saved_last_srcport", config.Range{Max: math.MaxUint16})),
-		LastDstPort:   uint16(s.Uint("saved_last_dstport", config.Range{Max: math.MaxUint16})),
+		LastSrcPort:   number[uint16](s, "saved_last_srcport", config.Range{Max: math.MaxUint16}),
+		LastDstPort:   number[uint16](s, "saved_last_dstport", config.Range{Max: math.MaxUint16}),
 		ExpandedTitle: r.optionalText(s, "saved_expanded_title"),
 		Successor:     s.Object.Get("saved_src_socketaddr") != nil || s.Object.Get("saved_dst_socketaddr") != nil,
 	}
@@ -136,11 +136,12 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 }
 
 func (r *reader) hits(s *config.Scope, key string) []alarm.Hit {
-	var hits []alarm.Hit
-	for _, item := range r.objects(s, key, false) {
-		hits = append(hits, alarm.Hit{
+	items := r.objects(s, key, false)
+	hits := make([]alarm.Hit, len(items))
+	for i, item := range items {
+		hits[i] = alarm.Hit{
 			Provider: r.text(item, "provider"), Term: r.text(item, "term"), Result: r.text(item, "result"),
-		})
+		}
 	}
 	return hits
 }
@@ -160,7 +161,7 @@ func (r *reader) rules(s *config.Scope, out *alarm.Saved) {
 func (r *reader) rule(s *config.Scope) alarm.Rule {
 	rule := alarm.Rule{
 		Name:            r.text(s, "name"),
-		Stage:           int(s.Uint("stage", config.Range{Min: 1, Max: math.MaxUint8, Required: true})),
+		Stage:           number[int](s, "stage", config.Range{Min: 1, Max: math.MaxUint8, Required: true}),
 		Occurrence:      s.Uint("occurrence", config.Range{Min: 1, Max: math.MaxInt64, Required: true}),
 		From:            r.text(s, "from"),
 		To:              r.text(s, "to"),
@@ -173,8 +174,8 @@ func (r *reader) rule(s *config.Scope) alarm.Rule {
 		PortFrom:        r.text(s, "port_from"),
 		PortTo:          r.text(s, "port_to"),
 		Protocol:        r.text(s, "protocol"),
-		Reliability:     int(s.Uint("reliability", config.Range{Max: 10, Required: true})),
-		Timeout:         int64(s.Uint("timeout", config.Range{Max: math.MaxUint32, Required: true})),
+		Reliability:     number[int](s, "reliability", config.Range{Max: 10, Required: true}),
+		Timeout:         number[int64](s, "timeout", config.Range{Max: math.MaxUint32, Required: true}),
 		Start:           seconds(s, "start_time", false),
 		End:             seconds(s, "end_time", false),
 		Status:          status(s),

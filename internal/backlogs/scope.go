@@ -34,6 +34,11 @@ func (r *reader) objects(s *config.Scope, key string, required bool) []*config.S
 	return scopes
 }
 
+// number reads a whole number of a range whose numbers T can hold.
+func number[T int | int64 | uint16](s *config.Scope, key string, r config.Range) T {
+	return T(s.Uint(key, r))
+}
+
 // The seconds that a UNIX time may have: those of the years that a timestamp
 // can name (§1.3). A time in another unit would let a backlog live for ever.
 const minSeconds, maxSeconds = -8334601228800, 8210266876799
@@ -88,8 +93,9 @@ func addresses(s *config.Scope, key string) []netip.Addr {
 		return nil
 	}
 	addrs := make([]netip.Addr, 0, len(texts))
-	for i := range s.Object.Get(key).Elems {
-		v := &s.Object.Get(key).Elems[i]
+	elems := s.Object.Get(key).Elems
+	for i := range elems {
+		v := &elems[i]
 		addr, err := netip.ParseAddr(v.Text)
 		switch {
 		case v.Kind != config.String: // Reported by Strings.

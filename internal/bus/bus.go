@@ -206,7 +206,10 @@ func (c *Conn) drain(ctx context.Context) error {
 			err = context.Cause(ctx)
 		}
 	}
-	events, left := c.stop()
+	left := c.stop()
+	c.mu.Lock()
+	events := c.events
+	c.mu.Unlock()
 	if events != nil {
 		if err := events.Unsubscribe(); err != nil {
 			c.log.Debug("unsubscribing failed", "error", err)
@@ -219,16 +222,14 @@ func (c *Conn) drain(ctx context.Context) error {
 }
 
 // stop ends the handing over of messages, and the counting of what comes from
-// here on. The first call returns the subscription of events and how many
-// still wait.
-func (c *Conn) stop() (events *nats.Subscription, left int) {
+// here on. It returns the number of events that still waited.
+func (c *Conn) stop() (left int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stopped.Store(true)
+	left = c.pending()
 	c.count()
-	events, left = c.events, c.pending()
-	c.events = nil
-	return events, left
+	c.stopped.Store(true)
+	return left
 }
 
 // Close drains the connection if Drain has not been called, sends what was

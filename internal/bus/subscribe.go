@@ -129,7 +129,7 @@ func (c *Conn) denied(subject string) error {
 
 // count reads the number of dropped events. Callers hold mu.
 func (c *Conn) count() {
-	if c.events == nil {
+	if c.events == nil || c.stopped.Load() {
 		return
 	}
 	if n, err := c.events.Dropped(); err == nil && n > 0 {
@@ -139,7 +139,7 @@ func (c *Conn) count() {
 
 // pending returns the number of events that wait. Callers hold mu.
 func (c *Conn) pending() int {
-	if c.events == nil {
+	if c.events == nil || c.stopped.Load() {
 		return 0
 	}
 	n, _, err := c.events.Pending()

@@ -1,6 +1,14 @@
 // Package cli is the command line: it turns arguments into options of package
 // app, runs a command and turns its error into an exit code. It holds no logic
 // of its own.
+//
+// The commands are read by kong, except serve. Its flags and variables are those
+// of three generations of Dsiem: any spelling of a name, flags before and after
+// the command, -n with two meanings, switches with values, several variables for
+// one setting and where each value came from. Kong could be bent to some of
+// that by rewriting its arguments, and would know nothing of the rest; a small
+// parser of one table, optionTable, is simpler. Kong only lists serve in the
+// help.
 package cli
 
 import (
@@ -39,22 +47,38 @@ func terminal(stream any) bool {
 
 // commands is the command line of dsiem.
 type commands struct {
-	Demo     demoCommand     `cmd:"" help:"Play a story of attacks through the engine and watch the alarms grow."`
-	Replay   replayCommand   `cmd:"" help:"Play recorded events through the engine, with their own time as the clock."`
-	Validate validateCommand `cmd:"" help:"Report every problem of every configuration file, with its place and the remedy."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Demo       demoCommand       `cmd:"" help:"Play a story of attacks through the engine and watch the alarms grow."`
+	Replay     replayCommand     `cmd:"" help:"Play recorded events through the engine, with their own time as the clock."`
+	Serve      serveCommand      `cmd:"" help:"Run a node: take events from NATS, write alarms."`
+	Validate   validateCommand   `cmd:"" help:"Report every problem of every configuration file, with its place and the remedy."`
+	Completion completionCommand `cmd:"" help:"Print a script that completes the command line in a shell."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
-// Main runs the program and returns its exit code.
-func Main(ctx context.Context, args []string, streams Streams) int {
+// backendCommands is the command line of dsiem-backend.
+type backendCommands struct {
+	Serve      serveCommand      `cmd:"" help:"Run a backend: take events from NATS, write alarms."`
+	Completion completionCommand `cmd:"" help:"Print a script that completes the command line in a shell."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+// serveCommand stands for serve in the help; see the package comment.
+type serveCommand struct{}
+
+// runOthers runs a command that is not serve.
+func runOthers(ctx context.Context, p program, args []string, streams Streams) int {
 	exited, code := false, exitDone
-	parser, err := kong.New(&commands{},
-		kong.Name("dsiem"),
+	var grammar any = &commands{}
+	if p.backend {
+		grammar = &backendCommands{}
+	}
+	parser, err := kong.New(grammar,
+		kong.Name(p.called),
 		kong.Description("Dsiem turns normalized security events into the few alarms that matter."),
 		kong.Writers(streams.Out, streams.Err),
 		kong.Exit(func(c int) { exited, code = true, c }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(streams),
+		kong.Bind(streams, p),
 		kong.Vars{
 			"medRiskMin": strconv.Itoa(app.DefaultMedRiskMin),
 			"medRiskMax": strconv.Itoa(app.DefaultMedRiskMax),
@@ -62,35 +86,32 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: false}),
 	)
 	if err != nil {
-		fmt.Fprintln(streams.Err, "dsiem: the command line is not well defined:", err)
+		fmt.Fprintf(streams.Err, "%s: the command line is not well defined: %s\n", p.called, err)
 		return exitFailed
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
 	}
 	parsed, err := parser.Parse(args)
 	if exited { // help was asked for
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(streams.Err, "dsiem: %s\nRun dsiem --help, or dsiem COMMAND --help, to see what is possible.\n", err)
+		fmt.Fprintf(streams.Err, "%[1]s: %[2]s\nRun %[1]s --help, or %[1]s COMMAND --help, to see what is possible.\n", p.called, err)
 		return exitUsage
 	}
-	return exitCode(parsed.Run(), streams)
+	return exitCode(parsed.Run(), p, streams)
 }
 
-func exitCode(err error, streams Streams) int {
+func exitCode(err error, p program, streams Streams) int {
 	usage, isUsage := errors.AsType[*usageError](err)
 	switch {
 	case err == nil:
 		return exitDone
 	case isUsage:
-		fmt.Fprintf(streams.Err, "dsiem: %s\n", usage)
+		fmt.Fprintf(streams.Err, "%s: %s\n", p.called, usage)
 		return exitUsage
 	case errors.Is(err, errReported):
 		return exitFailed
 	}
-	fmt.Fprintf(streams.Err, "dsiem: %s\n", err)
+	fmt.Fprintf(streams.Err, "%s: %s\n", p.called, err)
 	return exitFailed
 }
 
@@ -114,8 +135,8 @@ var errReported = errors.New("reported")
 type versionCommand struct{}
 
 // Run prints the version the binary was built from.
-func (versionCommand) Run(streams Streams) error {
-	_, err := fmt.Fprintln(streams.Out, "dsiem", app.Version(debug.ReadBuildInfo))
+func (versionCommand) Run(p program, streams Streams) error {
+	_, err := fmt.Fprintln(streams.Out, p.called, app.Version(debug.ReadBuildInfo))
 	return err
 }
 

@@ -16,6 +16,8 @@ const (
 	Opened Kind = iota
 	// Accepted: a backlog took an event. An alarm-event line is due.
 	Accepted
+	// Advanced: a backlog went on to its next stage.
+	Advanced
 	// Updated: an alarm changed. An alarm line is due.
 	Updated
 	// Finished: a backlog completed its last stage and is gone.
@@ -46,6 +48,8 @@ type Change struct {
 	// Before is the alarm's class when it was published last, Unclassified if
 	// this is the first time; Updated only.
 	Before alarm.Class
+	// RiskBefore is the risk before the event; Updated only.
+	RiskBefore int
 	// Lookup says that the alarm's addresses and ports are due for threat-intel
 	// and vulnerability look-ups, the latter with the last non-zero ports;
 	// Updated only (§8.5).

@@ -333,7 +333,7 @@ func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
 	case stage != int(b.current):
 		e.accept(now, b, stage, ev)
 		if b.risk > 0 {
-			e.update(b, false)
+			e.update(b, b.risk, false)
 		}
 	case b.duplicate(ev):
 		e.stats.Repeated++

@@ -189,7 +189,7 @@ func line(c *correlate.Change) string {
 		return string((&alarm.Event{AlarmID: c.AlarmID, Stage: c.Stage, EventID: c.EventID}).AppendJSON(nil))
 	case correlate.Updated:
 		return string(c.Alarm.AppendJSON(nil))
-	case correlate.Opened, correlate.Finished, correlate.Expired:
+	case correlate.Opened, correlate.Advanced, correlate.Finished, correlate.Expired:
 	}
 	return ""
 }

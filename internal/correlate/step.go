@@ -68,10 +68,11 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 	p := &b.stages[current]
 	p.status = alarm.Finished
 	p.end = ev.Seconds
+	before := b.risk
 	e.assess(b, b.rule(current).Reliability)
 	next := b.nextStage()
 	if next < 0 {
-		e.update(b, true)
+		e.update(b, before, true)
 		e.close(b)
 		e.emit(b, Change{Kind: Finished, Stage: b.rule(current).Stage})
 		return
@@ -82,7 +83,8 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 	b.deadline = b.due()
 	e.timers.fix(b)
 	e.enterStages(b)
-	e.update(b, true)
+	e.emit(b, Change{Kind: Advanced, Stage: b.rule(next).Stage})
+	e.update(b, before, true)
 }
 
 // assess computes the risk and, if it changed, its class (§7).
@@ -108,8 +110,9 @@ func (e *Engine) assess(b *backlog, reliability int) {
 	}
 }
 
-// update reports the alarm as it is now, if it has any risk.
-func (e *Engine) update(b *backlog, lookup bool) {
+// update reports the alarm as it is now, if it has any risk. before is the
+// risk before the event.
+func (e *Engine) update(b *backlog, before int32, lookup bool) {
 	if b.risk == 0 {
 		return
 	}
@@ -121,7 +124,7 @@ func (e *Engine) update(b *backlog, lookup bool) {
 	e.fill(a, b)
 	e.emit(b, Change{
 		Kind: Updated, Stage: b.rule(int(b.current)).Stage,
-		Alarm: a, Before: b.shown, Lookup: lookup, LastSrcPort: b.lastSrc, LastDstPort: b.lastDst,
+		Alarm: a, Before: b.shown, RiskBefore: int(before), Lookup: lookup, LastSrcPort: b.lastSrc, LastDstPort: b.lastDst,
 	})
 	b.shown = b.class
 	if lookup && e.opts.Lookups {
@@ -170,7 +173,7 @@ func (e *Engine) expire(now int64) {
 		b := e.timers[0]
 		e.order.deadline, e.order.opened = b.deadline, b.opened
 		b.stages[b.current].status = alarm.Timeout
-		e.update(b, false)
+		e.update(b, b.risk, false)
 		e.close(b)
 		e.emit(b, Change{Kind: Expired, Stage: b.rule(int(b.current)).Stage})
 	}

@@ -139,3 +139,34 @@ func TestLoadShowsProblemsOfCRLFFilesAlike(t *testing.T) {
 		}
 	}
 }
+
+// §2.3, §2.6.6, C6: what a rule may leave out.
+func TestLoadFillsInDefaults(t *testing.T) {
+	content, err := os.ReadFile("testdata/valid/directives_minimal.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, _ := loadFile("directives_minimal.json", content)
+	want := []*directive.Directive{{
+		ID: 1, Name: "D", Kingdom: "K", Category: "C", Priority: 1, File: "directives_minimal.json", Line: 1,
+		Rules: []directive.Rule{
+			{Stage: 1, Occurrence: 1, From: "ANY", To: "ANY", PortFrom: "ANY", PortTo: "ANY", Protocol: "ANY", PluginID: 1, PluginSID: []uint64{1}},
+			{Stage: 2, Occurrence: 1, From: "ANY", To: "ANY", PortFrom: "ANY", PortTo: "ANY", Protocol: "ANY", PluginID: 1, PluginSID: []uint64{1}},
+		},
+	}}
+	if diff := cmp.Diff(want, loaded); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// §4: every value of sticky_different has a name that reads back.
+func TestStickyNames(t *testing.T) {
+	for sticky := directive.NoSticky; sticky <= directive.StickyCustomData3; sticky++ {
+		if got, ok := directive.ParseSticky(sticky.String()); got != sticky || !ok {
+			t.Errorf("%q: %v, %v", sticky, got, ok)
+		}
+	}
+	if _, ok := directive.ParseSticky("PROTOCOL"); ok {
+		t.Error("PROTOCOL is a field")
+	}
+}

@@ -169,28 +169,26 @@ type command struct {
 	want []string
 }
 
-// commandsOf returns the commands of a console block. A command goes on behind a
-// backslash at the end of its line.
+// commandsOf returns the commands of a console block. A command goes on in lines
+// that begin with ">".
 func commandsOf(t *testing.T, b *block) []command {
 	t.Helper()
 	var out []command
-	goesOn := false
 	for line := range strings.Lines(b.text) {
 		line = strings.TrimSuffix(line, "\n")
-		text, prompt := strings.CutPrefix(line, "$ ")
-		switch {
-		case goesOn:
-			last := &out[len(out)-1]
-			last.line = strings.TrimSuffix(last.line, `\`) + strings.TrimLeft(line, "> ")
-		case prompt:
+		if text, prompt := strings.CutPrefix(line, "$ "); prompt {
 			out = append(out, command{line: text})
-		case len(out) == 0:
-			t.Fatalf("the block begins without a command: %q", line)
-		default:
-			out[len(out)-1].want = append(out[len(out)-1].want, line)
 			continue
 		}
-		goesOn = strings.HasSuffix(line, `\`)
+		if len(out) == 0 {
+			t.Fatalf("the block begins without a command: %q", line)
+		}
+		last := &out[len(out)-1]
+		if text, more := strings.CutPrefix(line, "> "); more && len(last.want) == 0 {
+			last.line += "\n" + text
+			continue
+		}
+		last.want = append(last.want, line)
 	}
 	return out
 }

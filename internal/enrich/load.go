@@ -108,7 +108,7 @@ func (l *loader) plugin(s *config.Scope) *plugin {
 		if all[i].kind == l.kind {
 			return &all[i]
 		}
-		s.Warnf(offset, "plugin", "%s belongs in a %s_*.json file, so the source is not used", name, all[i].kind)
+		s.Warnf(offset, "plugin", "%s belongs in %s_*.json files, so the source is not used", name, all[i].kind)
 		return nil
 	}
 	var known []string
@@ -144,11 +144,7 @@ func (l *loader) open(s *config.Scope, p *plugin) Source {
 			source = p.open(inner, l.client)
 		})
 	} else {
-		config.NewFile("config", []byte(text)).EachElement(&found, func(int, *config.Value) {})
-		for i := range found.Problems {
-			bad := &found.Problems[i]
-			bad.Msg += fmt.Sprintf(" (line %d, column %d of the text)", bad.Line, bad.Column)
-		}
+		found.Add(syntaxProblem(text))
 	}
 	for i := range found.Problems {
 		bad := &found.Problems[i]
@@ -163,4 +159,19 @@ func (l *loader) open(s *config.Scope, p *plugin) Source {
 		}
 	}
 	return source
+}
+
+// syntaxProblem says what is wrong with a text that is not valid JSON.
+func syntaxProblem(text string) config.Problem {
+	if _, err := jsontext.NewDecoder(strings.NewReader(text), jsontext.AllowDuplicateNames(true)).ReadValue(); err == nil {
+		return config.Problem{Msg: "something follows the JSON value in the text; remove it"}
+	}
+	found := config.Report{}
+	config.NewFile("config", []byte(text)).EachElement(&found, func(int, *config.Value) {})
+	if len(found.Problems) == 0 {
+		return config.Problem{Msg: "not valid JSON"}
+	}
+	bad := found.Problems[0]
+	bad.Msg += fmt.Sprintf(" (line %d, column %d of the text)", bad.Line, bad.Column)
+	return bad
 }

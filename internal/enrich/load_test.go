@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"dsiem/internal/config"
-	"dsiem/internal/config/configtest"
+	"dsiem/internal/directive/configtest"
 	"dsiem/internal/enrich"
 )
 

@@ -155,12 +155,12 @@ func (l *Limited) Flush(ctx context.Context, now time.Time) error {
 }
 
 func writeHeld(ctx context.Context, now time.Time, states []limitState) error {
-	var errs []error
+	var err error
 	for _, s := range states {
 		s.last.Time = now
-		errs = append(errs, s.next.Handle(ctx, withHeld(s.last, s.held-1)))
+		err = errors.Join(err, s.next.Handle(ctx, withHeld(s.last, s.held-1)))
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // take decides about one record. It returns the number of records held back

@@ -102,7 +102,7 @@ func fieldName(key string) string {
 // key appends an attribute's key to a text line.
 func (l *line) key(key string) {
 	for _, r := range key {
-		if r <= ' ' || r == '=' || r == '"' || !strconv.IsPrint(r) {
+		if r <= ' ' || r == '=' || r == '"' || r == utf8.RuneError || !strconv.IsPrint(r) {
 			l.buf = strconv.AppendQuote(l.buf, key)
 			return
 		}
@@ -233,15 +233,14 @@ func (l *line) quoted(text string) {
 // plain appends a text to a text line without quotes; what does not print is
 // escaped.
 func (l *line) plain(text string) {
-	for i, size := 0, 1; i < len(text); i += size {
-		b := text[i]
-		if ' ' <= b && b <= '~' {
-			l.buf, size = append(l.buf, b), 1
+	for len(text) > 0 {
+		if b := text[0]; ' ' <= b && b <= '~' {
+			l.buf, text = append(l.buf, b), text[1:]
 			continue
 		}
-		var r rune
-		r, size = utf8.DecodeRuneInString(text[i:])
-		part := text[i : i+size]
+		r, size := utf8.DecodeRuneInString(text)
+		part := text[:size]
+		text = text[size:]
 		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
 			l.buf = append(l.buf, part...)
 			continue

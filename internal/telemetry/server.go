@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // nothing serves the default mux that it registers with
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +19,7 @@ import (
 // Limits of the server. Profiles are streamed for up to profileTime.
 const (
 	requestTime = 10 * time.Second
+	scrapeTime  = 5 * time.Second // answered before the connection's time is up
 	profileTime = 2 * time.Minute
 	idleTime    = time.Minute
 	stopTime    = time.Second
@@ -28,7 +29,8 @@ const (
 
 // Check is one thing that must hold before the program can do its work, as
 // "nats". Ready returns nil or why it does not hold, without secrets: it is
-// shown to whoever asks. It should answer from memory.
+// shown to whoever asks. It answers from memory, or gives up when its context
+// ends.
 type Check struct {
 	Name  string
 	Ready func(context.Context) error
@@ -115,7 +117,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		err = s.http.Close() // whoever is still connected was told to go
 	}
-	<-served
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	if err != nil {
 		return fmt.Errorf("closing the metrics server: %w", err)
 	}
@@ -132,7 +136,7 @@ func (s *Server) Handler() http.Handler {
 			ErrorLog:            slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelWarn),
 			ErrorHandling:       promhttp.ContinueOnError,
 			MaxRequestsInFlight: maxScrapes,
-			Timeout:             requestTime,
+			Timeout:             scrapeTime,
 		}))
 	}
 	if s.o.Pprof {
@@ -167,25 +171,13 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	body, code := health{Status: "ok"}, http.StatusOK
 	for _, check := range s.o.Checks {
 		result := checkResult{Name: check.Name, Ready: true}
-		if err := runCheck(ctx, check); err != nil {
+		if err := check.Ready(ctx); err != nil {
 			result.Ready, result.Error = false, err.Error()
 			body.Status, code = "not ready", http.StatusServiceUnavailable
 		}
 		body.Checks = append(body.Checks, result)
 	}
 	s.answer(w, code, body)
-}
-
-// runCheck waits for a check no longer than ctx lasts.
-func runCheck(ctx context.Context, check Check) error {
-	done := make(chan error, 1)
-	go func() { done <- check.Ready(ctx) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return errors.New("no answer in time")
-	}
 }
 
 func (s *Server) answer(w http.ResponseWriter, code int, body health) {

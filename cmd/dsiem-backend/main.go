@@ -1,0 +1,15 @@
+// Command dsiem-backend correlates the events of a message queue with directives
+// and writes risk-scored alarms. It is dsiem with the command line of the Rust
+// backends. See dsiem-backend serve --help.
+package main
+
+import (
+	"context"
+	"os"
+
+	"dsiem/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.MainBackend(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+}

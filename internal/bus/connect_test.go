@@ -1,0 +1,391 @@
+package bus_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+
+	"dsiem/internal/bus"
+	"dsiem/internal/bus/bustest"
+)
+
+func TestT48TheServerIsRestarted(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{})
+	o, log := options(s.URL())
+	c := connect(t, o)
+	in := subscribe(t, c)
+	s.Publish(bus.EventsSubject, "before")
+	in.want(t, "before")
+
+	s.Stop()
+	log.wait(t, "level=INFO", "Disconnected from NATS server", "reason=EOF")
+	if c.Connected() {
+		t.Error("a lost connection counts as connected")
+	}
+	log.wait(t, "level=WARN", "error from message queue, reconnecting", "connection refused")
+	if err := c.PublishOverload(true); err != nil {
+		t.Error(err)
+	}
+	s.Restart()
+	log.wait(t, "level=INFO", "Reconnected to NATS server", s.Address())
+	s.WaitForSubscribers(bus.EventsSubject, 1)
+	s.Publish(bus.EventsSubject, "after")
+	in.want(t, "after")
+	equal(t, c.Stats(), bus.Stats{Connected: true, Disconnects: 1, Reconnects: 1, Received: 2, Pending: c.Stats().Pending})
+}
+
+func TestT49TheServerComesLater(t *testing.T) {
+	s := bustest.Reserve(t, bustest.Options{})
+	o, log := options(s.URL())
+	connected := make(chan *bus.Conn, 1)
+	go func() {
+		c, err := bus.Connect(t.Context(), o)
+		if err != nil {
+			t.Error(err)
+		}
+		connected <- c
+	}()
+	log.wait(t, "level=WARN", "error from message queue, reconnecting", "no servers available", "connection refused", "attempt=1 ", "retry_in=5ms")
+	log.wait(t, "attempt=3 ")
+	s.Restart()
+	c := receive(t, connected)
+	defer shut(t, c)
+	log.wait(t, "level=INFO", "successfully connected to message queue", "nats://"+s.Address())
+	in := subscribe(t, c)
+	s.Publish(bus.EventsSubject, "hello")
+	in.want(t, "hello")
+}
+
+func TestItTriesEveryThreeSeconds(t *testing.T) {
+	s := bustest.Reserve(t, bustest.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour+time.Second)
+		defer cancel()
+		log := newLogbook()
+		_, err := bus.Connect(ctx, bus.Options{URL: s.URL(), Logger: log.logger()})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got error %v", err)
+		}
+		if n := len(log.with("level=WARN", "retry_in=3s")); n != 1201 {
+			t.Errorf("it tried %d times in an hour", n)
+		}
+	})
+}
+
+func TestT50ServerLists(t *testing.T) {
+	locked := bustest.Start(t, bustest.Options{User: "u", Password: "p"})
+	open := bustest.Start(t, bustest.Options{})
+	list := locked.URL() + "," + open.URL()
+	o, _ := options(list)
+	connect(t, o)
+
+	down := bustest.Reserve(t, bustest.Options{})
+	for _, list := range []string{
+		down.URL() + "," + open.URL(),
+		" " + down.URL() + " , ," + open.URL() + "/,",
+		down.Address() + "," + open.Address(),
+		"nats://u:p@" + down.Address() + "," + open.Address(),
+	} {
+		o, _ := options(list)
+		works(t, open, o)
+	}
+	o, log := options(down.URL() + "," + locked.URL())
+	works(t, locked, o)
+	if lines := log.with("u:p"); len(lines) > 0 {
+		t.Errorf("the log shows the password: %q", lines)
+	}
+
+	// The one in use goes away.
+	o, log = options(locked.URL() + "," + open.URL())
+	c := connect(t, o)
+	in := subscribe(t, c)
+	locked.Stop()
+	open.WaitForSubscribers(bus.EventsSubject, 1)
+	open.Publish(bus.EventsSubject, "hello")
+	in.want(t, "hello")
+	_ = log
+}
+
+func TestD27Credentials(t *testing.T) {
+	const password = "s3cr=t/&?@,ö"
+	for name, o := range map[string]bustest.Options{
+		"user":  {User: "n0body", Password: password},
+		"token": {Token: password},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := bustest.Start(t, o)
+			// What is missing in the way of encoding, RFC 3986 permits.
+			url := strings.ReplaceAll(s.URL(), ",", "%2C")
+			right, log := options(url)
+			works(t, s, right)
+
+			wrong, wrongLog := options(strings.Replace(url, "s3cr", "s3cret", 1))
+			ctx, cancel := context.WithCancel(t.Context())
+			failed := make(chan error, 1)
+			go func() {
+				_, err := bus.Connect(ctx, wrong)
+				failed <- err
+			}()
+			wrongLog.wait(t, "level=WARN", "Authorization Violation", "attempt=2 ", "nats://xxxxx@"+s.Address())
+			cancel()
+			if err := receive(t, failed); !errors.Is(err, context.Canceled) {
+				t.Errorf("got error %v", err)
+			}
+			for _, secret := range []string{"n0body", "s3cr", "ö", "%C3"} {
+				if lines := append(log.with(secret), wrongLog.with(secret)...); len(lines) > 0 {
+					t.Errorf("the log shows a secret: %q", lines)
+				}
+			}
+		})
+	}
+}
+
+func TestAPasswordThatIsPutRightLater(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{User: "u", Password: "old"})
+	o, log := options(s.URL())
+	in := subscribe(t, connect(t, o))
+	s.Stop()
+	// Three refusals on end would make the library give up.
+	refusals := make(chan string, 100)
+	s.Restart(func(o *server.Options) { o.CustomClientAuthentication = refuse{3, refusals} })
+	for range 4 {
+		receive(t, refusals)
+	}
+	s.WaitForSubscribers(bus.EventsSubject, 1)
+	log.wait(t, "level=WARN", "Authorization Violation")
+	s.Client()
+	_ = in
+}
+
+func TestTLS(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{TLS: true})
+	for _, scheme := range []string{"tls", "nats"} {
+		o, _ := options(scheme + "://" + s.Address())
+		o.CAFile = s.CAFile()
+		works(t, s, o)
+	}
+	stranger := bustest.Start(t, bustest.Options{TLS: true})
+	for _, ca := range []string{"", stranger.CAFile()} {
+		o, log := options(s.URL())
+		o.CAFile = ca
+		unreachable(t, o, log, "certificate signed by unknown authority")
+	}
+	plain := bustest.Start(t, bustest.Options{})
+	o, log := options("tls://" + plain.Address())
+	unreachable(t, o, log, "secure connection not available")
+}
+
+func TestClientCertificates(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{TLS: true, ClientCerts: true})
+	o, log := options(s.URL())
+	o.CAFile = s.CAFile()
+	unreachable(t, o, log, "certificate required")
+	o.CertFile, o.KeyFile = s.ClientCert()
+	works(t, s, o)
+}
+
+// unreachable makes sure that connecting fails for a reason, again and again.
+func unreachable(t *testing.T, o bus.Options, log *logbook, reason string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if c, err := bus.Connect(ctx, o); err == nil {
+			t.Error("connected")
+			shut(t, c)
+		}
+	}()
+	log.wait(t, "level=WARN", reason, "attempt=2 ")
+	cancel()
+	receive(t, done)
+}
+
+// keyring lets in who signs with the key, and brings the JWT if there is one.
+type keyring struct{ public, jwt string }
+
+func (k keyring) Check(c server.ClientAuthentication) bool {
+	o := c.GetOpts()
+	sig, err := base64.RawURLEncoding.DecodeString(o.Sig)
+	if err != nil || o.JWT != k.jwt {
+		return false
+	}
+	key, err := nkeys.FromPublicKey(k.public)
+	return err == nil && key.Verify(c.GetNonce(), sig) == nil
+}
+
+func TestNKeyAndCredsFiles(t *testing.T) {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := user.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const jwt = "eyJhbGciOi.eyJzdWIi.c2ln"
+	creds := fmt.Sprintf("-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n\n"+
+		"-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", jwt, seed)
+
+	for name, set := range map[string]struct {
+		jwt string
+		set func(*bus.Options)
+	}{
+		"nkey":  {"", func(o *bus.Options) { o.NKeyFile = write(t, "user.nk", string(seed)) }},
+		"creds": {jwt, func(o *bus.Options) { o.CredsFile = write(t, "user.creds", creds) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) {
+				o.AlwaysEnableNonce = true
+				o.CustomClientAuthentication = keyring{public, set.jwt}
+			}})
+			o, log := options(s.URL())
+			unreachable(t, o, log, "Authorization Violation")
+			set.set(&o)
+			subscribe(t, connect(t, o))
+		})
+	}
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestOptionsThatCanNeverWorkAreAnErrorAtOnce(t *testing.T) {
+	garbage := write(t, "garbage", "not what you think")
+	missing := filepath.Join(t.TempDir(), "missing")
+	for name, c := range map[string]struct {
+		o    bus.Options
+		want string
+	}{
+		"no server":       {bus.Options{}, "no server is given"},
+		"empty list":      {bus.Options{URL: " , "}, "no server is given"},
+		"no host":         {bus.Options{URL: "nats://"}, "not a valid URL"},
+		"wrong scheme":    {bus.Options{URL: "nats://h,http://u:s3cret@h"}, `server 2 in "nats://h,http://xxxxx@h" has a scheme`},
+		"bad password":    {bus.Options{URL: "nats://u:s3cret%zz@h"}, `server 1 in "nats://xxxxx@h" is not a valid URL`},
+		"raw comma":       {bus.Options{URL: "nats://u:s3c,ret@h"}, `server 1 in "nats://xxxxx@h" is not a valid URL`},
+		"creds missing":   {bus.Options{CredsFile: missing}, "no such file"},
+		"creds garbage":   {bus.Options{CredsFile: garbage}, "creds file " + garbage},
+		"nkey missing":    {bus.Options{NKeyFile: missing}, "no such file"},
+		"nkey garbage":    {bus.Options{NKeyFile: garbage}, "nkey file " + garbage},
+		"creds and nkey":  {bus.Options{CredsFile: garbage, NKeyFile: garbage}, "exclude each other"},
+		"CA missing":      {bus.Options{CAFile: missing}, "no such file"},
+		"CA garbage":      {bus.Options{CAFile: garbage}, "failed to parse root certificate"},
+		"cert garbage":    {bus.Options{CertFile: garbage, KeyFile: garbage}, "error loading client certificate"},
+		"cert without key": {bus.Options{CertFile: garbage}, "must be given together"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.o.URL == "" && !strings.Contains(c.want, "no server") {
+				c.o.URL = "nats://127.0.0.1:1"
+			}
+			_, err := bus.Connect(t.Context(), c.o)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3c") {
+				t.Errorf("got error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// mute listens and never says a word. It reports each connection.
+func mute(t *testing.T, address string) (url string, accepted <-chan struct{}) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	visits := make(chan struct{}, 1000)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { conn.Close() })
+			visits <- struct{}{}
+		}
+	}()
+	return "nats://" + l.Addr().String(), visits
+}
+
+func TestASignalEndsConnecting(t *testing.T) {
+	url, accepted := mute(t, "127.0.0.1:0")
+	ctx, cancel := context.WithCancel(t.Context())
+	o, _ := options(url)
+	o.Timeout = time.Hour
+	failed := make(chan error, 1)
+	go func() {
+		_, err := bus.Connect(ctx, o)
+		failed <- err
+	}()
+	receive(t, accepted)
+	cancel()
+	if err := receive(t, failed); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestCloseDoesNotWaitForAReconnect(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{})
+	o, log := options(s.URL())
+	o.Timeout = time.Hour
+	c, err := bus.Connect(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := subscribe(t, c)
+	s.Publish(bus.EventsSubject, "last")
+	in.want(t, "last")
+	s.Stop()
+	_, accepted := mute(t, s.Address())
+	log.wait(t, "Disconnected from NATS server")
+	receive(t, accepted) // It is connecting now, and would for an hour.
+	shut(t, c)
+	if c.Connected() {
+		t.Error("a closed connection counts as connected")
+	}
+	receive(t, c.Closed())
+}
+
+func TestTheEndOfTheContextOfConnectIsNotTheEndOfTheConnection(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{})
+	o, _ := options(s.URL())
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := bus.Connect(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, c)
+	cancel()
+	in := subscribe(t, c)
+	s.Publish(bus.EventsSubject, "hello")
+	in.want(t, "hello")
+}
+
+func TestAnEndThatNoReconnectHealsIsReported(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) { o.MaxControlLine = 100 }})
+	o, log := options(s.URL())
+	o.Name = strings.Repeat("x", 200)
+	_ = log
+	_ = o
+}

@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+
+	"dsiem/internal/app"
+)
+
+const variablePrefix = "DSIEM_"
+
+// environment holds the variables of a process that have a value. An empty
+// variable is as good as none (spec/interfaces.md §1.6).
+type environment map[string]string
+
+// newEnvironment takes NAME=value texts, as os.Environ has them.
+func newEnvironment(environ []string) environment {
+	env := environment{}
+	for _, variable := range environ {
+		if name, text, _ := strings.Cut(variable, "="); strings.TrimSpace(text) != "" {
+			env[name] = text
+		}
+	}
+	return env
+}
+
+// resolved says where the values of options come from.
+type resolved struct {
+	groups  []group
+	sources map[*option]string // the flag or variable, none for a default
+	// notes are remarks for the log; problems are texts that no option can take.
+	notes    []app.Note
+	problems []string
+}
+
+// resolve sets every option: from the command line, or else from the
+// environment, or else to its default.
+func resolve(groups []group, line *commandLine, env environment) *resolved {
+	r := &resolved{groups: groups, sources: map[*option]string{}}
+	for _, g := range groups {
+		for _, o := range g.options {
+			if o.def != "" {
+				o.value.set([]string{o.def})
+			}
+			r.take(o, line, env)
+		}
+	}
+	r.noteUnknown(env)
+	return r
+}
+
+// take sets one option, if a flag or a variable says how.
+func (r *resolved) take(o *option, line *commandLine, env environment) {
+	source, texts := line.texts(o)
+	if source == "" {
+		var text string
+		if source, text = r.variable(o, env); source == "" {
+			return
+		}
+		texts = []string{text}
+	}
+	switch {
+	case o.noEffect != "":
+		if !o.asksForNothing(last(texts)) {
+			r.note(slog.LevelWarn, "setting has no effect", slog.String("setting", source), slog.String("reason", o.noEffect))
+		}
+	case !o.value.set(texts):
+		r.problems = append(r.problems,
+			fmt.Sprintf("%s: %q is not possible; use %s", source, strings.Join(texts, ","), o.value.accepts()))
+	default:
+		r.sources[o] = source
+	}
+}
+
+// given reports whether a flag or a variable set an option.
+func (r *resolved) given(name string) bool {
+	for o := range r.sources {
+		if o.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// asksForNothing reports whether a text for an option without effect needs no
+// remark.
+func (o *option) asksForNothing(text string) bool {
+	if o.isToggle() {
+		on, ok := parseBool(text)
+		return ok && !on
+	}
+	return o.quiet != "" && strings.EqualFold(o.quiet, text)
+}
+
+// variable returns the first variable of an option that is set, and its value.
+func (r *resolved) variable(o *option, env environment) (name, text string) {
+	for _, variable := range o.env {
+		switch other, set := env[variable]; {
+		case !set:
+		case name != "" && other != text:
+			r.note(slog.LevelWarn, "environment variable is overridden", slog.String("variable", variable), slog.String("by", name))
+		case name == "":
+			name, text = variable, other
+		}
+	}
+	if name != "" && !strings.HasPrefix(name, variablePrefix) {
+		r.note(slog.LevelWarn, "environment variable without prefix", slog.String("variable", name), slog.String("use", o.env[0]))
+	}
+	return name, text
+}
+
+func (r *resolved) note(level slog.Level, message string, attrs ...slog.Attr) {
+	r.notes = append(r.notes, app.Note{Level: level, Message: message, Attrs: attrs})
+}
+
+// noteUnknown warns of variables that look like ours and are not.
+func (r *resolved) noteUnknown(env environment) {
+	known := map[string]string{} // from the normalized name to that of the variable
+	names := map[string]bool{}
+	for _, g := range r.groups {
+		for _, o := range g.options {
+			for _, name := range o.env {
+				known[normalized(name)], names[name] = o.env[0], true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if !strings.HasPrefix(name, variablePrefix) || names[name] || isForeign(name) {
+			continue
+		}
+		attrs := []slog.Attr{slog.String("variable", name)}
+		if like := nearest(normalized(name), len(variablePrefix)-1, maps.Keys(known)); like != "" {
+			attrs = append(attrs, slog.String("did_you_mean", known[like]))
+		}
+		r.note(slog.LevelWarn, "unknown environment variable", attrs...)
+	}
+}
+
+func isForeign(name string) bool {
+	return slices.ContainsFunc(foreignVariables(), func(pattern string) bool {
+		prefix, anyEnd := strings.CutSuffix(pattern, "*")
+		return name == pattern || anyEnd && strings.HasPrefix(name, prefix)
+	})
+}
+
+// effective returns the settings for the log, in the order of the table: all
+// that have a value, without passwords, and where those that are no defaults
+// come from.
+func (r *resolved) effective() []slog.Attr {
+	var attrs []slog.Attr
+	var setBy []string
+	for _, g := range r.groups {
+		for _, o := range g.options {
+			if o.noEffect != "" || o.stops {
+				continue
+			}
+			key := strings.ReplaceAll(o.name, "-", "_")
+			if source := r.sources[o]; source != "" {
+				setBy = append(setBy, key+"="+source)
+			}
+			switch v := o.value.get().(type) {
+			case string:
+				if o.urls {
+					v = app.WithoutCredentials(v)
+				}
+				if v != "" {
+					attrs = append(attrs, slog.String(key, v))
+				}
+			default:
+				attrs = append(attrs, slog.Any(key, v))
+			}
+		}
+	}
+	return append(attrs, slog.String("set_by", strings.Join(setBy, " ")))
+}
+
+// suggestFlag returns what to say about an unknown flag.
+func (x *flagIndex) suggestFlag(name string) string {
+	if like := nearest(name, 0, maps.Keys(x.long)); like != "" {
+		return "; did you mean --" + x.long[like].name + "?"
+	}
+	return ""
+}
+
+// nearest returns the candidate that differs in the fewest letters from a name,
+// "" if even that one differs in more than a third of them. The first common
+// letters of all names do not count for that.
+func nearest(name string, common int, candidates iter.Seq[string]) string {
+	best, found := max(1, (len(name)-common)/3), ""
+	for candidate := range candidates {
+		d := levenshtein.ComputeDistance(name, candidate)
+		if d < best || d == best && (found == "" || candidate < found) {
+			best, found = d, candidate
+		}
+	}
+	return found
+}

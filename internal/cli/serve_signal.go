@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// untilSignal returns a context that ends with the first signal that asks the
+// process to end. The second one ends it at once, with exit code 1
+// (spec/interfaces.md §5.6). stop gives the signals back.
+func untilSignal(parent context.Context, proc *process) (ctx context.Context, stop func()) {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	received := make(chan os.Signal, 2)
+	signal.Notify(received, signals...)
+	ctx, cancel := context.WithCancel(parent)
+	stopped, watching := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watching)
+		obey(received, stopped, cancel, func() {
+			fmt.Fprintln(proc.Err, "second signal, leaving at once")
+			proc.exit(exitFailed)
+		})
+	}()
+	return ctx, func() {
+		signal.Stop(received)
+		close(stopped)
+		<-watching
+		cancel()
+	}
+}
+
+// obey calls first for the first signal and second for the second one.
+func obey(received <-chan os.Signal, stopped <-chan struct{}, first, second func()) {
+	for _, do := range []func(){first, second} {
+		select {
+		case <-received:
+			do()
+		case <-stopped:
+			return
+		}
+	}
+}

@@ -1,0 +1,187 @@
+// Package confdist distributes configuration files in a cluster: a backend
+// downloads from a frontend what concerns it, before it reads its own folder.
+//
+// Download owns what it has downloaded into that folder and keeps a list of it
+// there; other files are the operator's, and it does not touch them unless the
+// frontend has one of the same name. Nothing is changed before everything has
+// arrived. The package does not look into the files beyond their being JSON.
+//
+// Source of the behaviour: spec/interfaces.md §2.
+package confdist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	defaultTimeout     = 10 * time.Second
+	defaultRetry       = 3 * time.Second
+	defaultGiveUp      = time.Minute
+	defaultMaxFileSize = 100 << 20
+
+	// The wait between attempts grows by retryGrowth up to retryLimit times the
+	// first one; spread keeps backends that start together apart.
+	retryGrowth = 1.5
+	retryLimit  = 3
+	retrySpread = 0.1
+)
+
+// Options say what to download. The zero values of all but Frontend, Node and
+// Dir are replaced by defaults.
+type Options struct {
+	// Frontend is the base URL of the frontend, http:// or https://, with or
+	// without a slash at the end. Empty, or with the scheme file, means that
+	// there is none and that the folder is used as it is.
+	Frontend string
+	// Node is the name of this backend, whose directives are downloaded.
+	Node string
+	// Dir is the folder of configuration files. It is made if it is missing. It
+	// belongs to this backend alone.
+	Dir string
+
+	// Client makes the requests.
+	Client *http.Client
+	// Timeout is the longest silence of the frontend, before and within an
+	// answer (default 10 s). A large file over a slow line may take longer.
+	Timeout time.Duration
+	// RetryInterval is the wait after the first failed attempt (default 3 s);
+	// it grows up to threefold. GiveUp is the time after which a failed attempt
+	// is the last (default 1 minute).
+	RetryInterval, GiveUp time.Duration
+	// MaxFileSize is the size in bytes that no file may exceed (default
+	// 100 MiB).
+	MaxFileSize int64
+
+	// Logger gets downloads and failed attempts; nil is silence.
+	Logger *slog.Logger
+}
+
+// Result is what Download did.
+type Result struct {
+	// Skipped is true when there is no frontend.
+	Skipped bool
+	// Files are the names of the files that were downloaded, Removed those that
+	// were downloaded by an earlier run and that the frontend no longer has.
+	// Both are sorted.
+	Files, Removed []string
+}
+
+var fileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*\.json$`)
+
+// ValidName reports whether a name is one of a configuration file: a letter or
+// digit, then letters, digits, underscores and hyphens, then .json
+// (spec/interfaces.md §2.2). Such a name cannot leave its folder.
+func ValidName(name string) bool { return fileName.MatchString(name) }
+
+// Download brings the assets, intel and vuln files of the frontend and the
+// directives of this node into the folder, replacing files of the same names,
+// and removes what an earlier Download brought and the frontend no longer lists
+// (spec/interfaces.md §2.5).
+//
+// It repeats everything when the frontend does not answer, or answers with
+// anything but status 200 and JSON, with a warning for each failed attempt, and
+// returns the last error when it gives up. The folder is unchanged then. A file
+// system that fails ends it at once, and so does the context.
+func Download(ctx context.Context, o Options) (Result, error) {
+	result, err := download(ctx, &o)
+	if err != nil {
+		return Result{}, fmt.Errorf("downloading config: %w", err)
+	}
+	return result, nil
+}
+
+func download(ctx context.Context, o *Options) (Result, error) {
+	base, ok, err := frontendURL(o.Frontend)
+	if err != nil || !ok {
+		return Result{Skipped: !ok}, err
+	}
+	if o.Node == "" {
+		return Result{}, errors.New("the node has no name")
+	}
+	o.setDefaults()
+	if o.Client == nil {
+		o.Client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
+		defer o.Client.CloseIdleConnections()
+	}
+	d := &downloader{Options: o, base: base}
+
+	attempt, start := 0, time.Now()
+	return backoff.Retry(ctx, func() (Result, error) {
+		attempt++
+		result, err := d.attempt(ctx)
+		if err != nil && time.Since(start) >= o.GiveUp {
+			err = backoff.Permanent(err)
+		}
+		return result, err
+	}, backoff.WithBackOff(o.waits()), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			o.Logger.Warn("error downloading config, retrying", "error", err, "attempt", attempt, "retry_in", wait)
+		}))
+}
+
+func (o *Options) setDefaults() {
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{&o.Timeout, defaultTimeout},
+		{&o.RetryInterval, defaultRetry},
+		{&o.GiveUp, defaultGiveUp},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.fallback
+		}
+	}
+	if o.MaxFileSize <= 0 {
+		o.MaxFileSize = defaultMaxFileSize
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (o *Options) waits() backoff.BackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval:     o.RetryInterval,
+		RandomizationFactor: retrySpread,
+		Multiplier:          retryGrowth,
+		MaxInterval:         retryLimit * o.RetryInterval,
+	}
+}
+
+// frontendURL parses the URL of a frontend; ok is false if there is none. The
+// parser's own error would show a password.
+func frontendURL(text string) (u *url.URL, ok bool, err error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil, false, nil
+	}
+	u, err = url.Parse(text)
+	switch {
+	case err != nil:
+		err = errors.New("the frontend's URL is malformed; write http://host:8080, and percent-encode special characters in a password")
+	case u.Scheme == "file":
+		return nil, false, nil
+	case u.Scheme != "http" && u.Scheme != "https":
+		err = errors.New("the frontend's URL must begin with http:// or https://")
+	case u.Hostname() == "":
+		err = errors.New("the frontend's URL has no host; write http://host:8080")
+	}
+	return u, true, err
+}
+
+// redacted returns a URL without credentials and query.
+func redacted(u *url.URL) string {
+	bare := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	return bare.String()
+}

@@ -1,0 +1,184 @@
+package confdist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// maxListSize is the size in bytes that the list of files may not exceed.
+	maxListSize = 16 << 20
+
+	// maxNameLength leaves room for a suffix within the 255 bytes that a file
+	// system takes.
+	maxNameLength = 240
+)
+
+// downloader makes the attempts of one Download.
+type downloader struct {
+	*Options
+	base *url.URL
+}
+
+// attempt downloads everything and puts it in place.
+func (d *downloader) attempt(ctx context.Context) (Result, error) {
+	listed, err := d.list(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	wanted := d.selection(listed)
+	staging, err := newStaging(d.Dir)
+	if err != nil {
+		return Result{}, err
+	}
+	defer staging.discard(d.Logger)
+	for _, name := range wanted {
+		u := d.base.JoinPath("config", name)
+		d.Logger.Info("downloading " + redacted(u)) //nolint:sloglint // a message that operators key on, spec/interfaces.md §6.3
+		if err := d.get(ctx, u, d.MaxFileSize, func(r io.Reader) error { return staging.add(name, r) }); err != nil {
+			return Result{}, err
+		}
+	}
+	removed, err := staging.install(wanted, listed, d.Logger)
+	if err != nil {
+		return Result{}, err
+	}
+	d.Logger.Info("configuration downloaded", "files", len(wanted), "removed", len(removed))
+	return Result{Files: wanted, Removed: removed}, nil
+}
+
+// list returns the names that the frontend lists, whatever they are.
+func (d *downloader) list(ctx context.Context) (names []string, err error) {
+	u := d.base.JoinPath("config/")
+	err = d.get(ctx, u, maxListSize, func(r io.Reader) error {
+		var root struct {
+			Files jsontext.Value `json:"files"`
+		}
+		if err := json.UnmarshalRead(r, &root); err != nil {
+			return notList(err)
+		}
+		if root.Files == nil {
+			return notList(errors.New(`"files" is missing`))
+		}
+		var files []struct {
+			Filename string `json:"filename"`
+		}
+		if err := json.Unmarshal(root.Files, &files); err != nil {
+			return notList(err)
+		}
+		for _, f := range files {
+			names = append(names, f.Filename)
+		}
+		return nil
+	})
+	return names, err
+}
+
+func notList(err error) error {
+	return fmt.Errorf("the answer is not a list of configuration files: %w", err)
+}
+
+// selection returns which of the listed files concern this node, sorted.
+func (d *downloader) selection(listed []string) []string {
+	directives := "directives_" + d.Node + "_"
+	prefixes := []string{"assets_", "vuln_", "intel_", directives}
+	wanted := []string{}
+	hasDirectives := false
+	for _, name := range listed {
+		concerns := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+		if !concerns || !ValidName(name) || len(name) > maxNameLength {
+			d.Logger.Debug("configuration file is not for this node, ignoring it", "name", name)
+			continue
+		}
+		wanted = append(wanted, name)
+		hasDirectives = hasDirectives || strings.HasPrefix(name, directives)
+	}
+	if !hasDirectives {
+		d.Logger.Warn("frontend has no directives for this node", "wanted", directives+"*.json", "listed", len(listed))
+	}
+	slices.Sort(wanted)
+	return slices.Compact(wanted)
+}
+
+// get requests a URL and gives the body of a good answer to use. An error says
+// which URL, without credentials.
+func (d *downloader) get(ctx context.Context, u *url.URL, limit int64, use func(io.Reader) error) error {
+	if err := d.request(ctx, u, limit, use); err != nil {
+		return fmt.Errorf("%s: %w", redacted(u), err)
+	}
+	return nil
+}
+
+func (d *downloader) request(ctx context.Context, u *url.URL, limit int64, use func(io.Reader) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(d.Timeout, func() { cancel(fmt.Errorf("no answer within %v", d.Timeout)) })
+	defer silence.Stop()
+
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+	if err != nil {
+		return errors.New("the URL cannot be requested")
+	}
+	resp, err := d.Client.Do(req)
+	if err != nil {
+		return bare(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the frontend answers with status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	}
+	err = use(&body{from: resp.Body, left: limit, limit: limit, alive: func() { silence.Reset(d.Timeout) }})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// credentials are where a URL in a text may hold secrets: before the host, and
+// in the query.
+var credentials = regexp.MustCompile(`(://)[^\s"]*(@)|(\?)[^\s"]+`)
+
+// bare returns why a request failed: the reason for which it was cancelled, if
+// it was, and without URLs that may have credentials in them.
+func bare(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	// A redirect or a proxy that is malformed is quoted in full.
+	if text := err.Error(); credentials.MatchString(text) {
+		return errors.New(credentials.ReplaceAllString(text, "${1}${3}xxxxx${2}"))
+	}
+	return err
+}
+
+// body is the body of an answer. It may not be longer than limit bytes.
+type body struct {
+	from        io.Reader
+	left, limit int64
+	alive       func() // called when something arrives
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	b.alive()
+	b.left -= int64(n)
+	if b.left < 0 {
+		return 0, fmt.Errorf("the answer is larger than %d bytes", b.limit)
+	}
+	return n, err
+}

@@ -1,0 +1,204 @@
+package confdist
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/renameio/v2"
+)
+
+const (
+	// manifestName is the file with the names of the files that Download brought
+	// into a folder, stagingName the folder in it for files on the way.
+	manifestName = ".dsiem-managed.json"
+	stagingName  = ".dsiem-download"
+
+	dirMode fs.FileMode = 0o755
+	// Intel files hold keys to paid services.
+	fileMode fs.FileMode = 0o640
+)
+
+// local returns the error of something that failed on this machine, which
+// another attempt to download does not heal; nil for nil.
+func local(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return backoff.Permanent(fmt.Errorf("%s: %w", doing, err))
+}
+
+// staging holds new files until all have arrived. It is a folder in the one
+// they go to, so that renaming them cannot fail for another file system.
+type staging struct {
+	dir, target string
+}
+
+func newStaging(target string) (*staging, error) {
+	s := &staging{dir: filepath.Join(target, stagingName), target: target}
+	err := os.MkdirAll(target, dirMode)
+	if err == nil {
+		err = os.RemoveAll(s.dir) // Left by a run that was killed.
+	}
+	if err == nil {
+		err = os.Mkdir(s.dir, 0o700)
+	}
+	return s, local("making the folder for downloads", err)
+}
+
+func (s *staging) discard(log *slog.Logger) {
+	if err := os.RemoveAll(s.dir); err != nil {
+		log.Warn("cannot remove the folder for downloads", "error", err)
+	}
+}
+
+// add writes a file that must hold one JSON value. Keys that are given twice
+// pass: who reads the file reports them with their place.
+func (s *staging) add(name string, content io.Reader) error {
+	file, err := os.OpenFile(filepath.Join(s.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return local("writing a download", err)
+	}
+	write := &localWriter{to: file}
+	err = validJSON(io.TeeReader(content, write))
+	switch {
+	case write.err != nil:
+		err = write.err
+	case err == nil:
+		err = local("writing a download", file.Sync())
+	}
+	if e := file.Close(); err == nil {
+		err = local("writing a download", e)
+	}
+	return err
+}
+
+// validJSON reads to the end and makes sure that there is exactly one JSON
+// value.
+func validJSON(r io.Reader) error {
+	dec := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true))
+	if err := dec.SkipValue(); err != nil {
+		return notJSON(err)
+	}
+	switch _, err := dec.ReadToken(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return notJSON(err)
+	}
+	return errors.New("the answer is not valid JSON: something follows the end of the value")
+}
+
+func notJSON(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.New("the answer is empty")
+	}
+	if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return fmt.Errorf("the answer is not valid JSON: %w", err)
+	}
+	return err
+}
+
+// localWriter remembers that it failed, which a reader that feeds it hides.
+type localWriter struct {
+	to  io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (w *localWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if err != nil {
+		w.err = local("writing a download", err)
+	}
+	return n, err
+}
+
+// install gives the new files their place and removes those that an earlier
+// download brought and that are not listed any more. It returns the names of
+// these.
+//
+// A file that is listed but no longer for this node stays: the folder may be
+// the frontend's own, and then it is the only copy.
+func (s *staging) install(files, listed []string, log *slog.Logger) (removed []string, err error) {
+	old := s.managed(log)
+	// If the machine stops from here on, the list knows every file that is ours.
+	if err := s.writeManifest(union(old, files)); err != nil {
+		return nil, err
+	}
+	for _, name := range files {
+		if err := os.Rename(filepath.Join(s.dir, name), filepath.Join(s.target, name)); err != nil {
+			return nil, local("installing a download", err)
+		}
+	}
+	keep := slices.Clone(files)
+	for _, name := range old {
+		if slices.Contains(files, name) {
+			continue
+		}
+		file := filepath.Join(s.target, name)
+		if slices.Contains(listed, name) {
+			if _, err := os.Lstat(file); err == nil {
+				log.Warn("configuration file was downloaded for another node and is still in use, remove it by hand if it should not be", "file", file)
+				keep = append(keep, name)
+			}
+			continue
+		}
+		switch err := os.Remove(file); {
+		case err == nil:
+			log.Info("removed configuration file that the frontend no longer has", "file", file)
+			removed = append(removed, name)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, local("removing a configuration file that the frontend no longer has", err)
+		}
+	}
+	return removed, s.writeManifest(union(keep, nil))
+}
+
+// manifest is the content of the file that names the downloaded files.
+type manifest struct {
+	Files []string `json:"files"`
+}
+
+// managed returns the names of files of earlier downloads, sorted. Names that no
+// download can have are left out.
+func (s *staging) managed(log *slog.Logger) []string {
+	file := filepath.Join(s.target, manifestName)
+	content, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var m manifest
+	if err == nil {
+		err = json.Unmarshal(content, &m)
+	}
+	if err != nil {
+		log.Warn("cannot read the list of downloaded files, older ones stay in use", "file", file, "error", err)
+		return nil
+	}
+	return union(slices.DeleteFunc(m.Files, func(name string) bool { return !ValidName(name) }), nil)
+}
+
+func (s *staging) writeManifest(files []string) error {
+	content, err := json.Marshal(manifest{Files: files}, jsontext.Multiline(true))
+	if err == nil {
+		err = renameio.WriteFile(filepath.Join(s.target, manifestName), append(content, '\n'), fileMode,
+			renameio.WithTempDir(s.target))
+	}
+	return local("writing the list of downloaded files", err)
+}
+
+// union returns the names of both lists, sorted, each once.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}

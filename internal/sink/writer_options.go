@@ -1,0 +1,150 @@
+package sink
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// Fsync says when written lines are brought to the disk.
+type Fsync uint8
+
+const (
+	// FsyncNever leaves it to the system: a crash of the program loses
+	// nothing that was written, one of the machine may.
+	FsyncNever Fsync = iota
+	// FsyncInterval does it every WriterOptions.CheckEvery.
+	FsyncInterval
+	// FsyncAlways does it after every write.
+	FsyncAlways
+)
+
+// String returns the mode as it stands on the command line.
+func (f Fsync) String() string {
+	switch f {
+	case FsyncNever:
+		return "never"
+	case FsyncInterval:
+		return "interval"
+	case FsyncAlways:
+		return "always"
+	}
+	return fmt.Sprintf("Fsync(%d)", uint8(f))
+}
+
+// ParseFsync returns the mode of a name.
+func ParseFsync(name string) (Fsync, error) {
+	for f := FsyncNever; f <= FsyncAlways; f++ {
+		if f.String() == name {
+			return f, nil
+		}
+	}
+	return 0, fmt.Errorf("fsync mode %q: must be never, interval or always", name)
+}
+
+// The limits of WriterOptions (spec/interfaces.md §5.4).
+const (
+	maxCheckEvery = time.Second
+	maxFlushEvery = 100 * time.Millisecond
+)
+
+// WriterOptions says how a Writer works. The zero value is usable.
+type WriterOptions struct {
+	// Fsync says when written lines are brought to the disk. When that fails
+	// it is logged and counted; the lines are not written again.
+	Fsync Fsync
+	// CheckEvery is the time between two looks, while nothing is written, for
+	// a file that was renamed or removed, at most 1 s; 0 is 1 s.
+	CheckEvery time.Duration
+	// FlushEvery is the shortest time between two writes and thereby the
+	// longest that a line waits for others, at most 100 ms; 0 is 10 ms. A line
+	// that comes after a pause does not wait.
+	FlushEvery time.Duration
+	// MaxBuffered is the number of bytes that may wait to be written before
+	// Write waits; 0 is 64 MiB. A single Write of more is accepted when
+	// nothing else waits. The buffers' memory can be twice that.
+	MaxBuffered int
+	// Logger gets rotations and errors, the latter at most every ten seconds.
+	// nil is none.
+	Logger *slog.Logger
+	// Flushed is called on the owner's goroutine after everything that waited
+	// was written. It must not call the Writer's Close.
+	Flushed func(Flush)
+}
+
+// complete checks the options and fills in defaults.
+func (o *WriterOptions) complete() error {
+	o.CheckEvery = cmp.Or(o.CheckEvery, maxCheckEvery)
+	o.FlushEvery = cmp.Or(o.FlushEvery, 10*time.Millisecond)
+	o.MaxBuffered = cmp.Or(o.MaxBuffered, 64<<20)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case o.CheckEvery < 0 || o.CheckEvery > maxCheckEvery:
+		return fmt.Errorf("alarm writer: check interval %v: must be at most %v", o.CheckEvery, maxCheckEvery)
+	case o.FlushEvery < 0 || o.FlushEvery > maxFlushEvery:
+		return fmt.Errorf("alarm writer: flush interval %v: must be at most %v", o.FlushEvery, maxFlushEvery)
+	case o.MaxBuffered < 0:
+		return fmt.Errorf("alarm writer: %d buffered bytes: must be more than 0", o.MaxBuffered)
+	case o.Fsync > FsyncAlways:
+		return fmt.Errorf("alarm writer: unknown fsync mode %v", o.Fsync)
+	}
+	return nil
+}
+
+// Flush is one group commit: what was written with one write per file.
+type Flush struct {
+	EventLines, EventBytes int
+	AlarmLines, AlarmBytes int
+	// Waited is the time from the Write of the first of the lines until now,
+	// Took the part of it that writing took, attempts that failed included.
+	Waited, Took time.Duration
+}
+
+// WriterStats is what a Writer has counted by a moment.
+type WriterStats struct {
+	// Alarms is siem_alarms.json, Events is siem_alarm_events.json.
+	Alarms, Events FileStats
+	// Flushes are the group commits, Retries the attempts after one that
+	// failed, SyncErrors the calls of fsync that failed, Waits the Writes that
+	// had to wait for room.
+	Flushes, Retries, SyncErrors, Waits uint64
+	// Pending are the bytes accepted and not written yet.
+	Pending int64
+}
+
+// FileStats is what was written to a file since the start, and how often it
+// was opened anew.
+type FileStats struct {
+	Lines, Bytes, Reopened int64
+}
+
+type writerCounts struct {
+	flushes, retries, syncErrors, waits atomic.Uint64
+}
+
+// Stats returns the counts. It may be called at any time from any goroutine.
+func (w *Writer) Stats() WriterStats {
+	w.mu.Lock()
+	accepted := w.accepted.bytes
+	w.mu.Unlock()
+	s := WriterStats{
+		Alarms: w.alarms.stats(), Events: w.events.stats(),
+		Flushes: w.count.flushes.Load(), Retries: w.count.retries.Load(),
+		SyncErrors: w.count.syncErrors.Load(), Waits: w.count.waits.Load(),
+	}
+	// Lines that were accepted and written in between must not make it negative.
+	s.Pending = max(0, accepted-s.Alarms.Bytes-s.Events.Bytes)
+	return s
+}
+
+// Err returns why alarm lines cannot be written at present, or nil. It suits a
+// readiness check, and may be called at any time from any goroutine.
+func (w *Writer) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failing
+}
