@@ -1,5 +1,3 @@
-//go:build serve
-
 package app
 
 import (
@@ -23,7 +21,10 @@ type lineWriter interface {
 // publisher turns changes into lines, look-ups, overload signals, counters and
 // log lines. It belongs to the dispatcher's goroutine.
 type publisher struct {
-	writer  lineWriter
+	writer lineWriter
+	// ctx ends when lines that find no room have to be given up.
+	ctx context.Context //nolint:containedctx // the dispatcher has no other way to hand it over
+
 	logger  *slog.Logger
 	stats   *serveStats
 	engines engines
@@ -182,8 +183,7 @@ func (p *publisher) write(lines []*alarm.Alarm) {
 	if len(p.events)+len(p.alarms) == 0 {
 		return
 	}
-	// Lines are never given up: the writer ends only after the last of them.
-	if err := p.writer.Write(context.Background(), p.events, p.alarms); err != nil {
+	if err := p.writer.Write(p.ctx, p.events, p.alarms); err != nil {
 		p.logger.Error("alarm lines lost", "error", err, "bytes", len(p.events)+len(p.alarms))
 	}
 	p.events, p.alarms = p.events[:0], p.alarms[:0]

@@ -1,8 +1,7 @@
-//go:build serve
-
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,6 +75,9 @@ func (b *backend) serve(ctx context.Context) error {
 	b.logger.Info(fmt.Sprintf("starting dsiem backend server with frontend %s and message queue %s", //nolint:sloglint // the references' text
 		bus.Redact(o.Frontend), bus.Redact(o.NATS)), "version", o.Version, "node", o.Node)
 	b.logger.LogAttrs(ctx, slog.LevelInfo, "effective configuration", o.Effective...)
+	for _, note := range o.Notes {
+		b.logger.LogAttrs(ctx, note.Level, note.Message, note.Attrs...)
+	}
 	if err := o.Engine.Check(); err != nil {
 		return fmt.Errorf("reading med_risk_min and med_risk_max: %w", err)
 	}
@@ -103,9 +105,7 @@ func (b *backend) configure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading directives: %w", err)
 	}
-	if err := b.loadServices(c); err != nil {
-		return err
-	}
+	b.loadServices(c)
 	b.configuration = c
 	logger := b.target("directive")
 	for i := range c.report.Problems {
@@ -129,23 +129,17 @@ func (b *backend) configure(ctx context.Context) error {
 	return nil
 }
 
-func (b *backend) loadServices(c *configuration) error {
+func (b *backend) loadServices(c *configuration) {
 	o := b.options
-	intelFiles, err := readFiles(os.DirFS(o.ConfigDir), o.ConfigDir, "intel_*.json")
-	if err != nil {
-		return fmt.Errorf("loading intels: %w", err)
-	}
-	vulnFiles, err := readFiles(os.DirFS(o.ConfigDir), o.ConfigDir, "vuln_*.json")
-	if err != nil {
-		return fmt.Errorf("loading vulns: %w", err)
-	}
+	dir := os.DirFS(o.ConfigDir)
+	intelFiles, _ := c.read(dir, o.ConfigDir, "intel_*.json")
+	vulnFiles, _ := c.read(dir, o.ConfigDir, "vuln_*.json")
 	client := enrich.NewClient(0)
 	intel := enrich.LoadIntel(intelFiles, client, &c.report)
 	vulns := enrich.LoadVuln(vulnFiles, client, &c.report)
 	b.target("intel").Info(fmt.Sprintf("loaded %d intel plugins", len(intel))) //nolint:sloglint // the references' text
 	b.target("vuln").Info(fmt.Sprintf("loaded %d vuln plugins", len(vulns)))   //nolint:sloglint // the references' text
 	b.services = append(intel, vulns...)
-	return nil
 }
 
 // open makes the parts, restores saved backlogs and opens the files.
@@ -242,7 +236,11 @@ func (b *backend) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, b.writer.Close(ctx))
 	}
-	var outer, intake, lookups, dispatch part
+	lines, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	b.publisher.ctx = lines
+	var outer, intake, lookups, dispatch, files part
+	files.start(lines, b.writer.Run)
 	started := make(chan struct{})
 	dispatch.start(context.WithoutCancel(ctx), b.dispatcher.run)
 	if b.enricher != nil {
@@ -264,7 +262,9 @@ func (b *backend) run(ctx context.Context) error {
 	})
 	<-ctx.Done()
 	b.logger.Info("termination signal received, shutting down ...")
-	return errors.Join(intake.end(), outer.end(), dispatch.end(), lookups.end(), b.finish())
+	// A disk that does not take the last lines must not keep the program alive.
+	defer time.AfterFunc(drainTime+lastEvents+closeTime, giveUp).Stop()
+	return errors.Join(intake.end(), outer.end(), dispatch.end(), lookups.end(), b.finish(), files.end())
 }
 
 // part is something that runs beside others.
@@ -387,5 +387,9 @@ func (b *backend) finish() error {
 }
 
 func openWriter(o *ServeOptions, logger *slog.Logger) (*sink.Writer, error) {
-	return sink.OpenWriter(filepath.Clean(o.LogDir), sink.WriterOptions{Logger: logger})
+	mode, err := sink.ParseFsync(cmp.Or(o.Fsync, sink.FsyncNever.String()))
+	if err != nil {
+		return nil, err
+	}
+	return sink.OpenWriter(filepath.Clean(o.LogDir), sink.WriterOptions{Fsync: mode, Logger: logger})
 }

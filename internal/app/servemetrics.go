@@ -1,5 +1,3 @@
-//go:build serve
-
 package app
 
 import (
@@ -158,6 +156,7 @@ func (b *backend) listen(ctx context.Context) (*telemetry.Server, error) {
 		Checks: []telemetry.Check{
 			{Name: "configuration", Ready: func(context.Context) error { return nil }},
 			{Name: "nats", Ready: b.conn.ready},
+			{Name: "alarm_files", Ready: func(context.Context) error { return b.writer.Err() }},
 		},
 	})
 	if err != nil {

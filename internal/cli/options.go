@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"iter"
 	"math"
 	"time"
 
@@ -61,9 +62,10 @@ type option struct {
 	// people if there is no such text.
 	def, shown string
 	help       string
-	// noEffect says why the option is accepted without doing anything. Its value
-	// is not looked at; quiet is the text that needs no remark.
-	noEffect, quiet string
+	// noEffect says why the option is accepted without doing anything; its value
+	// is not looked at. only is the one text that agrees with what happens anyway:
+	// it needs no remark, and another one on the command line is an error.
+	noEffect, only string
 	// urls marks values that may hold user names and passwords.
 	urls bool
 	// stops ends the command line: what follows is not looked at.
@@ -74,6 +76,19 @@ type option struct {
 type group struct {
 	title   string
 	options []*option
+}
+
+// options goes through all options.
+func options(groups []group) iter.Seq[*option] {
+	return func(yield func(*option) bool) {
+		for _, g := range groups {
+			for _, o := range g.options {
+				if !yield(o) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // optionTable is the one place that knows the options of serve. Flags,
@@ -109,7 +124,7 @@ func nodeOptions(p program, s *settings) []*option {
 	nodeHelp := "Name of this node. It gets the directives whose file names begin with directives_NAME_."
 	if p.backend {
 		mode.help = "This program is a " + modeBackend + " whatever the environment says; on the command line nothing else is possible."
-		mode.def, mode.quiet, mode.noEffect = modeBackend, modeBackend, "this program is always a "+modeBackend
+		mode.def, mode.only, mode.noEffect = modeBackend, modeBackend, "this program is always a "+modeBackend
 		frontend.def = "http://frontend:8080"
 	} else {
 		nodeHelp += " Beside --mode on the command line, -n is the short form of --hold-duration."

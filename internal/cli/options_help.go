@@ -59,7 +59,7 @@ until one is not empty; a flag counts more than they do.
 // describe returns the text below the flags of an option.
 func (o *option) describe() string {
 	parts := []string{o.help}
-	if o.noEffect != "" && o.quiet == "" {
+	if o.isForeign() {
 		parts = append(parts, "No effect: "+o.noEffect+".")
 	}
 	if len(o.aliases) > 0 {
@@ -91,69 +91,5 @@ func wrap(text string, width int) []string {
 	return append(lines, line)
 }
 
-// writeOptionsPage writes docs/backend-options.md.
-func writeOptionsPage(w io.Writer) error {
-	var b strings.Builder
-	b.WriteString(`# Flags and variables of a backend
-
-This page is made from the table in internal/cli/options.go:
-run "go test ./internal/cli -run OptionsPage -update" after a change there.
-
-- A flag counts more than a variable, a variable more than the default. An empty variable is none.
-- Names of flags are compared without ` + "`-` and `_`" + ` and in small letters, so those of all generations of
-  Dsiem are understood. Flags may stand before or after ` + "`serve`" + `. For a flag that is repeated the last
-  one counts; lists are put together.
-- Of several variables the first one that is not empty counts. One without the prefix is reported.
-- Switches take true, yes, on, t or 1 and false, no, off, f or 0, in small or capital letters. On the command
-  line the name alone turns them on, and with "no-" before it off.
-- Lists have commas in between; blanks around the items do not count.
-- Times are whole numbers of the unit in the table, or durations like ` + "`1m30s`" + `.
-- What cannot be understood ends the program with exit code 2 before it does anything.
-- Unknown variables that begin with ` + "`DSIEM_`" + ` are reported, and nothing more.
-
-The defaults are those of ` + "`dsiem-backend serve`" + `. ` + "`dsiem serve`" + ` also needs ` + "`--mode=cluster-backend`" + ` and
-` + "`--frontend`" + `; if its mode stands on the command line, ` + "`-n`" + ` is the short form of ` + "`--hold-duration`" + `, as it
-was for the original.
-`)
-	for _, g := range optionTable(program{called: "dsiem-backend", backend: true}, &settings{}) {
-		fmt.Fprintf(&b, "\n## %s\n\n| Setting | Variables | Values | Default | Meaning |\n|---|---|---|---|---|\n", g.title)
-		for _, o := range g.options {
-			b.WriteString(o.row())
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// row returns the row of an option in the docs page.
-func (o *option) row() string {
-	flags := "`--" + o.name + "`"
-	if o.short != 0 {
-		flags += ", `-" + string(o.short) + "`"
-	}
-	vars := make([]string, len(o.env))
-	for i, name := range o.env {
-		vars[i] = "`" + name + "`"
-	}
-	def := o.shown
-	if o.def != "" {
-		def = "`" + o.def + "`"
-	}
-	meaning := o.help
-	if o.noEffect != "" && o.quiet == "" {
-		meaning += " No effect: " + o.noEffect + "."
-	}
-	for i, alias := range o.aliases {
-		if i == 0 {
-			meaning += " Also called "
-		}
-		meaning += "`" + alias + "`"
-		meaning += map[bool]string{true: ".", false: ", "}[i == len(o.aliases)-1]
-	}
-	values := o.value.accepts()
-	switch {
-	case o.isToggle() || o.noEffect != "" && o.quiet == "":
-		values = map[bool]string{true: "switch", false: "any"}[o.isToggle()]
-	}
-	return "| " + strings.Join([]string{flags, strings.Join(vars, ", "), values, def, meaning}, " | ") + " |\n"
-}
+// isForeign reports whether an option is another program's.
+func (o *option) isForeign() bool { return o.noEffect != "" && o.only == "" }

@@ -43,18 +43,16 @@ func newFlagIndex(p program, groups []group) *flagIndex {
 	if p.called == "dsiem" {
 		x.shortWithMode = map[byte]*option{}
 	}
-	for _, g := range groups {
-		for _, o := range g.options {
-			x.long[normalized(o.name)] = o
-			for _, alias := range o.aliases {
-				x.long[normalized(alias)] = o
-			}
-			if o.short != 0 {
-				x.short[o.short] = o
-			}
-			if o.shortWithMode != 0 && x.shortWithMode != nil {
-				x.shortWithMode[o.shortWithMode] = o
-			}
+	for o := range options(groups) {
+		x.long[normalized(o.name)] = o
+		for _, alias := range o.aliases {
+			x.long[normalized(alias)] = o
+		}
+		if o.short != 0 {
+			x.short[o.short] = o
+		}
+		if o.shortWithMode != 0 && x.shortWithMode != nil {
+			x.shortWithMode[o.shortWithMode] = o
 		}
 	}
 	return x

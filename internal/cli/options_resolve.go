@@ -34,7 +34,7 @@ func newEnvironment(environ []string) environment {
 type resolved struct {
 	groups  []group
 	sources map[*option]string // the flag or variable, none for a default
-	// notes are remarks for the log; problems are texts that no option can take.
+	// notes are for the log; problems are texts that an option cannot take.
 	notes    []app.Note
 	problems []string
 }
@@ -43,15 +43,13 @@ type resolved struct {
 // environment, or else to its default.
 func resolve(groups []group, line *commandLine, env environment) *resolved {
 	r := &resolved{groups: groups, sources: map[*option]string{}}
-	for _, g := range groups {
-		for _, o := range g.options {
-			if o.def != "" {
-				o.value.set([]string{o.def})
-			}
-			r.take(o, line, env)
+	for o := range options(groups) {
+		if o.def != "" {
+			o.value.set([]string{o.def})
 		}
+		r.take(o, line, env)
 	}
-	r.noteUnknown(env)
+	r.warnOfUnknown(env)
 	return r
 }
 
@@ -66,10 +64,11 @@ func (r *resolved) take(o *option, line *commandLine, env environment) {
 		texts = []string{text}
 	}
 	switch {
+	case o.noEffect != "" && o.asksForNothing(last(texts)):
+	case o.noEffect != "" && o.only != "" && strings.HasPrefix(source, "-"):
+		r.problems = append(r.problems, fmt.Sprintf("%s: %q is not possible; use %s", source, last(texts), o.only))
 	case o.noEffect != "":
-		if !o.asksForNothing(last(texts)) {
-			r.note(slog.LevelWarn, "setting has no effect", slog.String("setting", source), slog.String("reason", o.noEffect))
-		}
+		r.note(slog.LevelWarn, "setting has no effect", slog.String("setting", source), slog.String("reason", o.noEffect))
 	case !o.value.set(texts):
 		r.problems = append(r.problems,
 			fmt.Sprintf("%s: %q is not possible; use %s", source, strings.Join(texts, ","), o.value.accepts()))
@@ -95,7 +94,7 @@ func (o *option) asksForNothing(text string) bool {
 		on, ok := parseBool(text)
 		return ok && !on
 	}
-	return o.quiet != "" && strings.EqualFold(o.quiet, text)
+	return o.only != "" && strings.EqualFold(o.only, strings.TrimSpace(text))
 }
 
 // variable returns the first variable of an option that is set, and its value.
@@ -104,7 +103,7 @@ func (r *resolved) variable(o *option, env environment) (name, text string) {
 		switch other, set := env[variable]; {
 		case !set:
 		case name != "" && other != text:
-			r.note(slog.LevelWarn, "environment variable is overridden", slog.String("variable", variable), slog.String("by", name))
+			r.note(slog.LevelInfo, "environment variable is overridden", slog.String("variable", variable), slog.String("by", name))
 		case name == "":
 			name, text = variable, other
 		}
@@ -119,15 +118,13 @@ func (r *resolved) note(level slog.Level, message string, attrs ...slog.Attr) {
 	r.notes = append(r.notes, app.Note{Level: level, Message: message, Attrs: attrs})
 }
 
-// noteUnknown warns of variables that look like ours and are not.
-func (r *resolved) noteUnknown(env environment) {
+// warnOfUnknown warns of variables that look like ours and are not.
+func (r *resolved) warnOfUnknown(env environment) {
 	known := map[string]string{} // from the normalized name to that of the variable
 	names := map[string]bool{}
-	for _, g := range r.groups {
-		for _, o := range g.options {
-			for _, name := range o.env {
-				known[normalized(name)], names[name] = o.env[0], true
-			}
+	for o := range options(r.groups) {
+		for _, name := range o.env {
+			known[normalized(name)], names[name] = o.env[0], true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -155,26 +152,20 @@ func isForeign(name string) bool {
 func (r *resolved) effective() []slog.Attr {
 	var attrs []slog.Attr
 	var setBy []string
-	for _, g := range r.groups {
-		for _, o := range g.options {
-			if o.noEffect != "" || o.stops {
-				continue
-			}
-			key := strings.ReplaceAll(o.name, "-", "_")
-			if source := r.sources[o]; source != "" {
-				setBy = append(setBy, key+"="+source)
-			}
-			switch v := o.value.get().(type) {
-			case string:
-				if o.urls {
-					v = app.WithoutCredentials(v)
-				}
-				if v != "" {
-					attrs = append(attrs, slog.String(key, v))
-				}
-			default:
-				attrs = append(attrs, slog.Any(key, v))
-			}
+	for o := range options(r.groups) {
+		if o.noEffect != "" || o.stops {
+			continue
+		}
+		key := strings.ReplaceAll(o.name, "-", "_")
+		v := o.value.get()
+		if urls, ok := v.(string); ok && o.urls {
+			v = app.WithoutCredentials(urls)
+		}
+		if v != "" {
+			attrs = append(attrs, slog.Any(key, v))
+		}
+		if source := r.sources[o]; source != "" {
+			setBy = append(setBy, key+"="+source)
 		}
 	}
 	return append(attrs, slog.String("set_by", strings.Join(setBy, " ")))

@@ -31,38 +31,32 @@ type process struct {
 func thisProcess(streams Streams) *process {
 	return &process{
 		Streams: streams, environ: os.Environ(), executable: os.Executable,
-		serve: serveNode, exit: os.Exit,
+		serve: app.Serve, exit: os.Exit,
 	}
-}
-
-// serveNode stands for app.Serve, which is being built.
-func serveNode(_ context.Context, o *app.ServeOptions) error {
-	fmt.Fprintf(o.Out, "serve is not available yet: %v\n", o.Effective)
-	return errReported
 }
 
 // programCalled returns what a program is by the name it was called by: the
 // backend's name makes it a backend, any other name is dsiem's
 // (spec/interfaces.md §1.6, binary names).
 func programCalled(path string) program {
-	switch name := strings.TrimSuffix(filepath.Base(path), ".exe"); name {
-	case "dsiem-backend":
-		return program{called: name, backend: true}
-	case "dsiem-frontend":
-		return program{called: name}
+	name := programName(path)
+	if name != "dsiem-backend" && name != "dsiem-frontend" {
+		name = "dsiem"
 	}
-	return program{called: "dsiem"}
+	return program{called: name, backend: name == "dsiem-backend"}
 }
 
-// backendCalled is programCalled for a program that is always a backend. The
-// seed's container calls it dsiem.
+// backendCalled is programCalled for a program that is a backend by any name. In
+// the seed's container it is called dsiem.
 func backendCalled(path string) program {
-	p := program{called: "dsiem-backend", backend: true}
-	if programCalled(path).called == "dsiem" && strings.HasPrefix(filepath.Base(path), "dsiem") {
-		p.called = "dsiem"
+	name := programName(path)
+	if name != "dsiem" {
+		name = "dsiem-backend"
 	}
-	return p
+	return program{called: name, backend: true}
 }
+
+func programName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".exe") }
 
 // Main runs dsiem, or what the program's name says instead, and returns its exit
 // code.

@@ -90,22 +90,23 @@ func enumWords(v *kong.Value) []string {
 
 func serveFlags(p program) []completableFlag {
 	var flags []completableFlag
-	for _, g := range optionTable(p, &settings{}) {
-		for _, o := range g.options {
-			f := completableFlag{name: o.name, help: o.help}
-			if o.short != 0 {
-				f.short = string(o.short)
-			}
-			if o.takesValue() {
-				f.value = o.value.placeholder()
-			}
-			if c, ok := o.value.(choice); ok {
-				f.words = c.of
-			}
-			flags = append(flags, f)
-			if o.isToggle() && o.def == "true" {
-				flags = append(flags, completableFlag{name: "no-" + o.name, help: o.help})
-			}
+	for o := range options(optionTable(p, &settings{})) {
+		if o.noEffect != "" {
+			continue
+		}
+		f := completableFlag{name: o.name, help: o.help}
+		if o.short != 0 {
+			f.short = string(o.short)
+		}
+		if o.takesValue() {
+			f.value = o.value.placeholder()
+		}
+		if c, ok := o.value.(choice); ok {
+			f.words = c.of
+		}
+		flags = append(flags, f)
+		if o.isToggle() && o.def == "true" {
+			flags = append(flags, completableFlag{name: "no-" + o.name, help: o.help})
 		}
 	}
 	return flags

@@ -34,8 +34,8 @@ type Options struct {
 	// Queue is the number of look-ups that may wait per service, and the number
 	// of requests that may be open, 1,000 by default.
 	Queue int
-	// MaxTerms is the number of terms that a service is asked for one request,
-	// not counting what is in the cache, 128 by default.
+	// MaxTerms is the number of terms for which one request waits per service,
+	// so not counting what is in the cache, 128 by default.
 	MaxTerms int
 	// BreakerFailures is the number of failures in a row after which a service
 	// is left alone for BreakerPause, 5 and 30 seconds by default.
@@ -224,11 +224,12 @@ func (e *Enricher) ask(p *pending, s *service, wanted *targets, full bool) {
 		case full:
 			outcome = Dropped
 			dropped++
-		case flight != nil:
-			flight.join(p, s.Kind)
 		case asked == e.opts.MaxTerms:
 			outcome = OverLimit
 			over++
+		case flight != nil:
+			asked++
+			flight.join(p, s.Kind)
 		case !e.launch(p, s, k):
 			outcome = Dropped
 			dropped++

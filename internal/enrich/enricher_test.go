@@ -42,7 +42,7 @@ func TestWithoutServices(t *testing.T) {
 // from the answer and not from the last use; errors are not (B52).
 func TestCache(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(ctx context.Context, term string) ([]alarm.Hit, error) {
 			switch term {
 			case "9.9.9.9":
@@ -56,7 +56,7 @@ func TestCache(t *testing.T) {
 		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, CacheTTL: time.Minute, Observe: seen.observe})
 		req := intel("8.8.8.8", "9.9.9.9", "1.2.3.4")
 		for _, after := range []time.Duration{0, 59 * time.Second, 2 * time.Second, 59 * time.Second} {
-			time.Sleep(after)
+			pass(after)
 			if got := show(ask(e, req).Intel); got != "Fake 8.8.8.8 bad" {
 				t.Error(got)
 			}
@@ -81,9 +81,9 @@ func TestCacheSize(t *testing.T) {
 // both requests get the answer.
 func TestSameQuestionIsAskedOnce(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(ctx context.Context, term string) ([]alarm.Hit, error) {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return knows(ctx, term)
 		}}
 		var seen outcomes
@@ -104,14 +104,14 @@ func TestSameQuestionIsAskedOnce(t *testing.T) {
 
 func TestConcurrencyIsBounded(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64
 		f := &fake{answer: func(context.Context, string) ([]alarm.Hit, error) {
 			n := now.Add(1)
 			defer now.Add(-1)
 			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return nil, nil
 		}}
 		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, Concurrency: 3})
@@ -130,7 +130,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 // findings away.
 func TestServicesAreIsolated(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		stuck := &fake{answer: func(ctx context.Context, _ string) ([]alarm.Hit, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -138,7 +138,8 @@ func TestServicesAreIsolated(t *testing.T) {
 		good := &fake{answer: knows}
 		var seen outcomes
 		e := start(t, enrich.Options{
-			Services: []enrich.Service{stuck.intel("stuck"), good.intel("good")}, Queue: 2, Concurrency: 1, Observe: seen.observe,
+			Services: []enrich.Service{stuck.intel("stuck"), good.intel("good")}, Queue: 2, Concurrency: 1,
+			Timeout: 11 * time.Second, Observe: seen.observe,
 		})
 		var results [5]string
 		var group sync.WaitGroup
@@ -156,7 +157,7 @@ func TestServicesAreIsolated(t *testing.T) {
 				t.Errorf("request %d: got %s, want %s", i, got, want)
 			}
 		}
-		synctest.Wait()
+		pass(time.Second)
 		wantText(t, "outcomes", &seen, "good dropped 3, good found 2, stuck abandoned 1, stuck dropped 3, stuck failed 1")
 	})
 }
@@ -165,10 +166,10 @@ func TestServicesAreIsolated(t *testing.T) {
 // cache knows is delivered at once.
 func TestFullQueue(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(ctx context.Context, term string) ([]alarm.Hit, error) {
 			if term != "8.8.8.8" {
-				time.Sleep(5 * time.Second)
+				<-time.After(4 * time.Second)
 			}
 			return knows(ctx, term)
 		}}
@@ -178,6 +179,8 @@ func TestFullQueue(t *testing.T) {
 			Services: []enrich.Service{f.intel("x")}, Queue: 3, Concurrency: 1, Observe: seen.observe, Logger: log.logger(),
 		})
 		ask(e, intel("8.8.8.8"))
+		e.Submit(intel("9.9.9.0"), func(enrich.Result) {})
+		synctest.Wait() // the only worker is busy
 		var first enrich.Result
 		e.Submit(intel("9.9.9.1", "9.9.9.2", "9.9.9.3", "9.9.9.4", "9.9.9.5"), func(r enrich.Result) { first = r })
 		calls := 0
@@ -192,37 +195,35 @@ func TestFullQueue(t *testing.T) {
 		if calls != 3 {
 			t.Errorf("%d calls at once", calls)
 		}
-		time.Sleep(time.Minute)
-		if got, want := show(first.Intel), "Fake 9.9.9.1 bad | Fake 9.9.9.2 bad"; got != want {
+		pass(2 * time.Minute)
+		if got, want := show(first.Intel), "Fake 9.9.9.1 bad"; got != want { // within the budget
 			t.Errorf("got %s, want %s", got, want)
 		}
-		time.Sleep(time.Minute)
 		// The first drop is logged at once, the others after a while.
 		wantText(t, "log", log, `level=WARN msg="look-ups dropped, too many are waiting" source=x kind=intel count=2 queue=3`+"\n"+
 			`level=WARN msg="look-ups dropped, too many are waiting" source=x kind=intel count=3 queue=3`+"\n")
-		wantText(t, "outcomes", &seen, "x abandoned 1, x cached 3, x dropped 5, x found 3")
+		wantText(t, "outcomes", &seen, "x abandoned 1, x cached 3, x dropped 5, x found 4")
 	})
 }
 
 func TestManyOpenRequests(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(ctx context.Context, term string) ([]alarm.Hit, error) {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return knows(ctx, term)
 		}}
 		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, Queue: 2})
-		calls := 0
+		var calls atomic.Int64
 		for range 5 { // of which two may wait for the one answer
-			e.Submit(intel("8.8.8.8"), func(enrich.Result) { calls++ })
+			e.Submit(intel("8.8.8.8"), func(enrich.Result) { calls.Add(1) })
 		}
-		if calls != 3 {
-			t.Errorf("%d calls at once", calls)
+		if n := calls.Load(); n != 3 {
+			t.Errorf("%d calls at once", n)
 		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if calls != 5 {
-			t.Errorf("%d calls", calls)
+		pass(2 * time.Second)
+		if n := calls.Load(); n != 5 {
+			t.Errorf("%d calls", n)
 		}
 	})
 }
@@ -251,7 +252,7 @@ func TestMaxTerms(t *testing.T) {
 // once, and so is its return.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var broken atomic.Bool
 		broken.Store(true)
 		f := &fake{answer: func(ctx context.Context, term string) ([]alarm.Hit, error) {
@@ -271,13 +272,13 @@ func TestBreaker(t *testing.T) {
 		}
 		wantAsked(t, f.asked(), map[string]int{"8.8.8.8": 3})
 		for range 2 { // one attempt after each pause
-			time.Sleep(31 * time.Second)
+			pass(31 * time.Second)
 			ask(e, intel("8.8.8.8"))
 			ask(e, intel("8.8.8.8"))
 		}
 		wantAsked(t, f.asked(), map[string]int{"8.8.8.8": 5})
 		broken.Store(false)
-		time.Sleep(31 * time.Second)
+		pass(31 * time.Second)
 		if got := show(ask(e, intel("8.8.8.8")).Intel); got != "Fake 8.8.8.8 bad" {
 			t.Error(got)
 		}
@@ -286,7 +287,7 @@ func TestBreaker(t *testing.T) {
 		const failed = `level=WARN msg="look-ups failed" source=x kind=intel count=%d last_error=broken` + "\n"
 		wantText(t, "log", log, fmt.Sprintf(failed, 1)+
 			`level=WARN msg="look-ups fail, leaving the source alone for a while" source=x kind=intel pause=30s`+"\n"+
-			fmt.Sprintf(failed, 4)+
+			fmt.Sprintf(failed, 3)+
 			`level=INFO msg="look-ups work again" source=x kind=intel`+"\n")
 	})
 }
@@ -324,7 +325,7 @@ func TestBrokenServers(t *testing.T) {
 			client := client()
 			s := serve(t, client, handler)
 			if handler == nil {
-				s.Server.Close()
+				s.Close()
 			}
 			var seen outcomes
 			log := &logbook{}
@@ -344,15 +345,15 @@ func TestBrokenServers(t *testing.T) {
 // for the cache.
 func TestBudget(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(ctx context.Context, term string) ([]alarm.Hit, error) {
 			if term == "9.9.9.9" {
-				time.Sleep(5 * time.Second)
+				<-time.After(5 * time.Second)
 			}
 			return knows(ctx, term)
 		}}
 		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, Budget: 3 * time.Second})
-		time.Sleep(time.Second) // the watch is not in step with the request
+		pass(time.Second) // the watch is not in step with the request
 		begin := time.Now()
 		if got := show(ask(e, intel("8.8.8.8", "9.9.9.9")).Intel); got != "Fake 8.8.8.8 bad" {
 			t.Error(got)
@@ -360,7 +361,7 @@ func TestBudget(t *testing.T) {
 		if took := time.Since(begin); took != 3*time.Second {
 			t.Errorf("took %s", took)
 		}
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		if got := show(ask(e, intel("8.8.8.8", "9.9.9.9")).Intel); got != "Fake 8.8.8.8 bad | Fake 9.9.9.9 bad" {
 			t.Error(got)
 		}
@@ -371,7 +372,7 @@ func TestBudget(t *testing.T) {
 // A look-up takes no longer than its time limit.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		client := pipeClient()
 		s := serve(t, client, slowWise(time.Hour))
 		log := &logbook{}
@@ -389,7 +390,7 @@ func TestTimeout(t *testing.T) {
 // answers. No goroutine is left, or the bubble would complain.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		client := pipeClient()
 		s := serve(t, client, slowWise(time.Second))
 		e := enrich.New(enrich.Options{Services: wise(t, client, s.URL), Concurrency: 2})
@@ -398,7 +399,7 @@ func TestShutdown(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- e.Run(ctx) }()
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if got := show(before.Intel); got != "Wise 8.8.8.8 list: Bad Host" {
 			t.Error(got)
 		}
@@ -411,7 +412,7 @@ func TestShutdown(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(time.Second / 2)
+		pass(time.Second / 2)
 		begin := time.Now()
 		cancel()
 		if err := <-ended; err != nil {
@@ -437,7 +438,7 @@ func TestShutdown(t *testing.T) {
 // each gets one result.
 func TestEveryRequestGetsOneResult(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(ctx context.Context, term string) ([]alarm.Hit, error) {
 			delay := time.Duration(len(term)*int(term[len(term)-1])%40) * 100 * time.Millisecond
 			select {
@@ -466,7 +467,7 @@ func TestEveryRequestGetsOneResult(t *testing.T) {
 			group.Go(func() {
 				for i := range 100 {
 					e.Submit(intel(fmt.Sprintf("8.8.8.%d", i), fmt.Sprintf("8.8.%d.%d", g, i%7)), func(enrich.Result) { calls[100*g+i].Add(1) })
-					time.Sleep(time.Duration(i%5) * 50 * time.Millisecond)
+					<-time.After(time.Duration(i%5) * 50 * time.Millisecond)
 				}
 			})
 		}

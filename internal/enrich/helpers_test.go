@@ -337,8 +337,8 @@ func (d *desk) settle() {
 	}
 }
 
-// bubble runs a test on a clock of its own. At its end all goroutines are gone.
-func bubble(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, test)
+// pass lets the clock of a bubble go on, and waits for what happens then.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
 }

@@ -1,7 +1,6 @@
 package enrich_test
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -35,9 +34,11 @@ func script(t *testing.T, box *enrich.Outbox, words string) string {
 		case isResult:
 			lines = box.Resolve(now, tickets[name], enrich.Result{Intel: hits(finding)})
 		case word[0] == '+':
-			ms := 0
-			fmt.Sscan(word, &ms)
-			now = now.Add(time.Duration(ms) * time.Millisecond)
+			d, err := time.ParseDuration(word + "ms")
+			if err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(d)
 			lines = box.Tick(now)
 		case word == "!":
 			lines = box.Flush()
@@ -119,7 +120,7 @@ func TestOutboxWithoutWait(t *testing.T) {
 func TestOutboxLimit(t *testing.T) {
 	t.Parallel()
 	box := enrich.NewOutbox(enrich.OutboxOptions{Wait: time.Hour, Limit: 3})
-	if got, want := script(t, box, "a1? b1? a2 b2? b3 b1=x b2=y"), "   a1,a2 b1 b1x b2xy,b3xy"; got != want {
+	if got, want := script(t, box, "a1? b1? a2 b2? b3 c1? b1=x b2=y c1="), "   a1,a2  b1  b2xy,b3xy c1"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -149,80 +150,124 @@ type outboxModel struct {
 	box  *enrich.Outbox
 	wait time.Duration
 	now  time.Time
-
-	added   map[string][]time.Time       // when each line was handed in, by alarm
-	tickets map[enrich.Ticket]modelLine  // open
-	found   map[string]map[string]int    // finding -> its line, by alarm
-	written map[string]int               // lines so far, by alarm
-	last    map[string]map[string]bool   // findings of the last line written
-	perLine map[string]map[int][]string // findings of lines by number
+	// tickets are the open ones with their lines.
+	tickets map[enrich.Ticket]modelLine
+	alarms  map[string]*modelAlarm
 }
 
 type modelLine struct {
 	id string
-	n  int
+	n  int // number within the alarm
+}
+
+type modelAlarm struct {
+	added   []time.Time    // when each line was handed in
+	written int            // lines so far
+	found   map[string]int // the earliest line that each finding is for
+	last    map[string]bool
+}
+
+func (m *outboxModel) alarm(id string) *modelAlarm {
+	a := m.alarms[id]
+	if a == nil {
+		a = &modelAlarm{found: map[string]int{}}
+		m.alarms[id] = a
+	}
+	return a
 }
 
 // write checks lines that are to be written now.
 func (m *outboxModel) write(t *rapid.T, lines []*alarm.Alarm) {
 	for _, l := range lines {
-		n := int(l.Updated)
+		a, n := m.alarm(l.ID), int(l.Updated)
 		has := map[string]bool{}
 		for _, h := range l.IntelHits {
 			if has[h.Result] {
 				t.Fatalf("%s%d has %s twice", l.ID, n, h.Result)
 			}
 			has[h.Result] = true
+			if at, ok := a.found[h.Result]; !ok || at > n {
+				t.Fatalf("%s%d has %s, found for line %d", l.ID, n, h.Result, at)
+			}
 		}
-		for result, at := range m.found[l.ID] {
-			late := n == m.written[l.ID]-1
-			if !has[result] && (at <= n || late && at < m.written[l.ID]) {
+		for result, at := range a.found {
+			if at <= n && !has[result] {
 				t.Fatalf("%s%d lacks %s, which was found for line %d", l.ID, n, result, at)
 			}
 		}
-		for result := range has {
-			if at, ok := m.found[l.ID][result]; !ok || at > n && at >= m.written[l.ID] {
-				t.Fatalf("%s%d has %s, found for line %d", l.ID, n, result, at)
-			}
-		}
 		switch {
-		case n == m.written[l.ID]: // the next one
-			m.written[l.ID]++
-		case n == m.written[l.ID]-1 && len(has) > len(m.last[l.ID]): // once more, with more
-			if m.written[l.ID] != len(m.added[l.ID]) {
+		case n == a.written: // the next one
+			a.written++
+		case n == a.written-1 && len(has) > len(a.last): // once more, with more
+			if a.written != len(a.added) {
 				t.Fatalf("%s%d once more, but another line is held", l.ID, n)
 			}
 		default:
-			t.Fatalf("%s%d after %d lines", l.ID, n, m.written[l.ID])
+			t.Fatalf("%s%d after %d lines", l.ID, n, a.written)
 		}
-		for result := range m.last[l.ID] {
-			if !has[result] {
-				t.Fatalf("%s%d lost %s", l.ID, n, result)
-			}
-		}
-		m.last[l.ID] = has
+		a.last = has
 	}
 }
 
 // settled checks what must be true after every step.
 func (m *outboxModel) settled(t *rapid.T) {
 	held := 0
-	for id, lines := range m.added {
-		held += len(lines) - m.written[id]
-		if m.written[id] == len(lines) {
-			continue
+	for id, a := range m.alarms {
+		held += len(a.added) - a.written
+		if a.written == len(a.added) && len(a.last) != len(a.found) {
+			t.Fatalf("the last line of %s has %v of %v", id, a.last, a.found)
 		}
-		if at := lines[m.written[id]]; !m.now.Before(at.Add(m.wait)) {
-			t.Fatalf("%s%d is held for %s", id, m.written[id], m.now.Sub(at))
+		if a.written < len(a.added) && !m.now.Before(a.added[a.written].Add(m.wait)) {
+			t.Fatalf("%s%d is held for %s", id, a.written, m.now.Sub(a.added[a.written]))
 		}
 	}
 	if held != m.box.Held() {
 		t.Fatalf("%d lines are held, not %d", held, m.box.Held())
 	}
-	next, ok := m.box.Next()
-	if held > 0 && (!ok || next.After(m.now.Add(m.wait))) {
-		t.Fatalf("next tick: %v at %s", ok, next)
+	if next, ok := m.box.Next(); held > 0 && (!ok || next.After(m.now.Add(m.wait))) {
+		t.Fatalf("the next tick is at %s", next)
 	}
+}
+
+func (m *outboxModel) add(t *rapid.T) {
+	id := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "alarm")
+	lookup := rapid.Bool().Draw(t, "look-up")
+	a := m.alarm(id)
+	n := len(a.added)
+	a.added = append(a.added, m.now)
+	ticket, lines := m.box.Add(m.now, &alarm.Alarm{ID: id, Updated: int64(n)}, lookup)
+	if lookup != (ticket != 0) {
+		t.Fatalf("ticket %d", ticket)
+	}
+	if lookup {
+		m.tickets[ticket] = modelLine{id, n}
+	}
+	m.write(t, lines)
+}
+
+func (m *outboxModel) tick(t *rapid.T) {
+	at := m.now.Add(time.Duration(rapid.IntRange(-100, 1500).Draw(t, "ms")) * time.Millisecond)
+	if at.After(m.now) {
+		m.now = at
+	}
+	m.write(t, m.box.Tick(at))
+}
+
+func (m *outboxModel) resolve(t *rapid.T) {
+	if len(m.tickets) == 0 {
+		t.Skip("no ticket")
+	}
+	ticket := rapid.SampledFrom(slices.Sorted(maps.Keys(m.tickets))).Draw(t, "ticket")
+	line := m.tickets[ticket]
+	delete(m.tickets, ticket)
+	letters := rapid.StringMatching("[uvwxyz]{0,3}").Draw(t, "findings")
+	a := m.alarm(line.id)
+	for _, r := range letters {
+		if at, ok := a.found[string(r)]; !ok || line.n < at {
+			a.found[string(r)] = line.n
+		}
+	}
+	m.write(t, m.box.Resolve(m.now, ticket, enrich.Result{Intel: hits(letters)}))
 }
 
 // TestOutboxProperties: no line is lost, doubled or out of order, none is held
@@ -233,64 +278,24 @@ func TestOutboxProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		wait := time.Duration(rapid.IntRange(0, 2000).Draw(t, "wait")) * time.Millisecond
 		m := &outboxModel{
-			box: enrich.NewOutbox(enrich.OutboxOptions{Wait: wait}), wait: wait, now: time.Unix(1_000_000, 0),
-			added: map[string][]time.Time{}, tickets: map[enrich.Ticket]modelLine{}, found: map[string]map[string]int{},
-			written: map[string]int{}, last: map[string]map[string]bool{}, perLine: map[string]map[int][]string{},
+			box:  enrich.NewOutbox(enrich.OutboxOptions{Wait: wait}),
+			wait: wait, now: time.Unix(1_000_000, 0),
+			tickets: map[enrich.Ticket]modelLine{}, alarms: map[string]*modelAlarm{},
 		}
-		t.Repeat(map[string]func(*rapid.T){
-			"": m.settled,
-			"add": func(t *rapid.T) {
-				id := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "alarm")
-				lookup := rapid.Bool().Draw(t, "look-up")
-				n := len(m.added[id])
-				m.added[id] = append(m.added[id], m.now)
-				ticket, lines := m.box.Add(m.now, &alarm.Alarm{ID: id, Updated: int64(n)}, lookup)
-				if lookup {
-					m.tickets[ticket] = modelLine{id, n}
-				} else if ticket != 0 {
-					t.Fatal("a ticket for nothing")
-				}
-				m.write(t, lines)
-			},
-			"resolve": func(t *rapid.T) {
-				if len(m.tickets) == 0 {
-					t.Skip("no ticket")
-				}
-				m.resolve(t, rapid.SampledFrom(slices.Sorted(maps.Keys(m.tickets))).Draw(t, "ticket"))
-			},
-			"tick": func(t *rapid.T) {
-				m.now = m.now.Add(time.Duration(rapid.IntRange(-100, 1500).Draw(t, "ms")) * time.Millisecond)
-				m.write(t, m.box.Tick(m.now))
-			},
-		})
+		t.Repeat(map[string]func(*rapid.T){"": m.settled, "add": m.add, "tick": m.tick, "resolve": m.resolve})
 		if rapid.Bool().Draw(t, "flush") {
 			m.write(t, m.box.Flush())
-		}
-		for _, ticket := range slices.Sorted(maps.Keys(m.tickets)) {
-			if m.box.Held() > 0 {
-				m.resolve(t, ticket)
+			for ticket := range m.tickets {
+				m.write(t, m.box.Resolve(m.now, ticket, enrich.Result{Intel: hits("x")}))
 			}
 		}
-		m.now = m.now.Add(time.Hour)
-		m.write(t, m.box.Tick(m.now))
-		m.settled(t)
-	})
-}
-
-func (m *outboxModel) resolve(t *rapid.T, ticket enrich.Ticket) {
-	line := m.tickets[ticket]
-	delete(m.tickets, ticket)
-	letters := rapid.StringMatching("[uvwxyz]{0,3}").Draw(t, "findings")
-	found := m.found[line.id]
-	if found == nil {
-		found = map[string]int{}
-		m.found[line.id] = found
-	}
-	for _, r := range letters {
-		at, ok := found[string(r)]
-		if !ok || line.n < at {
-			found[string(r)] = line.n
+		for len(m.tickets) > 0 && m.box.Held() > 0 {
+			m.resolve(t)
 		}
-	}
-	m.write(t, m.box.Resolve(m.now, ticket, enrich.Result{Intel: hits(letters)}))
+		m.now = m.now.Add(wait)
+		m.write(t, m.box.Tick(m.now))
+		if m.box.Held() != 0 {
+			t.Fatalf("%d lines are held", m.box.Held())
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -155,7 +156,7 @@ func slowWise(delay time.Duration) http.HandlerFunc {
 
 func TestE6(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		client := pipeClient()
 		s := serve(t, client, slowWise(4*time.Second))
 		d := newDesk(start(t, enrich.Options{Services: wise(t, client, s.URL)}))
@@ -180,7 +181,7 @@ func TestE6(t *testing.T) {
 
 func TestE7(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		client := pipeClient()
 		s := serve(t, client, slowWise(time.Hour))
 		d := newDesk(start(t, enrich.Options{Services: wise(t, client, s.URL)}))

@@ -82,11 +82,10 @@ func (e *Enricher) fly(ctx context.Context, s *service, f *flight) {
 		return s.Lookup(timed, f.key.term)
 	})
 	took := time.Since(start)
-	ended := e.land(f, hits, err)
 	switch {
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 		e.opts.Observe(&s.Service, Skipped, 0)
-	case ctx.Err() != nil && err != nil:
+	case err != nil && ctx.Err() != nil:
 		e.opts.Observe(&s.Service, Abandoned, took)
 	case err != nil:
 		e.opts.Observe(&s.Service, Failed, took)
@@ -97,7 +96,7 @@ func (e *Enricher) fly(ctx context.Context, s *service, f *flight) {
 	default:
 		e.opts.Observe(&s.Service, Nothing, took)
 	}
-	for _, p := range ended {
+	for _, p := range e.land(f, hits, err) {
 		p.deliver()
 	}
 }

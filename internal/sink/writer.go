@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,7 @@ var (
 // had to end.
 type LostError struct {
 	// Alarms and Events count lines, Bytes those of both files.
-	Alarms, Events, Bytes int64
+	Alarms, Events, Bytes uint64
 	// Err is why they were not written.
 	Err error
 }
@@ -85,7 +84,7 @@ type Writer struct {
 	gaveUp   bool  // giveUp is closed
 	failing  error // why the last attempt failed
 	result   error
-	accepted pending
+	accepted accepted
 
 	// The rest belongs to the owner.
 	spare   batch
@@ -104,8 +103,8 @@ type batch struct {
 
 func (b *batch) size() int { return len(b.events) + len(b.alarms) }
 
-// pending counts accepted lines.
-type pending struct{ alarms, events, bytes int64 }
+// accepted counts what was accepted since the start.
+type accepted struct{ alarms, events, bytes uint64 }
 
 // OpenWriter opens both files in a directory and creates what is missing,
 // directories with mode 0750 and files with 0640 before the umask. An error
@@ -195,7 +194,7 @@ func (w *Writer) waitForRoom(ctx context.Context, weight int64) error {
 
 // enqueue reports whether the lines were accepted.
 func (w *Writer) enqueue(events, alarms []byte, weight int64) bool {
-	eventLines, alarmLines := bytes.Count(events, newline), bytes.Count(alarms, newline)
+	eventLines, alarmLines := countLines(events), countLines(alarms)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.open.Err() != nil {
@@ -208,9 +207,9 @@ func (w *Writer) enqueue(events, alarms []byte, weight int64) bool {
 	w.queue.events = append(w.queue.events, events...)
 	w.queue.alarms = append(w.queue.alarms, alarms...)
 	w.queue.weight += weight
-	w.accepted.events += int64(eventLines)
-	w.accepted.alarms += int64(alarmLines)
-	w.accepted.bytes += int64(len(events) + len(alarms))
+	w.accepted.events += eventLines
+	w.accepted.alarms += alarmLines
+	w.accepted.bytes += uint64(len(events) + len(alarms))
 	if before == 0 || before < w.flushAt && w.queue.size() >= w.flushAt {
 		select {
 		case w.wake <- struct{}{}:

@@ -12,14 +12,12 @@ import (
 	"sync/atomic"
 )
 
-// newline is not changed by anybody.
-var newline = []byte{'\n'} //nolint:gochecknoglobals // a constant, if Go had such
-
 // fileSystem is what a Writer asks of the system.
 type fileSystem interface {
-	// open opens a file to append to it, and creates it if it is missing.
-	// whole is false if its content does not end with a line break.
-	open(path string) (f appendFile, whole bool, err error)
+	// open opens a file to append to it, and creates it if it is missing. size
+	// is that of its content; whole is false if this does not end with a line
+	// break.
+	open(path string) (f appendFile, size int64, whole bool, err error)
 	// syncDir brings the entries of a file's directory to the disk.
 	syncDir(path string) error
 }
@@ -29,10 +27,11 @@ type appendFile interface {
 	io.WriteCloser
 	Sync() error
 	Truncate(size int64) error
-	// size returns the size of the file.
+	// size returns the size of this file.
 	size() (int64, error)
-	// named reports whether a path still names this file.
-	named(path string) (bool, error)
+	// named reports whether a path still names this file, and the size of the
+	// file that it names.
+	named(path string) (same bool, size int64, err error)
 }
 
 // lineFile appends whole lines to the file that a path names, and follows the
@@ -45,11 +44,11 @@ type lineFile struct {
 	logger  *slog.Logger
 
 	file   appendFile // nil before it was opened and after it was closed
+	end    int64      // where the last write ended
 	failed bool       // the last write failed
-	end    int64      // size of the file then
 	dirty  bool       // there was a write since the last sync
 
-	lines, bytes, reopened atomic.Int64
+	lines, bytes, reopened atomic.Uint64
 }
 
 // write appends buf, of which the first done bytes are in the file already. It
@@ -65,25 +64,26 @@ func (f *lineFile) write(buf []byte, done int) (int, error) {
 	}
 	n, err := f.file.Write(buf[done:])
 	done += n
+	f.end += int64(n)
 	f.dirty = f.dirty || n > 0
 	f.failed = err != nil
 	if now := lineStart(buf, done); now > counted {
-		f.lines.Add(int64(bytes.Count(buf[counted:now], newline)))
-		f.bytes.Add(int64(now - counted))
+		f.lines.Add(countLines(buf[counted:now]))
+		f.bytes.Add(uint64(now - counted)) //nolint:gosec // it is positive
 	}
-	if err == nil {
-		return done, nil
+	if err != nil {
+		return done, fmt.Errorf("appending alarm lines: %w", err)
 	}
-	var sizeErr error
-	if f.end, sizeErr = f.file.size(); sizeErr != nil {
-		f.end = -1
-	}
-	return done, fmt.Errorf("appending alarm lines: %w", err)
+	return done, nil
 }
 
 // lineStart returns where the line begins that the byte at an offset is in.
 func lineStart(buf []byte, offset int) int {
 	return bytes.LastIndexByte(buf[:offset], '\n') + 1
+}
+
+func countLines(text []byte) uint64 {
+	return uint64(bytes.Count(text, []byte{'\n'})) //nolint:gosec // a count
 }
 
 // check opens the file anew if the path names another one, or none.
@@ -100,21 +100,25 @@ func (f *lineFile) ready(buf []byte, done int) (int, error) {
 	torn := int64(done - start)
 	canContinue := false
 	if f.file != nil {
-		named, err := f.file.named(f.path)
+		named, size, err := f.file.named(f.path)
 		if err != nil {
 			return done, fmt.Errorf("looking for a rotated alarm file: %w", err)
 		}
-		canContinue = named && (torn == 0 || f.isAtEnd())
+		if torn == 0 {
+			f.end = size
+		}
+		// Another size than that after the torn bytes: somebody truncated it.
+		canContinue = named && size == f.end
 		if canContinue && (torn > 0 || !f.failed) {
 			return done, nil
 		}
 	}
 	// After an error a new handle may do where the old one does not, as when a
 	// network file system came back.
-	next, err := f.openNext()
+	next, size, err := f.openNext()
 	switch {
 	case err == nil:
-		f.replace(next, torn, !canContinue)
+		f.replace(next, size, torn, !canContinue)
 		return start, nil
 	case canContinue:
 		return done, nil
@@ -123,59 +127,62 @@ func (f *lineFile) ready(buf []byte, done int) (int, error) {
 	}
 }
 
-// isAtEnd reports whether the file still ends where the last write ended, so
-// that nobody truncated it or appended to it.
-func (f *lineFile) isAtEnd() bool {
-	size, err := f.file.size()
-	return err == nil && size == f.end
-}
-
 // openNext opens the file that the path names now. If somebody left part of a
 // line at its end, as a program that was killed, that part gets a line of its
 // own.
-func (f *lineFile) openNext() (appendFile, error) {
-	next, whole, err := f.files.open(f.path)
+func (f *lineFile) openNext() (next appendFile, size int64, err error) {
+	next, size, whole, err := f.files.open(f.path)
 	if err != nil {
-		return nil, fmt.Errorf("opening an alarm file: %w", err)
+		return nil, 0, fmt.Errorf("opening an alarm file: %w", err)
 	}
 	if !whole {
-		if _, err := next.Write(newline); err != nil {
-			return nil, errors.Join(fmt.Errorf("ending a torn line: %w", err), next.Close())
+		if _, err := next.Write([]byte{'\n'}); err != nil {
+			return nil, 0, errors.Join(fmt.Errorf("ending a torn line: %w", err), next.Close())
 		}
+		size++
 	}
 	if f.durable {
 		if err := f.files.syncDir(f.path); err != nil {
 			f.logger.Warn("directory of an alarm file cannot be synced", slog.Any("error", err))
 		}
 	}
-	return next, nil
+	return next, size, nil
 }
 
-// replace goes on with the next file. The old one loses the torn bytes at its
-// end, if they are still there.
-func (f *lineFile) replace(next appendFile, torn int64, rotated bool) {
+// replace goes on with the next file, of a size. The old one loses the torn
+// bytes at its end.
+func (f *lineFile) replace(next appendFile, size, torn int64, rotated bool) {
 	old := f.file
 	if old != nil {
-		if torn > 0 && f.isAtEnd() {
-			if err := old.Truncate(f.end - torn); err != nil {
-				f.logger.Warn("a rotated alarm file keeps part of a line at its end",
-					slog.String("path", f.path), slog.Any("error", err))
-			}
-		}
-		var err error
+		err := f.untear(torn)
 		if f.durable && f.dirty && rotated {
-			err = old.Sync()
+			err = errors.Join(err, old.Sync())
 		}
 		if err = errors.Join(err, old.Close()); err != nil {
 			f.logger.Warn("old alarm file cannot be closed properly", slog.String("path", f.path), slog.Any("error", err))
 		}
 	}
-	f.file, f.failed = next, false
+	f.file, f.end, f.failed = next, size, false
 	if old != nil && rotated {
 		f.dirty = false
 		f.reopened.Add(1)
 		f.logger.Info("alarm file has been rotated, a new one is open", slog.String("path", f.path))
 	}
+}
+
+// untear takes the torn bytes back that end the file, if they still do.
+func (f *lineFile) untear(torn int64) error {
+	if torn == 0 {
+		return nil
+	}
+	size, err := f.file.size()
+	if err == nil && size == f.end {
+		err = f.file.Truncate(f.end - torn)
+	}
+	if err != nil {
+		return fmt.Errorf("taking back part of a line: %w", err)
+	}
+	return nil
 }
 
 // sync brings what was written to the disk.
@@ -202,30 +209,26 @@ func (f *lineFile) close() error {
 	return nil
 }
 
-func (f *lineFile) stats() FileStats {
-	return FileStats{Lines: f.lines.Load(), Bytes: f.bytes.Load(), Reopened: f.reopened.Load()}
-}
-
 // osFiles is the real file system.
 type osFiles struct{}
 
-func (osFiles) open(path string) (file appendFile, whole bool, err error) {
+func (osFiles) open(path string) (file appendFile, size int64, whole bool, err error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
 	f, err := os.OpenFile(path, flags, 0o640)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			return nil, false, err
+			return nil, 0, false, err
 		}
 		f, err = os.OpenFile(path, flags, 0o640)
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, 0, false, err
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return nil, false, errors.Join(err, f.Close())
+		return nil, 0, false, errors.Join(err, f.Close())
 	}
-	return &osFile{File: f, info: info}, endsInLine(path, info), nil
+	return &osFile{File: f, info: info}, info.Size(), endsInLine(path, info), nil
 }
 
 // endsInLine reports whether the last byte of a file is a line break. A file
@@ -266,13 +269,13 @@ func (f *osFile) size() (int64, error) {
 	return info.Size(), nil
 }
 
-func (f *osFile) named(path string) (bool, error) {
+func (f *osFile) named(path string) (same bool, size int64, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, 0, nil
 	}
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
-	return os.SameFile(info, f.info), nil
+	return os.SameFile(info, f.info), info.Size(), nil
 }

@@ -104,22 +104,21 @@ type Flush struct {
 	Waited, Took time.Duration
 }
 
-// WriterStats is what a Writer has counted by a moment.
+// WriterStats is what a Writer has counted by a moment. Pending and Failing are
+// of the moment; everything else only grows. Its fields are those of
+// telemetry.AlarmFiles.
 type WriterStats struct {
-	// Alarms is siem_alarms.json, Events is siem_alarm_events.json.
-	Alarms, Events FileStats
-	// Flushes are the group commits, Retries the attempts after one that
-	// failed, SyncErrors the calls of fsync that failed, Waits the Writes that
+	// Lines and bytes in siem_alarms.json and siem_alarm_events.json.
+	AlarmLines, AlarmBytes, EventLines, EventBytes uint64
+	// Flushes are the group commits, Retries the attempts after a write
+	// failed, Reopened the files that were opened anew after a rotation,
+	// SyncErrors the calls of fsync that failed, Waits the calls of Write that
 	// had to wait for room.
-	Flushes, Retries, SyncErrors, Waits uint64
-	// Pending are the bytes accepted and not written yet.
+	Flushes, Retries, Reopened, SyncErrors, Waits uint64
+	// Pending are the bytes that were accepted and not written yet.
 	Pending int64
-}
-
-// FileStats is what was written to a file since the start, and how often it
-// was opened anew.
-type FileStats struct {
-	Lines, Bytes, Reopened int64
+	// Failing reports whether the last attempt to write failed.
+	Failing bool
 }
 
 type writerCounts struct {
@@ -129,15 +128,18 @@ type writerCounts struct {
 // Stats returns the counts. It may be called at any time from any goroutine.
 func (w *Writer) Stats() WriterStats {
 	w.mu.Lock()
-	accepted := w.accepted.bytes
+	accepted, failing := w.accepted.bytes, w.failing != nil
 	w.mu.Unlock()
 	s := WriterStats{
-		Alarms: w.alarms.stats(), Events: w.events.stats(),
+		AlarmLines: w.alarms.lines.Load(), AlarmBytes: w.alarms.bytes.Load(),
+		EventLines: w.events.lines.Load(), EventBytes: w.events.bytes.Load(),
 		Flushes: w.count.flushes.Load(), Retries: w.count.retries.Load(),
+		Reopened:   w.alarms.reopened.Load() + w.events.reopened.Load(),
 		SyncErrors: w.count.syncErrors.Load(), Waits: w.count.waits.Load(),
+		Failing: failing,
 	}
 	// Lines that were accepted and written in between must not make it negative.
-	s.Pending = max(0, accepted-s.Alarms.Bytes-s.Events.Bytes)
+	s.Pending = max(0, int64(accepted)-int64(s.AlarmBytes)-int64(s.EventBytes)) //nolint:gosec // bytes of a program's life
 	return s
 }
 

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -105,8 +104,8 @@ func (w *Writer) flush(ctx context.Context) error {
 	w.count.flushes.Add(1)
 	if w.o.Flushed != nil {
 		w.o.Flushed(Flush{
-			EventLines: bytes.Count(b.events, newline), EventBytes: len(b.events),
-			AlarmLines: bytes.Count(b.alarms, newline), AlarmBytes: len(b.alarms),
+			EventLines: int(countLines(b.events)), EventBytes: len(b.events), //nolint:gosec // a count
+			AlarmLines: int(countLines(b.alarms)), AlarmBytes: len(b.alarms), //nolint:gosec // a count
 			Waited: w.flushed.Sub(b.since), Took: w.flushed.Sub(begun),
 		})
 	}

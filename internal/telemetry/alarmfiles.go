@@ -3,28 +3,27 @@ package telemetry
 import "github.com/prometheus/client_golang/prometheus"
 
 // AlarmFiles is what the writer of the alarm files has counted by a moment.
-// Pending and Failing are of the moment; everything else only grows.
+// Pending and Failing are of the moment; everything else only grows. Its fields
+// are those of sink.WriterStats.
 type AlarmFiles struct {
-	// Alarms is siem_alarms.json, Events is siem_alarm_events.json.
-	Alarms, Events LineCount
+	// Lines and bytes in siem_alarms.json and siem_alarm_events.json.
+	AlarmLines, AlarmBytes, EventLines, EventBytes uint64
 	// Flushes are the group commits, Retries the attempts after a write
 	// failed, Reopened the files that were opened anew after a rotation,
-	// SyncErrors the calls of fsync that failed.
-	Flushes, Retries, Reopened, SyncErrors uint64
+	// SyncErrors the calls of fsync that failed, Waits the times that the
+	// pipeline had to wait for room.
+	Flushes, Retries, Reopened, SyncErrors, Waits uint64
 	// Pending are the bytes that were accepted and not written yet.
 	Pending int64
 	// Failing reports whether the last attempt to write failed.
 	Failing bool
 }
 
-// LineCount counts what was written to a file.
-type LineCount struct{ Lines, Bytes uint64 }
-
 // alarmFiles reads the counts when Prometheus asks.
 type alarmFiles struct {
 	read func() AlarmFiles
 
-	lines, bytes, flushes, retries, reopened, syncErrors, pending, failing *prometheus.Desc
+	lines, bytes, flushes, retries, reopened, syncErrors, waits, pending, failing *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*alarmFiles)(nil)
@@ -43,6 +42,7 @@ func RegisterAlarmFiles(reg prometheus.Registerer, read func() AlarmFiles) {
 		retries:    desc("_retries_total", "Attempts to write after an error."),
 		reopened:   desc("_reopened_total", "Files that were opened anew after a rotation."),
 		syncErrors: desc("_sync_errors_total", "Calls of fsync that failed."),
+		waits:      desc("_waits_total", "Times that the pipeline had to wait for room in the buffer."),
 		pending:    desc("_pending_bytes", "Bytes of lines that are not written yet."),
 		failing:    desc("_failing", "1 while lines cannot be written."),
 	})
@@ -51,7 +51,7 @@ func RegisterAlarmFiles(reg prometheus.Registerer, read func() AlarmFiles) {
 // Describe implements prometheus.Collector.
 func (a *alarmFiles) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		a.lines, a.bytes, a.flushes, a.retries, a.reopened, a.syncErrors, a.pending, a.failing,
+		a.lines, a.bytes, a.flushes, a.retries, a.reopened, a.syncErrors, a.waits, a.pending, a.failing,
 	} {
 		to <- d
 	}
@@ -63,14 +63,15 @@ func (a *alarmFiles) Collect(to chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
-	counter(a.lines, c.Alarms.Lines, "alarms")
-	counter(a.lines, c.Events.Lines, "alarm_events")
-	counter(a.bytes, c.Alarms.Bytes, "alarms")
-	counter(a.bytes, c.Events.Bytes, "alarm_events")
+	counter(a.lines, c.AlarmLines, "alarms")
+	counter(a.lines, c.EventLines, "alarm_events")
+	counter(a.bytes, c.AlarmBytes, "alarms")
+	counter(a.bytes, c.EventBytes, "alarm_events")
 	counter(a.flushes, c.Flushes)
 	counter(a.retries, c.Retries)
 	counter(a.reopened, c.Reopened)
 	counter(a.syncErrors, c.SyncErrors)
+	counter(a.waits, c.Waits)
 	failing := 0.0
 	if c.Failing {
 		failing = 1

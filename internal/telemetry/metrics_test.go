@@ -155,8 +155,8 @@ func TestQueueAndAlarmFilesAreReadWhenAsked(t *testing.T) {
 	telemetry.RegisterAlarmFiles(reg, func() telemetry.AlarmFiles { return files })
 	queue <- 1
 	files = telemetry.AlarmFiles{
-		Alarms: telemetry.LineCount{Lines: 1, Bytes: 900}, Events: telemetry.LineCount{Lines: 3, Bytes: 240},
-		Flushes: 2, Retries: 4, Reopened: 1, SyncErrors: 5, Pending: 77, Failing: true,
+		AlarmLines: 1, AlarmBytes: 900, EventLines: 3, EventBytes: 240,
+		Flushes: 2, Retries: 4, Reopened: 1, SyncErrors: 5, Waits: 6, Pending: 77, Failing: true,
 	}
 	want := []string{
 		`dsiem_alarm_file_bytes_total{file="alarm_events"} 240`,
@@ -169,6 +169,7 @@ func TestQueueAndAlarmFilesAreReadWhenAsked(t *testing.T) {
 		`dsiem_alarm_file_reopened_total 1`,
 		`dsiem_alarm_file_retries_total 4`,
 		`dsiem_alarm_file_sync_errors_total 5`,
+		`dsiem_alarm_file_waits_total 6`,
 		`dsiem_queue_capacity 8`,
 		`dsiem_queue_length 1`,
 	}
