@@ -285,7 +285,7 @@ func (p *performance) see(at time.Duration, c correlate.Change) {
 			r.reached[c.Alarm.Class] = at
 		}
 		p.updates = append(p.updates, at)
-	case correlate.Opened, correlate.Finished, correlate.Expired:
+	case correlate.Opened, correlate.Advanced, correlate.Finished, correlate.Expired:
 	}
 }
 

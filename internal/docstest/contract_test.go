@@ -151,7 +151,7 @@ func firstColumn(t *testing.T, name, header string) []string {
 			continue
 		}
 		for _, row := range table.rows {
-			for _, key := range strings.Split(row[0], ", ") {
+			for key := range strings.SplitSeq(row[0], ", ") {
 				column = append(column, plain(key))
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -249,36 +250,39 @@ func matchLine(want, got string) bool {
 	return strings.HasSuffix(got, parts[last])
 }
 
-//nolint:gochecknoglobals // built once for all pages
-var built struct {
-	once sync.Once
-	dir  string
-	err  error
-}
+// built is the directory of the binary, "" as long as no test needed it.
+var built string
 
-// binary returns the directory of the dsiem binary of this module.
+// build builds the dsiem binary of this module, once for all pages, and returns
+// its directory.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "dsiem-docs-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/dsiem")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("%w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+// binary returns the directory of the dsiem binary.
 func binary(t *testing.T) string {
 	t.Helper()
-	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "dsiem-docs-"); built.err != nil {
-			return
-		}
-		build := exec.Command("go", "build", "-o", built.dir+string(filepath.Separator), "./cmd/dsiem")
-		build.Dir = root
-		if out, err := build.CombinedOutput(); err != nil {
-			built.err = errors.New(err.Error() + "\n" + string(out))
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
+	dir, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return built.dir
+	return dir
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built.dir != "" {
-		_ = os.RemoveAll(built.dir)
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }

@@ -189,13 +189,7 @@ func cells(row string) []string {
 }
 
 // plain returns a cell without the backquotes around it.
-func plain(cell string) string {
-	text := strings.Trim(cell, "`")
-	if strings.HasPrefix(cell, "`` ") { // a text that itself has backquotes or blanks
-		return strings.TrimSuffix(strings.TrimPrefix(cell, "`` "), " ``")
-	}
-	return text
-}
+func plain(cell string) string { return strings.Trim(cell, "`") }
 
 // base returns the text of the block that the tables of a page are about.
 func (p *page) base(t *testing.T) string {

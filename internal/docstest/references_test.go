@@ -251,7 +251,7 @@ func TestPackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range strings.Fields(string(out)) {
+	for name := range strings.FieldsSeq(string(out)) {
 		if _, dir, _ := strings.Cut(name, "/"); !slices.Contains(documented, dir) {
 			t.Errorf("docs/ARCHITECTURE.md does not have package %s", dir)
 		}

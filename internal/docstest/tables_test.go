@@ -98,9 +98,7 @@ func change(t *testing.T, o object, cell string) {
 		delete(o, m[1])
 		return
 	}
-	for key, value := range decode(t, "{"+plain(cell)+"}") {
-		o[key] = value
-	}
+	maps.Copy(o, decode(t, "{"+plain(cell)+"}"))
 }
 
 // element returns element i of a list of objects.

@@ -98,17 +98,22 @@ type entry struct {
 // entries returns the meaningful lines of a section.
 func (s *source) entries(sec *section) []entry {
 	var out []entry
-	for i, row := range sec.body {
-		text, words, err := scan(row)
-		if err != nil {
-			s.failf(sec.at(i), "%v", err)
-			continue
-		}
-		if text != "" {
-			out = append(out, entry{line: sec.at(i), text: text, raw: words})
+	for i := range sec.body {
+		if e, ok := s.entry(sec, i); ok {
+			out = append(out, e)
 		}
 	}
 	return out
+}
+
+// entry returns line i of a section if it is a meaningful one.
+func (s *source) entry(sec *section, i int) (e entry, ok bool) {
+	text, words, err := scan(sec.body[i])
+	if err != nil {
+		s.failf(sec.at(i), "%v", err)
+		return entry{}, false
+	}
+	return entry{line: sec.at(i), text: text, raw: words}, text != ""
 }
 
 // scan cuts the comment off a row and splits the rest into words. Blanks and #

@@ -1,7 +1,7 @@
 package scenario
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +16,8 @@ type Result struct {
 	// Console means that the messages are not known and need no check.
 	ExitCode int
 	Console  []byte
+	// Rejected is the number of rejected events by reason; nil as for Console.
+	Rejected map[string]int
 	// AlarmEvents and Alarms are the contents of siem_alarm_events.json and
 	// siem_alarms.json.
 	AlarmEvents, Alarms []byte
@@ -106,23 +108,51 @@ func (d *differ) backlog(name string) *gotBacklog {
 	return b
 }
 
-// checkProgram compares the exit code and the messages.
+// checkProgram compares the exit code, the messages and the rejected events.
 func (d *differ) checkProgram(res *Result) {
-	code := 0
-	if d.run.StartupError() {
-		code = 1
+	w := &d.run.want
+	if res.ExitCode != w.exitCode {
+		d.failf(0, "exit code %d, want %d; messages:\n%s", res.ExitCode, w.exitCode, res.Console)
 	}
-	if res.ExitCode != code {
-		d.failf(0, "exit code %d, want %d; messages:\n%s", res.ExitCode, code, res.Console)
+	if res.Rejected != nil && !maps.Equal(res.Rejected, w.rejected) {
+		d.failf(w.rejectedLine, "rejected events:\n\twant %s\n\tgot  %s", renderCounts(w.rejected), renderCounts(res.Rejected))
 	}
 	if res.Console == nil {
 		return
 	}
-	for _, text := range slices.Concat(d.run.want.startup, d.run.want.messages) {
-		if !bytes.Contains(res.Console, []byte(text)) {
-			d.failf(0, "the messages lack %q:\n%s", text, res.Console)
+	for _, p := range w.messages {
+		if !p.in(string(res.Console)) {
+			d.failf(0, "the messages lack a line with %q:\n%s", p, res.Console)
 		}
 	}
+}
+
+// in reports whether one line of the messages has all texts in their order.
+func (p phrase) in(messages string) bool {
+	for line := range strings.Lines(messages) {
+		found := true
+		for _, text := range p {
+			if _, line, found = strings.Cut(line, text); !found {
+				break
+			}
+		}
+		if found {
+			return true
+		}
+	}
+	return false
+}
+
+// renderCounts writes rejected events in the notation of scenarios.
+func renderCounts(counts map[string]int) string {
+	if len(counts) == 0 {
+		return "none"
+	}
+	var items []string
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		items = append(items, fmt.Sprintf("%s %d", reason, counts[reason]))
+	}
+	return strings.Join(items, ", ")
 }
 
 // readAlarmEvents reads siem_alarm_events.json and names the new backlogs.
@@ -137,16 +167,17 @@ func (d *differ) readAlarmEvents(data []byte) {
 			d.failf(0, "siem_alarm_events.json:%d: %v\n\t%s", i+1, err, row)
 			continue
 		}
+		event := cmp.Or(doc.EventID, noID)
 		name, known := d.names[doc.ID]
 		if !known {
 			if doc.Stage != 1 {
 				d.failf(0, "siem_alarm_events.json:%d: alarm %s starts with stage %d", i+1, doc.ID, doc.Stage)
 			}
-			name = d.newName(doc.EventID)
+			name = d.newName(event)
 			d.names[doc.ID] = name
 		}
 		b := d.backlog(name)
-		b.events = append(b.events, taken{stage: doc.Stage, event: doc.EventID})
+		b.events = append(b.events, taken{stage: doc.Stage, event: event})
 	}
 }
 

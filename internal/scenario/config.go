@@ -10,6 +10,72 @@ import (
 	"strings"
 )
 
+// compactFile is the name of the file that a section assets or directives
+// stands for.
+func compactFile(kind string) string { return kind + "_scenario.json" }
+
+// isConfig reports whether a section is a whole configuration file of a kind,
+// assets or directives.
+func isConfig(section, kind string) bool {
+	name, ok := strings.CutPrefix(section, kind+"_")
+	name, isJSON := strings.CutSuffix(name, ".json")
+	return ok && isJSON && isID(name)
+}
+
+// parseConfig returns the configuration files of a run by name. Without a
+// section of a kind the files of that kind are those of the run before.
+func (s *source) parseConfig(prev *Run, parts *runParts) map[string][]byte {
+	files := map[string][]byte{}
+	if !s.addConfig(files, "assets", parts, s.parseAssets) {
+		if prev == nil {
+			files[compactFile("assets")] = defaultAssets()
+		} else {
+			inherit(files, prev, "assets")
+		}
+	}
+	if !s.addConfig(files, "directives", parts, s.parseDirectives) {
+		if prev == nil {
+			s.failf(parts.line, "section \"directives\" is missing")
+		} else {
+			inherit(files, prev, "directives")
+		}
+	}
+	return files
+}
+
+// addConfig adds the files of a kind that a run has sections of, and reports
+// whether it has any. compact reads the short notation.
+func (s *source) addConfig(files map[string][]byte, kind string, parts *runParts, compact func(*section) []byte) (found bool) {
+	for name, sec := range parts.byName {
+		if isConfig(name, kind) {
+			files[name] = sec.text()
+			found = true
+		}
+	}
+	sec := parts.byName[kind]
+	if sec == nil {
+		return found
+	}
+	if list := s.entries(sec); len(list) == 1 && list[0].text == "none" {
+		return true
+	}
+	name := compactFile(kind)
+	if _, taken := files[name]; taken {
+		s.failf(sec.line, "section %q is the file %s, which has a section of its own", kind, name)
+	}
+	files[name] = compact(sec)
+	return true
+}
+
+// inherit adds the files of a kind that a run has.
+func inherit(files map[string][]byte, from *Run, kind string) {
+	for name, content := range from.Config {
+		if isConfig(name, kind) {
+			files[name] = content
+		}
+	}
+}
+
 // assetEntry is one entry of an assets file.
 type assetEntry struct {
 	Name        string `json:"name"`

@@ -164,7 +164,7 @@ func (p *player) write(step func(*correlate.Engine) []correlate.Change) {
 			p.res.AlarmEvents = line.AppendJSON(p.res.AlarmEvents)
 		case correlate.Updated:
 			p.res.Alarms = c.Alarm.AppendJSON(p.res.Alarms)
-		case correlate.Opened, correlate.Finished, correlate.Expired:
+		case correlate.Opened, correlate.Advanced, correlate.Finished, correlate.Expired:
 		}
 	}
 }

@@ -54,6 +54,9 @@ func (c *eventClock) next() time.Duration {
 	return c.last + c.gap
 }
 
+// noID is how a scenario names an event without an id.
+const noID = `""`
+
 // parseEvents turns the events section into NDJSON.
 func (s *source) parseEvents(sec *section, clock *eventClock) []byte {
 	var out bytes.Buffer
@@ -62,7 +65,18 @@ func (s *source) parseEvents(sec *section, clock *eventClock) []byte {
 	if clock.ids == nil {
 		clock.ids = map[string][]byte{}
 	}
-	for _, e := range s.entries(sec) {
+	for i, row := range sec.body {
+		if row = strings.TrimSpace(row); strings.HasPrefix(row, "{") {
+			if err := clock.raw(row); err != nil {
+				s.failf(sec.at(i), "%v", err)
+			}
+			out.WriteString(row + "\n")
+			continue
+		}
+		e, ok := s.entry(sec, i)
+		if !ok {
+			continue
+		}
 		head, words := e.raw[0], e.raw[1:]
 		if head == "all" {
 			words, err := clock.setGap(words)
@@ -102,6 +116,29 @@ func (c *eventClock) setGap(words []string) (rest []string, err error) {
 		}
 	}
 	return rest, nil
+}
+
+// raw notes the id of an event that is given as JSON text, if the text has one.
+func (c *eventClock) raw(text string) error {
+	var ev struct {
+		ID any `json:"event_id"`
+	}
+	if err := json.Unmarshal([]byte(text), &ev); err != nil {
+		return nil //nolint:nilerr // a text that is no JSON has no id and is to be rejected
+	}
+	id, _ := ev.ID.(string)
+	if id == "" {
+		c.ids[noID] = []byte(text)
+		return nil
+	}
+	if !isID(id) {
+		return fmt.Errorf("event_id %q: use letters, digits, - and _", id)
+	}
+	if _, known := c.ids[id]; known {
+		return errors.New("the id is taken; write \"" + id + " again\" to repeat the event")
+	}
+	c.ids[id] = []byte(text + "\n")
+	return nil
 }
 
 // event returns the NDJSON line of one event.

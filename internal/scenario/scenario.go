@@ -35,10 +35,11 @@ type Scenario struct {
 type Run struct {
 	// Number counts the runs of a scenario from 1.
 	Number int
-	// Assets and Directives are the contents of assets_*.json and
+	// Config holds the configuration files by name: assets_*.json and
 	// directives_*.json.
-	Assets, Directives []byte
-	// Events is the input: normalized events as NDJSON.
+	Config map[string][]byte
+	// Events is the input: normalized events as NDJSON, and whatever else the
+	// program must reject.
 	Events []byte
 	// Args are the flags for dsiem replay, without those that name files or
 	// folders; Options are the same settings for an engine in this process.
@@ -50,7 +51,7 @@ type Run struct {
 }
 
 // StartupError reports whether the program must refuse to start.
-func (r *Run) StartupError() bool { return len(r.want.startup) > 0 }
+func (r *Run) StartupError() bool { return r.want.exitCode != 0 }
 
 //go:embed testdata/*.txtar
 var files embed.FS
@@ -119,7 +120,7 @@ func (s *source) runs(sections []*section) []*runParts {
 	for _, sec := range sections {
 		number, name, ok := runSection(sec.name)
 		if !ok {
-			s.failf(sec.line, "unknown section %q; known are assets, directives, options, events, want, saved and saved/FILE, each also as runN/…", sec.name)
+			s.failf(sec.line, "unknown section %q; known are assets, assets_NAME.json, directives, directives_NAME.json, options, events, want, saved and saved/FILE, each also as runN/…", sec.name)
 			continue
 		}
 		if number > len(runs)+1 {
@@ -158,27 +159,12 @@ func runSection(full string) (number int, name string, ok bool) {
 		return number, name, fs.ValidPath(file) && !strings.Contains(file, "/")
 	}
 	known := []string{"assets", "directives", "options", "events", "want", "saved"}
-	return number, name, slices.Contains(known, name)
+	return number, name, slices.Contains(known, name) || isConfig(name, "assets") || isConfig(name, "directives")
 }
 
 // parseRun fills run from its sections; prev is the run before it, or nil.
 func (s *source) parseRun(run, prev *Run, parts *runParts, clock *eventClock) {
-	switch sec := parts.byName["assets"]; {
-	case sec != nil:
-		run.Assets = s.parseAssets(sec)
-	case prev != nil:
-		run.Assets = prev.Assets
-	default:
-		run.Assets = defaultAssets()
-	}
-	switch sec := parts.byName["directives"]; {
-	case sec != nil:
-		run.Directives = s.parseDirectives(sec)
-	case prev != nil:
-		run.Directives = prev.Directives
-	default:
-		s.failf(parts.line, "section \"directives\" is missing")
-	}
+	run.Config = s.parseConfig(prev, parts)
 	run.Options = defaultOptions()
 	if sec := parts.byName["options"]; sec != nil {
 		run.Args = s.parseOptions(sec, &run.Options)

@@ -12,11 +12,22 @@ import (
 
 // want is everything a run must bring about.
 type want struct {
-	startup  []string // texts of the start-up error
-	messages []string
-	gone     []string // files
-	backlogs []*wantBacklog
+	exitCode     int      // 0, or that of an error at the start
+	messages     []phrase // of that error, too
+	gone         []string // files
+	rejected     map[string]int
+	rejectedLine int
+	backlogs     []*wantBacklog
 }
+
+// The exit codes of errors at the start.
+const (
+	exitConfiguration = 1
+	exitOptions       = 2
+)
+
+// phrase is texts that stand in one line of the program's messages, in order.
+type phrase []string
 
 // wantBacklog is what one backlog must bring about. The lines are 0 where
 // nothing of the kind is stated.
@@ -36,7 +47,7 @@ type wantBacklog struct {
 // taken is one alarm-event line: the stage that took the event.
 type taken struct {
 	stage int
-	event string
+	event string // its name in the scenario
 }
 
 // shape is an alarm line in short: 2/FF- Low.
@@ -91,8 +102,8 @@ func (s *source) parseWant(sec *section, known map[string][]byte) want {
 			s.failf(e.line, "%v", err)
 		}
 	}
-	if len(w.startup) > 0 && len(w.backlogs) > 0 {
-		s.failf(sec.line, "after a start-up error no backlog can be wanted")
+	if w.exitCode != 0 && (len(w.backlogs) > 0 || len(w.rejected) > 0) {
+		s.failf(sec.line, "after a start-up error no backlog and no rejected event can be wanted")
 	}
 	return w
 }
@@ -105,40 +116,98 @@ func (w *want) parseLine(e entry, known map[string][]byte) error {
 	words, body := strings.Fields(head), strings.TrimSpace(body)
 	switch {
 	case head == "start-up error":
-		return unquote(body, &w.startup)
+		return w.parseRefusal(body, exitConfiguration)
+	case head == "option error":
+		return w.parseRefusal(body, exitOptions)
 	case head == "message":
-		return unquote(body, &w.messages)
+		return w.parsePhrase(body)
+	case head == "rejected":
+		return w.parseRejected(e.line, body)
 	case len(words) == 2 && words[0] == "saved" && body == "gone":
 		w.gone = append(w.gone, words[1])
 		return nil
 	case len(words) == 2 && words[0] == "saved":
-		b, err := w.named(words[1], e.line, known)
-		if err != nil {
-			return err
-		}
 		f, err := parseFact(e.line, body)
-		b.savedFacts = append(b.savedFacts, f)
-		return err
+		return cmp.Or(err, w.each(words[1], e.line, known, func(b *wantBacklog) error {
+			b.savedFacts = append(b.savedFacts, f)
+			return nil
+		}))
 	case len(words) == 3 && words[1] == "alarm":
-		b, err := w.named(words[0], e.line, known)
-		if err != nil {
-			return err
-		}
 		nth, err := strconv.Atoi(words[2])
 		if err != nil || nth < 1 {
 			return fmt.Errorf("%q is not the number of an alarm line", words[2])
 		}
 		f, err := parseFact(e.line, body)
-		b.alarmFacts = append(b.alarmFacts, alarmFact{nth: nth, fact: f})
-		return err
+		return cmp.Or(err, w.each(words[0], e.line, known, func(b *wantBacklog) error {
+			b.alarmFacts = append(b.alarmFacts, alarmFact{nth: nth, fact: f})
+			return nil
+		}))
 	case len(words) == 1:
-		b, err := w.named(words[0], e.line, known)
+		return w.each(words[0], e.line, known, func(b *wantBacklog) error { return b.parse(e.line, body, known) })
+	}
+	return fmt.Errorf("%q is not understood before the colon", head)
+}
+
+// parseRefusal reads the texts of an error at the start.
+func (w *want) parseRefusal(body string, exitCode int) error {
+	if w.exitCode != 0 && w.exitCode != exitCode {
+		return errors.New("a run ends with a start-up error or an option error, not with both")
+	}
+	w.exitCode = exitCode
+	return w.parsePhrase(body)
+}
+
+// parsePhrase reads one or more JSON strings with blanks between them.
+func (w *want) parsePhrase(body string) error {
+	var texts phrase
+	dec := json.NewDecoder(strings.NewReader(body))
+	for len(texts) == 0 || dec.More() {
+		var text string
+		if err := dec.Decode(&text); err != nil || text == "" {
+			return errors.New(`write the text in double quotes`)
+		}
+		texts = append(texts, text)
+	}
+	w.messages = append(w.messages, texts)
+	return nil
+}
+
+// parseRejected reads bad_type 2, bad_timestamp 11.
+func (w *want) parseRejected(line int, body string) error {
+	if w.rejected != nil {
+		return fmt.Errorf("the rejected events are already in line %d", w.rejectedLine)
+	}
+	w.rejected, w.rejectedLine = map[string]int{}, line
+	for item := range strings.SplitSeq(body, ",") {
+		reason, count, _ := strings.Cut(strings.TrimSpace(item), " ")
+		n, err := strconv.Atoi(count)
+		if _, twice := w.rejected[reason]; twice || err != nil || n < 1 || !isID(reason) {
+			return fmt.Errorf("%q: write REASON COUNT, each reason once, such as bad_type 2, bad_address 1", body)
+		}
+		w.rejected[reason] = n
+	}
+	return nil
+}
+
+// each calls f for every backlog that a name stands for: one, or a range.
+func (w *want) each(name string, line int, known map[string][]byte, f func(*wantBacklog) error) error {
+	names := []string{name}
+	if strings.Contains(name, "..") {
+		var err error
+		if names, err = expand(name); err != nil {
+			return err
+		}
+	}
+	for _, n := range names {
+		b, err := w.named(n, line, known)
 		if err != nil {
 			return err
 		}
-		return b.parse(e.line, body, known)
+		if err := f(b); err != nil {
+			return err
+		}
 	}
-	return fmt.Errorf("%q is not understood before the colon", head)
+	return nil
 }
 
 // named returns the wants for a backlog after checking its name.
@@ -164,7 +233,8 @@ func (b *wantBacklog) parse(line int, body string, known map[string][]byte) erro
 		return err
 	}
 	if strings.Contains(body, "[") {
-		events, err := parseTaken(body, known)
+		opener, _, _ := strings.Cut(b.name, "~")
+		events, err := parseTaken(body, opener, known)
 		b.events = append(b.events, events...)
 		b.eventsLine = cmp.Or(b.eventsLine, line)
 		return err
@@ -175,8 +245,8 @@ func (b *wantBacklog) parse(line int, body string, known map[string][]byte) erro
 	return err
 }
 
-// parseTaken reads 1[e1] 2[e2 e4..e7].
-func parseTaken(body string, known map[string][]byte) ([]taken, error) {
+// parseTaken reads 1[e1] 2[e2 e4..e7]; * is the opener.
+func parseTaken(body, opener string, known map[string][]byte) ([]taken, error) {
 	var out []taken
 	for body != "" {
 		head, rest, open := strings.Cut(body, "[")
@@ -190,7 +260,7 @@ func parseTaken(body string, known map[string][]byte) ([]taken, error) {
 			return nil, fmt.Errorf("%d[]: no events", stage)
 		}
 		for _, w := range words {
-			ids, err := expand(w)
+			ids, err := eventNames(w, opener)
 			if err != nil {
 				return nil, err
 			}
@@ -204,6 +274,18 @@ func parseTaken(body string, known map[string][]byte) ([]taken, error) {
 		body = strings.TrimSpace(tail)
 	}
 	return out, nil
+}
+
+// eventNames returns the names of the events that a word between brackets
+// stands for.
+func eventNames(word, opener string) ([]string, error) {
+	switch word {
+	case "*":
+		return []string{opener}, nil
+	case noID:
+		return []string{noID}, nil
+	}
+	return expand(word)
 }
 
 // maxRepeat bounds the *N of alarm lines, against slips of the pen.
@@ -252,16 +334,6 @@ func parseLive(body string) (live, error) {
 		return l, errors.New("write live STAGE COUNT/OCCURRENCE, such as live 2 3/5")
 	}
 	return l, nil
-}
-
-// unquote appends the text of a JSON string to list.
-func unquote(body string, list *[]string) error {
-	var text string
-	if err := json.Unmarshal([]byte(body), &text); err != nil || text == "" {
-		return errors.New(`write the text in double quotes`)
-	}
-	*list = append(*list, text)
-	return nil
 }
 
 // renderTaken writes alarm events in the notation of scenarios.

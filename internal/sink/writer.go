@@ -185,6 +185,7 @@ func wholeLines(text []byte) bool { return len(text) == 0 || text[len(text)-1] =
 func (w *Writer) waitForRoom(ctx context.Context, weight int64) error {
 	waiting, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	//nolint:contextcheck // w.open ends with the writer, not with the call
 	defer context.AfterFunc(w.open, func() { cancel(ErrWriterClosed) })()
 	if w.room.Acquire(waiting, weight) != nil {
 		return context.Cause(waiting)
@@ -223,14 +224,17 @@ func (w *Writer) enqueue(events, alarms []byte, weight int64) bool {
 // tells how it ended. If ctx ends first, Run takes no further lines, tries once
 // to write what waits and returns a *LostError if it could not.
 func (w *Writer) Run(ctx context.Context) error {
-	if !w.start() {
-		return errors.New("the alarm writer runs already, or has ended")
+	first := w.start()
+	if first {
+		w.own(ctx)
 	}
-	w.own(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closing {
+	switch {
+	case w.closing:
 		return nil
+	case !first:
+		return errors.New("the alarm writer runs already, or has ended")
 	}
 	result := w.result
 	w.result = nil
