@@ -51,7 +51,7 @@ func slug(heading string) string {
 
 var (
 	helpCommand = regexp.MustCompile(`(?m)^  ([a-z]+)  `)
-	helpFlag    = regexp.MustCompile(`(?m)^ +(?:-[a-z], )?--(\[no-\])?([a-z0-9-]+)`)
+	helpFlag    = regexp.MustCompile(`(?m)^ +(?:-[a-zA-Z], )?--(\[no-\])?([a-z0-9-]+)`)
 	flagForm    = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
 	dsiemLine   = regexp.MustCompile(`\bdsiem ([a-z]+)([^|;&]*)`)
 )

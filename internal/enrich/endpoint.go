@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,12 +22,13 @@ const (
 )
 
 // NewClient returns a client for Load that keeps as many idle connections to
-// each server as an Enricher of the given concurrency can use. Its requests end
-// with their context. The owner calls CloseIdleConnections at the end.
+// each server as an Enricher of the given concurrency can use; 0 means the
+// default. Its requests end with their context. The owner calls
+// CloseIdleConnections at the end.
 func NewClient(concurrency int) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		MaxIdleConnsPerHost: concurrency,
+		MaxIdleConnsPerHost: cmp.Or(max(concurrency, 0), defaultConcurrency),
 		IdleConnTimeout:     90 * time.Second,
 	}}
 }

@@ -49,6 +49,9 @@ type Options struct {
 	Observe func(service *Service, outcome Outcome, took time.Duration)
 }
 
+// defaultConcurrency is the number of look-ups under way per service.
+const defaultConcurrency = 8
+
 func (o *Options) setDefaults() {
 	positive := func(v *int, fallback int) { *v = cmp.Or(max(*v, 0), fallback) }
 	duration := func(v *time.Duration, fallback time.Duration) { *v = cmp.Or(max(*v, 0), fallback) }
@@ -56,7 +59,7 @@ func (o *Options) setDefaults() {
 	o.CacheSize = cmp.Or(o.CacheSize, 100_000)
 	duration(&o.Timeout, 10*time.Second)
 	duration(&o.Budget, 10*time.Second)
-	positive(&o.Concurrency, 8)
+	positive(&o.Concurrency, defaultConcurrency)
 	positive(&o.Queue, 1000)
 	positive(&o.MaxTerms, 128)
 	positive(&o.BreakerFailures, 5)

@@ -187,7 +187,7 @@ func nesd(t testing.TB, client *http.Client, url string) []enrich.Service {
 }
 
 // client returns a client on loopback.
-func client() *http.Client { return enrich.NewClient(4) }
+func client() *http.Client { return enrich.NewClient(0) }
 
 // fake is a source by hand.
 type fake struct {

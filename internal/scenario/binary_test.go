@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,9 +46,6 @@ func buildBinary(t *testing.T) string {
 		t.Fatalf("find the module: %v", err)
 	}
 	root := strings.TrimSpace(string(out))
-	if _, err := os.Stat(filepath.Join(root, "cmd", "dsiem", "main.go")); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("there is no cmd/dsiem yet")
-	}
 	bin := filepath.Join(t.TempDir(), "dsiem")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/dsiem")
 	build.Dir = root
@@ -86,21 +84,23 @@ func runBinary(t *testing.T, bin string, run *Run, saved string, shards int) *Re
 	dir := t.TempDir()
 	write := func(name string, data []byte) string {
 		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
-			t.Fatal(err)
-		}
 		if err := os.WriteFile(file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return file
 	}
-	write("configs/assets_scenario.json", run.Assets)
-	write("configs/directives_scenario.json", run.Directives)
+	configs := filepath.Join(dir, "configs")
+	if err := os.Mkdir(configs, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range run.Config {
+		write("configs/"+name, content)
+	}
 	events := write("events.ndjson", run.Events)
 	out := filepath.Join(dir, "out")
 
 	live := filepath.Join(dir, "live")
-	args := []string{"replay", "--config", filepath.Join(dir, "configs"), "--out", out, fmt.Sprintf("--shards=%d", shards)}
+	args := []string{"replay", "--json", "--config", configs, "--out", out, fmt.Sprintf("--shards=%d", shards)}
 	args = append(args, run.Args...)
 	if run.Options.LoadBacklogs {
 		args = append(args, "--load-backlogs", saved)
@@ -114,14 +114,26 @@ func runBinary(t *testing.T, bin string, run *Run, saved string, shards int) *Re
 	cmd := exec.CommandContext(t.Context(), bin, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	res := &Result{ExitCode: exitCode(t, cmd.Run())}
-	res.Console = stderr.Bytes()
-	if !run.StartupError() { // a start-up error belongs to stderr, messages to either
-		res.Console = append(res.Console, stdout.Bytes()...)
+	res.Console = append([]byte{}, stderr.Bytes()...)
+	if res.ExitCode == 0 {
+		res.Rejected = readRejected(t, stdout.Bytes())
 	}
 	res.AlarmEvents = readFile(t, filepath.Join(out, "siem_alarm_events.json"))
 	res.Alarms = readFile(t, filepath.Join(out, "siem_alarms.json"))
 	res.Live, res.Saved = readDir(t, live), readDir(t, saved)
 	return res
+}
+
+// readRejected returns the rejected events of a replay's summary.
+func readRejected(t *testing.T, summary []byte) map[string]int {
+	t.Helper()
+	var doc struct {
+		Rejected map[string]int `json:"rejected"`
+	}
+	if err := json.Unmarshal(summary, &doc); err != nil || doc.Rejected == nil {
+		t.Fatalf("the summary names no rejected events (%v):\n%s", err, summary)
+	}
+	return doc.Rejected
 }
 
 // exitCode returns the exit code in the error of exec.Cmd.Run.

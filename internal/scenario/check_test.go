@@ -233,7 +233,7 @@ func TestRenderTakenIsTheNotation(t *testing.T) {
 		"3[ok e01 e1 e2]":              "3[ok e01 e1 e2]",
 		"2[e2 e2 e2]":                  "2[e2 e2 e2]",
 	} {
-		list, err := parseTaken(in, known)
+		list, err := parseTaken(in, "e1", known)
 		if err != nil {
 			t.Fatal(err)
 		}

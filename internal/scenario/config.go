@@ -10,6 +10,13 @@ import (
 	"strings"
 )
 
+// The kinds of configuration files, and the sections that describe them in
+// short.
+const (
+	assetKind     = "assets"
+	directiveKind = "directives"
+)
+
 // compactFile is the name of the file that a section assets or directives
 // stands for.
 func compactFile(kind string) string { return kind + "_scenario.json" }
@@ -26,26 +33,23 @@ func isConfig(section, kind string) bool {
 // section of a kind the files of that kind are those of the run before.
 func (s *source) parseConfig(prev *Run, parts *runParts) map[string][]byte {
 	files := map[string][]byte{}
-	if !s.addConfig(files, "assets", parts, s.parseAssets) {
-		if prev == nil {
-			files[compactFile("assets")] = defaultAssets()
-		} else {
-			inherit(files, prev, "assets")
-		}
-	}
-	if !s.addConfig(files, "directives", parts, s.parseDirectives) {
-		if prev == nil {
-			s.failf(parts.line, "section \"directives\" is missing")
-		} else {
-			inherit(files, prev, "directives")
+	for _, kind := range []string{assetKind, directiveKind} {
+		switch {
+		case s.addConfig(files, kind, parts):
+		case prev != nil:
+			inherit(files, prev, kind)
+		case kind == assetKind:
+			files[compactFile(kind)] = defaultAssets()
+		default:
+			s.failf(parts.line, "section %q is missing", kind)
 		}
 	}
 	return files
 }
 
 // addConfig adds the files of a kind that a run has sections of, and reports
-// whether it has any. compact reads the short notation.
-func (s *source) addConfig(files map[string][]byte, kind string, parts *runParts, compact func(*section) []byte) (found bool) {
+// whether it has any.
+func (s *source) addConfig(files map[string][]byte, kind string, parts *runParts) (found bool) {
 	for name, sec := range parts.byName {
 		if isConfig(name, kind) {
 			files[name] = sec.text()
@@ -56,15 +60,24 @@ func (s *source) addConfig(files map[string][]byte, kind string, parts *runParts
 	if sec == nil {
 		return found
 	}
-	if list := s.entries(sec); len(list) == 1 && list[0].text == "none" {
+	if isNone(sec) {
 		return true
 	}
 	name := compactFile(kind)
 	if _, taken := files[name]; taken {
 		s.failf(sec.line, "section %q is the file %s, which has a section of its own", kind, name)
 	}
-	files[name] = compact(sec)
+	if kind == assetKind {
+		files[name] = s.parseAssets(sec)
+	} else {
+		files[name] = s.parseDirectives(sec)
+	}
 	return true
+}
+
+// isNone reports whether a section says that there is no file of its kind.
+func isNone(sec *section) bool {
+	return strings.TrimSpace(strings.Join(sec.body, "")) == "none"
 }
 
 // inherit adds the files of a kind that a run has.

@@ -3,6 +3,7 @@ package scenario
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"os"
@@ -84,9 +85,13 @@ type player struct {
 // runEngine plays one run.
 func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 	t.Helper()
-	p, err := newPlayer(run, shards)
+	opts := run.engineOptions()
+	if err := opts.Check(); err != nil {
+		return &Result{ExitCode: exitOptions, Console: []byte(err.Error())}
+	}
+	p, err := newPlayer(run, opts, shards)
 	if err != nil {
-		return &Result{ExitCode: 1, Console: []byte(err.Error())}
+		return &Result{ExitCode: exitConfiguration, Console: []byte(err.Error())}
 	}
 	if run.Options.LoadBacklogs {
 		p.load(t, saved)
@@ -94,7 +99,8 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 	for line := range strings.Lines(string(run.Events)) {
 		var ev event.Event
 		if rej := event.Decode([]byte(line), &ev); rej != nil {
-			t.Fatalf("event is rejected: %v\n%s", rej, line)
+			p.res.Rejected[rej.Reason.String()]++
+			continue
 		}
 		p.offer(&ev)
 	}
@@ -113,26 +119,38 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 	return p.res
 }
 
+// engineOptions returns the run's settings as the engine takes them.
+func (r *Run) engineOptions() correlate.Options {
+	return correlate.Options{
+		MinAlarmLifetime: int64(r.Options.MinAlarmLifetime.Seconds()),
+		MedRiskMin:       r.Options.MedRiskMin,
+		MedRiskMax:       r.Options.MedRiskMax,
+		Status:           r.Options.Status[0],
+		Tag:              r.Options.Tags[0],
+		LiteralTitles:    !r.Options.ExpandTitles,
+	}
+}
+
+// configFiles returns the run's configuration files of a kind in lexical order.
+func (r *Run) configFiles(kind string) []*config.File {
+	var files []*config.File
+	for _, name := range slices.Sorted(maps.Keys(r.Config)) {
+		if isConfig(name, kind) {
+			files = append(files, config.NewFile(name, r.Config[name]))
+		}
+	}
+	return files
+}
+
 // newPlayer loads the configuration and makes the engines.
-func newPlayer(run *Run, shards int) (*player, error) {
+func newPlayer(run *Run, opts correlate.Options, shards int) (*player, error) {
 	var report config.Report
-	assets := asset.Load([]*config.File{config.NewFile("assets_scenario.json", run.Assets)}, &report)
-	directives := directive.Load([]*config.File{config.NewFile("directives_scenario.json", run.Directives)}, &report)
+	assets := asset.Load(run.configFiles(assetKind), &report)
+	directives := directive.Load(run.configFiles(directiveKind), &report)
 	if err := report.Err(); err != nil {
 		return nil, err
 	}
-	opts := correlate.Options{
-		MinAlarmLifetime: int64(run.Options.MinAlarmLifetime.Seconds()),
-		MedRiskMin:       run.Options.MedRiskMin,
-		MedRiskMax:       run.Options.MedRiskMax,
-		Status:           run.Options.Status[0],
-		Tag:              run.Options.Tags[0],
-		LiteralTitles:    !run.Options.ExpandTitles,
-	}
-	if err := opts.Check(); err != nil {
-		return nil, err
-	}
-	p := &player{assets: assets, now: math.MinInt64, res: &Result{Console: []byte{}}}
+	p := &player{assets: assets, now: math.MinInt64, res: &Result{Console: []byte{}, Rejected: map[string]int{}}}
 	plans := correlate.Plans(directives)
 	for i := range shards {
 		p.engines = append(p.engines, correlate.New(correlate.Shard(plans, i, shards), assets, opts))

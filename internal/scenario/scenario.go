@@ -158,8 +158,8 @@ func runSection(full string) (number int, name string, ok bool) {
 	if file, found := strings.CutPrefix(name, "saved/"); found {
 		return number, name, fs.ValidPath(file) && !strings.Contains(file, "/")
 	}
-	known := []string{"assets", "directives", "options", "events", "want", "saved"}
-	return number, name, slices.Contains(known, name) || isConfig(name, "assets") || isConfig(name, "directives")
+	known := []string{assetKind, directiveKind, "options", "events", "want", "saved"}
+	return number, name, slices.Contains(known, name) || isConfig(name, assetKind) || isConfig(name, directiveKind)
 }
 
 // parseRun fills run from its sections; prev is the run before it, or nil.

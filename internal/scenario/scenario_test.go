@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,20 +15,32 @@ func TestAllScenariosParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rows, persistence = 62, 9
-	if len(all) != rows+persistence {
-		t.Errorf("%d scenarios, want %d", len(all), rows+persistence)
-	}
+	rows := map[string]int{}
 	for _, s := range all {
+		row, _, _ := strings.Cut(s.Name, "-")
+		rows[row]++
 		for _, r := range s.Runs {
-			if !json.Valid(r.Assets) || !json.Valid(r.Directives) {
-				t.Errorf("%s: run %d: configuration is not JSON", s.Name, r.Number)
+			for _, kind := range []string{assetKind, directiveKind} {
+				if file, ok := r.Config[compactFile(kind)]; ok && !json.Valid(file) {
+					t.Errorf("%s: run %d: %s are not JSON", s.Name, r.Number, kind)
+				}
 			}
 			for line := range strings.Lines(string(r.Events)) {
 				if !json.Valid([]byte(line)) {
 					t.Errorf("%s: run %d: event is not JSON: %s", s.Name, r.Number, line)
 				}
 			}
+		}
+	}
+	const correlation, parsing = 62, 12
+	for n := 1; n <= correlation; n++ {
+		if row := fmt.Sprintf("%02d", n); rows[row] != 1 {
+			t.Errorf("row %s of §13.1 has %d scenarios", row, rows[row])
+		}
+	}
+	for n := 1; n <= parsing; n++ {
+		if row := fmt.Sprintf("c%02d", n); rows[row] == 0 {
+			t.Errorf("row %s of §13.4 has no scenario", row)
 		}
 	}
 }
@@ -82,12 +95,12 @@ func TestParseMakesUserFiles(t *testing.T) {
 	}
 	for _, tc := range []struct{ name, got, want string }{
 		{
-			"assets", compact(run.Assets),
+			"assets", compact(run.Config["assets_scenario.json"]),
 			`{"assets":[{"cidr":"10.0.0.0/8","name":"10.0.0.0/8","value":4},` +
 				`{"cidr":"10.0.0.2","name":"web server","value":5,"whitelisted":true}]}`,
 		},
 		{
-			"directives", compact(run.Directives),
+			"directives", compact(run.Config["directives_scenario.json"]),
 			`{"directives":[` +
 				`{"all_rules_always_active":true,"category":"C","id":7,"kingdom":"Recon & Probing","name":"D7","priority":5,"rules":[` +
 				`{"from":"10.0.0.0/24, !10.0.0.5","name":"first","occurrence":1,"plugin_id":1001,"plugin_sid":[1],` +
@@ -157,10 +170,10 @@ e2
 e1: 2[e2]
 `)
 	first, second := s.Runs[0], s.Runs[1]
-	if string(first.Directives) != string(second.Directives) {
+	if string(first.Config["directives_scenario.json"]) != string(second.Config["directives_scenario.json"]) {
 		t.Error("run 2 has other directives than run 1")
 	}
-	if string(first.Assets) == string(second.Assets) {
+	if string(first.Config["assets_scenario.json"]) == string(second.Config["assets_scenario.json"]) {
 		t.Error("run 2 has not its own assets")
 	}
 	if !first.Options.SaveBacklogs || first.Options.LoadBacklogs || !second.Options.LoadBacklogs || second.Options.SaveBacklogs {
