@@ -345,4 +345,3 @@ func (p *played) stories(t *testing.T) []string {
 	}
 	return stories
 }
-

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -103,6 +104,12 @@ func (f *fakeFiles) called(op string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[op]
+}
+
+func (f *fakeFiles) synced(name string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.syncs[name]
 }
 
 // create makes an empty file of a name. It is called with the lock held.
@@ -319,8 +326,11 @@ func write(t *testing.T, w *Writer, events, alarms string) {
 	}
 }
 
-// pass lets time go by in a bubble of testing/synctest.
-func pass(d time.Duration) { <-time.After(d) }
+// pass lets time go by in a bubble of testing/synctest, and what is due happen.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
 
 func closeIn(t *testing.T, w *Writer, d time.Duration) error {
 	t.Helper()

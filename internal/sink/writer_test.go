@@ -37,7 +37,6 @@ func TestWriterGroupsWhatComesTogether(t *testing.T) {
 			t.Errorf("%d writes before the time is over", n)
 		}
 		pass(50 * time.Millisecond)
-		synctest.Wait()
 		if n := files.called(opWrite); n != 4 {
 			t.Errorf("%d writes, want 2 per file", n)
 		}
@@ -75,7 +74,6 @@ func TestWriterNoticesRotationWhileIdle(t *testing.T) {
 		w, _ := startFake(t, files, WriterOptions{Logger: book.logger()})
 		files.rename(AlarmsName)
 		pass(time.Second)
-		synctest.Wait()
 		if got, exists := files.current(AlarmsName); !exists || got != "" {
 			t.Errorf("no new file after a second")
 		}
@@ -86,13 +84,11 @@ func TestWriterNoticesRotationWhileIdle(t *testing.T) {
 		files.failAlways(opOpen, syscall.EACCES)
 		files.rename(AlarmEventsName)
 		pass(time.Second)
-		synctest.Wait()
 		if !errors.Is(w.Err(), fs.ErrPermission) || !w.Stats().Failing {
 			t.Errorf("error %v", w.Err())
 		}
 		files.heal()
 		pass(time.Second)
-		synctest.Wait()
 		if w.Err() != nil {
 			t.Errorf("error %v", w.Err())
 		}
@@ -244,21 +240,21 @@ func TestFsyncModes(t *testing.T) {
 					write(t, w, "", "a\n")
 					pass(20 * time.Millisecond)
 				}
-				if got := files.syncs[AlarmsName]; got != tt.before {
+				if got := files.synced(AlarmsName); got != tt.before {
 					t.Errorf("%d syncs for 3 writes, want %d", got, tt.before)
 				}
 				pass(5 * time.Second)
-				if got := files.syncs[AlarmsName]; got != tt.after {
+				if got := files.synced(AlarmsName); got != tt.after {
 					t.Errorf("%d syncs later, want %d", got, tt.after)
 				}
 				write(t, w, "", "b\n")
 				if err := closeIn(t, w, time.Second); err != nil {
 					t.Error(err)
 				}
-				if got := files.syncs[AlarmsName]; got != tt.closed {
+				if got := files.synced(AlarmsName); got != tt.closed {
 					t.Errorf("%d syncs at the end, want %d", got, tt.closed)
 				}
-				if got := files.syncs[AlarmEventsName]; got != 0 {
+				if got := files.synced(AlarmEventsName); got != 0 {
 					t.Errorf("%d syncs of a file that was not written to", got)
 				}
 			})
@@ -492,8 +488,8 @@ func TestCloseWithoutRun(t *testing.T) {
 	if err := w.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := files.content(AlarmEventsName) + files.content(AlarmsName); got != "e1\na1\n" || files.syncs[AlarmsName] != 1 {
-		t.Errorf("lines %q, synced %d times", got, files.syncs[AlarmsName])
+	if got := files.content(AlarmEventsName) + files.content(AlarmsName); got != "e1\na1\n" || files.synced(AlarmsName) != 1 {
+		t.Errorf("lines %q, synced %d times", got, files.synced(AlarmsName))
 	}
 	if err := w.Run(t.Context()); err != nil {
 		t.Errorf("Run after Close: %v", err)
