@@ -23,6 +23,20 @@ type configuration struct {
 	directives []*directive.Directive
 	report     config.Report
 	files      int
+	// assetErrors is the number of errors that are not about directives.
+	assetErrors int
+}
+
+// usable returns ErrConfiguration if a start with this configuration is not to
+// be: because of any error, or, if invalid directives are to be left out, of an
+// error in the assets, on which every alarm depends, or of no directive that
+// is left.
+func (c *configuration) usable(skipInvalid bool) error {
+	failed := c.report.Count(config.Error)
+	if failed == 0 || skipInvalid && c.assetErrors == 0 && len(c.directives) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrConfiguration, count(failed, "problem"))
 }
 
 // loadConfiguration reads all configuration files of a directory. A directory
@@ -38,6 +52,7 @@ func loadConfiguration(dir fs.FS, name string) (*configuration, error) {
 	if files, unreadable := c.read(dir, name, "assets_*.json"); len(files) > 0 || !unreadable {
 		c.assets = asset.Load(files, &c.report)
 	}
+	c.assetErrors = c.report.Count(config.Error)
 	if files, unreadable := c.read(dir, name, "directives_*.json"); len(files) > 0 || !unreadable {
 		c.directives = directive.Load(files, &c.report)
 	}

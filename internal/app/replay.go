@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"dsiem/internal/alarm"
-	"dsiem/internal/config"
 	"dsiem/internal/correlate"
 	"dsiem/internal/event"
 	"dsiem/internal/intake"
@@ -91,8 +90,8 @@ func Replay(ctx context.Context, o *ReplayOptions) (*Summary, error) {
 	if err := show(o.Diagnostics, &c.report); err != nil {
 		return nil, err
 	}
-	if failed := c.report.Count(config.Error); failed > 0 && (!o.SkipInvalid || len(c.directives) == 0 || c.assets.Len() == 0) {
-		return nil, fmt.Errorf("%w: %s", ErrConfiguration, count(failed, "problem"))
+	if err := c.usable(o.SkipInvalid); err != nil {
+		return nil, err
 	}
 	r := &replay{options: o, format: format, configuration: c, summary: newSummary(), restored: map[string]struct{}{}, diagnostics: o.Diagnostics}
 	return r.summary, r.run(ctx)
@@ -125,6 +124,14 @@ type replay struct {
 
 func (r *replay) run(ctx context.Context) error {
 	o := r.options
+	ctx, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	reader := intake.NewReader(intake.Options{Paths: o.Inputs, Stdin: interruptible(ctx, o.Stdin)})
+	if o.Overwrite { // a mistyped name must not cost what is there
+		if err := reader.Check(); err != nil {
+			return err
+		}
+	}
 	files, err := sink.Open(o.Out, o.mode())
 	if errors.Is(err, sink.ErrNotEmpty) {
 		return fmt.Errorf("%w; use --append to add to it or --overwrite to replace it", err)
@@ -134,9 +141,6 @@ func (r *replay) run(ctx context.Context) error {
 	}
 	r.files = files
 	r.summary.AlarmsFile, r.summary.AlarmEventsFile = files.Paths()
-	ctx, stopReading := context.WithCancel(ctx)
-	defer stopReading()
-	reader := intake.NewReader(intake.Options{Paths: o.Inputs, Stdin: interruptible(ctx, o.Stdin)})
 	r.pipeline = r.newPipeline(reader)
 	r.pipeline.stopReading = stopReading
 	started := time.Now()

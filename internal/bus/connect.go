@@ -58,7 +58,6 @@ func (c *Conn) dial(ctx context.Context, o *Options, options nats.Options) (*nat
 	attempt := 0
 	nc, err := backoff.Retry(ctx, func() (*nats.Conn, error) {
 		attempt++
-		c.dialer.forget()
 		nc, err := options.Connect()
 		if cause := c.dialer.lastError(); cause != nil && errors.Is(err, nats.ErrNoServers) {
 			err = fmt.Errorf("%w: %w", err, cause)
@@ -98,7 +97,6 @@ func (c *Conn) options(o *Options) (nats.Options, error) {
 		nats.MaxPingsOutstanding(maxPings),
 		nats.DisconnectErrHandler(c.onDisconnect),
 		nats.ReconnectHandler(c.onReconnect),
-		nats.ReconnectErrHandler(c.onReconnectError),
 		nats.ErrorHandler(c.onError),
 		nats.ClosedHandler(c.onClosed),
 	}
@@ -205,12 +203,6 @@ func (c *Conn) onReconnect(nc *nats.Conn) {
 	c.log.Info("Reconnected to NATS server", "url", Redact(nc.ConnectedUrl()))
 }
 
-func (c *Conn) onReconnectError(_ *nats.Conn, err error) {
-	if c.dialer.life.Err() == nil && c.warnings.allow() {
-		c.log.Warn("error from message queue, reconnecting", "error", err)
-	}
-}
-
 // onError takes errors that belong to no call. Dropped messages are counted in
 // the subscription and reported with their number.
 func (c *Conn) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -254,23 +246,18 @@ func newDialer(ctx context.Context, timeout time.Duration) *dialer {
 // Dial implements nats.CustomDialer.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	conn, err := d.DialContext(d.life, network, address)
+	d.mu.Lock()
+	d.err = err
+	d.mu.Unlock()
 	if err != nil {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.err = err
 		return nil, err
 	}
 	release := context.AfterFunc(d.life, func() { _ = conn.Close() })
 	return &wire{Conn: conn, release: release}, nil
 }
 
-func (d *dialer) forget() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = nil
-}
-
-// lastError returns why the last server was not reached, nil if all were.
+// lastError returns why the server that was tried last was not reached, nil if
+// it was.
 func (d *dialer) lastError() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

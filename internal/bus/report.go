@@ -15,6 +15,7 @@ func (c *Conn) reports(interval time.Duration) {
 		select {
 		case <-ticker.C:
 			c.report()
+			c.reportOutage()
 		case <-c.stopReport:
 			return
 		}
@@ -34,6 +35,22 @@ func (c *Conn) report() {
 	}
 	if n := c.warnings.hidden.Swap(0); n > 0 {
 		c.log.Warn("more warnings about the message queue were not shown", "count", n)
+	}
+}
+
+// reportOutage logs why the connection is not up, if it is not. The library
+// tells most reasons nobody.
+func (c *Conn) reportOutage() {
+	if c.Connected() || c.closing.Load() {
+		return
+	}
+	err := c.dialer.lastError()
+	if err == nil {
+		err = c.nc.LastError()
+	}
+	// Meanwhile all may be well, or we may be closing.
+	if !c.Connected() && c.dialer.life.Err() == nil {
+		c.log.Warn("error from message queue, reconnecting", "error", reason(err))
 	}
 }
 

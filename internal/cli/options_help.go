@@ -21,9 +21,10 @@ func (o *option) flags() string {
 	return "-" + string(o.short) + ", " + name
 }
 
-// defaultText says what an option is if nothing sets it, "" if it is nothing.
+// defaultText says what an option is if nothing sets it, "" if that goes without
+// saying.
 func (o *option) defaultText() string {
-	if o.def == "" {
+	if o.def == "" || o.def == "false" {
 		return o.shown
 	}
 	return o.def
@@ -78,7 +79,7 @@ func (o *option) describe() string {
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if line != "" && len(line)+1+len(word) > width {
 			lines = append(lines, line)
 			line = ""

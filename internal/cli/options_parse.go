@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // occurrence is a flag on the command line.
@@ -61,7 +62,12 @@ func newFlagIndex(p program, groups []group) *flagIndex {
 // normalized returns a name as names are compared: without - and _, in small
 // letters (spec/interfaces.md §1.6).
 func normalized(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' {
+			return -1
+		}
+		return r
+	}, name))
 }
 
 // parse reads arguments; flags and words may be mixed. Its error says which flag
@@ -82,7 +88,7 @@ func (x *flagIndex) parse(args []string) (*commandLine, error) {
 func (x *flagIndex) untilCommand(args []string) *commandLine {
 	s := scanner{index: x, args: args}
 	for len(s.args) > 0 && len(s.line.words) == 0 && s.line.stop == nil {
-		_ = s.step() //nolint:errcheck // see above; a step takes an argument in any case
+		_ = s.step() // takes an argument in any case
 	}
 	return &s.line
 }
@@ -142,7 +148,8 @@ func (s *scanner) short(arg string) error {
 		text, assigned := strings.CutPrefix(rest, "=")
 		switch {
 		case o == nil:
-			return &usageError{fmt.Sprintf("unknown flag -%s", arg[i:])}
+			unknown, _ := utf8.DecodeRuneInString(arg[i:])
+			return &usageError{"unknown flag -" + string(unknown)}
 		case rest == "":
 			return s.separate(o, flag)
 		case assigned || o.takesValue():

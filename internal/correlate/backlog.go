@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 
 	"dsiem/internal/alarm"
@@ -213,12 +214,14 @@ func (b *backlog) stage(i int) *stage { return &b.variant.stages[i] }
 
 func (b *backlog) rule(i int) *directive.Rule { return b.variant.plan.Stages[i].Rule }
 
-// latestEnd returns the latest end of the stages before the current one; an
-// event before it is out of order (§6.2.3).
+// latestEnd returns the latest end of the finished stages before the current
+// one; an event before it is out of order (§6.2.3).
 func (b *backlog) latestEnd() int64 {
-	end := int64(0)
+	end := int64(math.MinInt64)
 	for i := range b.stages[:b.current] {
-		end = max(end, b.stages[i].end)
+		if p := &b.stages[i]; p.status == alarm.Finished {
+			end = max(end, p.end)
+		}
 	}
 	return end
 }

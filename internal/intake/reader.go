@@ -69,6 +69,31 @@ func totalSize(paths []string) int64 {
 	return total
 }
 
+// Check reports inputs that cannot be opened, before anything is read: all of
+// them, one error joined to the other. Pipes are taken for granted.
+func (r *Reader) Check() error {
+	var errs []error
+	for _, path := range r.paths {
+		if path == Stdin {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() {
+			err = errors.New("is a directory")
+		}
+		if err == nil && info.Mode().IsRegular() {
+			var file *os.File
+			if file, err = os.Open(path); err == nil {
+				err = file.Close()
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: cannot open: %w", path, cause(err)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Progress returns the bytes read so far and the bytes there are, both as they
 // lie in the files, that is compressed. The total is 0 when it is unknown, as
 // for a pipe; a file that grows meanwhile has more to read. It may be called
@@ -77,8 +102,9 @@ func (r *Reader) Progress() (bytesRead, totalBytes int64) { return r.read.Load()
 
 // Read replaces the content of b by the next records: at least one, at most
 // limit of them, and no more than about 1 MiB of text. It fills the batch
-// before it returns, also when that means to wait for a slow input; ctx is
-// looked at between two records, not while waiting.
+// before it returns, except that records of Stdin do not wait for later ones
+// that are not there yet. ctx is looked at between two records, not while
+// waiting.
 //
 // It returns io.EOF after the last record, or what stopped it, naming file and
 // place: an unreadable input, damaged compression, a broken array, or the end
@@ -92,6 +118,9 @@ func (r *Reader) Read(ctx context.Context, b *Batch, limit int) error {
 				return nil
 			}
 			return fmt.Errorf("reading events: %w", err)
+		}
+		if r.src != nil && r.src.idle() && b.Len() > 0 {
+			break
 		}
 		r.err = r.next(b)
 	}
@@ -139,7 +168,11 @@ func (r *Reader) open(path string) (*source, error) {
 		if r.stdin == nil {
 			return nil, errors.New("stdin: not available")
 		}
-		return newSource("stdin", io.NopCloser(r.stdin), &r.read)
+		src, err := newSource("stdin", io.NopCloser(r.stdin), &r.read)
+		if err == nil {
+			src.live = true
+		}
+		return src, err
 	}
 	file, err := os.Open(path)
 	if err != nil {

@@ -481,3 +481,40 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// What has come over a pipe is delivered while the sender pauses.
+func TestReadDoesNotWaitForMoreOfStdin(t *testing.T) {
+	out, in := io.Pipe()
+	r := intake.NewReader(intake.Options{Paths: []string{intake.Stdin}, Stdin: out})
+	sent := make(chan error, 1)
+	go func() {
+		_, err := in.Write([]byte("one\ntwo\n")) // returns when it was read
+		sent <- err
+	}()
+	var b intake.Batch
+	if err := r.Read(t.Context(), &b, 100); err != nil || b.Len() != 2 {
+		t.Fatalf("got %d records, %v", b.Len(), err)
+	}
+	if err := errors.Join(<-sent, in.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Read(t.Context(), &b, 100); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+func TestCheckNamesEveryInputThatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good.ndjson")
+	if err := os.WriteFile(good, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "missing")
+	err := intake.NewReader(intake.Options{Paths: []string{good, missing, intake.Stdin, dir}}).Check()
+	if err == nil || !strings.Contains(err.Error(), missing) || !strings.Contains(err.Error(), dir+": cannot open: is a directory") {
+		t.Errorf("got %v", err)
+	}
+	if err := intake.NewReader(intake.Options{Paths: []string{good, intake.Stdin}}).Check(); err != nil {
+		t.Errorf("good inputs: %v", err)
+	}
+}

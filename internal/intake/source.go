@@ -24,6 +24,9 @@ type source struct {
 	file io.Closer
 	text *bufio.Reader // after decompression
 	gzip bool
+	// live says that the input may come slowly, so that nothing should wait for
+	// more of it.
+	live bool
 
 	// next is the splitter for what the input holds: it adds at most one
 	// record to the batch and returns io.EOF at the end of the input.
@@ -64,6 +67,9 @@ func (s *source) close() error {
 	}
 	return nil
 }
+
+// idle reports whether reading on may have to wait for a slow input.
+func (s *source) idle() bool { return s.live && s.text.Buffered() == 0 }
 
 // failed returns the error of an input that cannot be read any further. It is
 // never io.EOF.

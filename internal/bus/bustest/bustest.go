@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,7 +118,8 @@ func (s *Server) URL() string {
 	case s.o.User != "":
 		u.User = url.UserPassword(s.o.User, s.o.Password)
 	}
-	return u.String()
+	// A comma would end this server in a list.
+	return strings.ReplaceAll(u.String(), ",", "%2C")
 }
 
 // CAFile returns a PEM file with the certificate of the authority that signed
