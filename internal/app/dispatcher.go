@@ -25,6 +25,9 @@ type dispatcher struct {
 	assets   *asset.Table
 	decoders int
 	now      func() time.Time
+	// begun is closed when the start is complete. Until then time stands still:
+	// nothing expires.
+	begun <-chan struct{}
 	// publish hands on what changed, in order; it may wait, events then wait
 	// in the queue.
 	publish func(now time.Time, changes []correlate.Change)
@@ -33,7 +36,7 @@ type dispatcher struct {
 	stats    *serveStats
 	// found has an element when look-ups have results, which publish takes.
 	found <-chan struct{}
-	// ticked is called after every tick.
+	// ticked is called at the start and after every tick.
 	ticked func()
 	// stepped is told how long the engines took for how many events, if any
 	// matched.
@@ -84,6 +87,14 @@ const lastEvents = time.Second
 // run plays events until ctx ends, and then those that still wait.
 func (d *dispatcher) run(ctx context.Context) error {
 	defer close(d.stopped)
+	d.count()
+	select {
+	case <-d.begun:
+	case <-ctx.Done():
+		if !isClosed(d.begun) {
+			return nil
+		}
+	}
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
@@ -104,6 +115,15 @@ func (d *dispatcher) run(ctx context.Context) error {
 			d.tick()
 			return nil
 		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -144,6 +164,11 @@ func (d *dispatcher) drain(ctx context.Context, ticks <-chan time.Time) {
 func (d *dispatcher) tick() {
 	now := d.now()
 	d.publish(now, d.engines.expire(now.Unix()))
+	d.count()
+}
+
+// count brings counters up to date.
+func (d *dispatcher) count() {
 	stats := d.engines.stats()
 	d.stats.live.Store(int64(stats.Live))
 	d.stats.active.Store(int64(stats.Active))
@@ -157,7 +182,7 @@ func (d *dispatcher) play(from, to int) {
 		d.events, d.verdict = make([]event.Event, chunkSize), make([]*event.Rejection, chunkSize)
 	}
 	d.decode(from, to)
-	now := d.now()
+	now := d.now().Unix()
 	d.steps = d.steps[:0]
 	for i := range n {
 		ev := &d.events[i]
@@ -171,7 +196,7 @@ func (d *dispatcher) play(from, to int) {
 			if ev.ID == "" {
 				d.stats.withoutID.Add(1)
 			}
-			d.steps = append(d.steps, step{now: now.Unix(), event: ev})
+			d.steps = append(d.steps, step{now: now, event: ev})
 		}
 	}
 	d.stats.received.Add(uint64(n))
@@ -182,7 +207,7 @@ func (d *dispatcher) play(from, to int) {
 		took := time.Since(started)
 		d.stats.busy.Add(int64(took))
 		d.stepped(took, len(d.steps))
-		d.publish(now, changes)
+		d.publish(d.now(), changes)
 	}
 }
 

@@ -31,29 +31,42 @@ const (
 )
 
 // Serve runs a backend until ctx ends, then stops in order: intake, queue,
-// look-ups, state, files. It returns nil after an orderly stop.
+// look-ups, state, files. It returns nil after an orderly stop, and when ctx
+// ends before the start is complete.
 func Serve(ctx context.Context, o *ServeOptions) error {
-	logger, flush := newServeLogger(o)
-	defer flush()
-	b := &backend{options: o, logger: logger, stats: &serveStats{}}
+	limited := newServeLog(o)
+	defer func() { _ = limited.Flush(context.WithoutCancel(ctx), time.Now()) }()
+	b := &backend{
+		options: o, logger: slog.New(limited), limited: limited,
+		stats: &serveStats{}, begun: make(chan struct{}),
+	}
 	err := b.serve(ctx)
-	if err != nil {
-		logger.Error("error " + err.Error()) //nolint:sloglint // the references' text: error {context}: {err}
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		b.logger.Info("termination signal received during the start, nothing has changed")
+		return nil
+	default:
+		b.logger.Error("error " + err.Error()) //nolint:sloglint // the references' text: error {context}: {err}
 	}
 	return err
 }
 
-func newServeLogger(o *ServeOptions) (*slog.Logger, func()) {
+func newServeLog(o *ServeOptions) *telemetry.Limited {
 	handler := telemetry.NewHandler(o.Out, telemetry.LogOptions{JSON: o.Log.JSON, Level: o.Log.Level, Colour: o.Log.Colour})
-	limited := telemetry.NewLimited(handler, telemetry.LimitOptions{Keys: []string{"reason", "source"}})
-	return slog.New(limited), func() { _ = limited.Flush(context.Background(), time.Now()) }
+	// Problems of files are told one by one, whatever they have in common.
+	return telemetry.NewLimited(handler, telemetry.LimitOptions{Keys: []string{"reason", "source", "problem", "place"}})
 }
 
 // backend is one run of Serve.
 type backend struct {
 	options *ServeOptions
 	logger  *slog.Logger
+	limited *telemetry.Limited // what logger writes to
 	stats   *serveStats
+	// begun is closed when events are taken: the start is complete. Until then
+	// no backlog changes and the saved state stays as it is.
+	begun chan struct{}
 
 	configuration *configuration
 	services      []enrich.Service
@@ -73,7 +86,7 @@ func (b *backend) target(name string) *slog.Logger { return telemetry.WithTarget
 func (b *backend) serve(ctx context.Context) error {
 	o := b.options
 	b.logger.Info(fmt.Sprintf("starting dsiem backend server with frontend %s and message queue %s", //nolint:sloglint // the references' text
-		bus.Redact(o.Frontend), bus.Redact(o.NATS)), "version", o.Version, "node", o.Node)
+		WithoutCredentials(o.Frontend), WithoutCredentials(o.NATS)), "version", o.Version, "node", o.Node)
 	b.logger.LogAttrs(ctx, slog.LevelInfo, "effective configuration", o.Effective...)
 	for _, note := range o.Notes {
 		b.logger.LogAttrs(ctx, note.Level, note.Message, note.Attrs...)
@@ -169,9 +182,11 @@ func (b *backend) open() error {
 		for i, d := range b.configuration.directives {
 			ids[i] = d.ID
 		}
-		if err := b.state.load(ids, b.engines.restore); err != nil {
+		discarded, err := b.state.load(ids, b.engines.restore)
+		if err != nil {
 			return err
 		}
+		b.metrics.engine.Closed(telemetry.BacklogDiscarded, discarded)
 	}
 	writer, err := openWriter(o, b.target("log_writer"))
 	if err != nil {
@@ -196,7 +211,7 @@ func (b *backend) assemble() {
 	b.dispatcher = newDispatcher()
 	d := b.dispatcher
 	d.queue, d.engines, d.assets = b.queue, b.engines, b.configuration.assets
-	d.decoders, d.now, d.stats = runtime.GOMAXPROCS(0), time.Now, b.stats
+	d.decoders, d.now, d.stats, d.begun = runtime.GOMAXPROCS(0), time.Now, b.stats, b.begun
 	d.ticked, d.stepped = b.metrics.update, b.metrics.engine.Step
 	d.publish, d.found = b.publisher.publish, b.publisher.findings.filled
 	logger := b.target("worker")
@@ -223,9 +238,7 @@ func (b *backend) signal(overloaded bool) {
 	}
 	if err := conn.PublishOverload(overloaded); err != nil {
 		b.target("worker").Warn("overload signal not sent", "error", err)
-		return
 	}
-	b.target("worker").Info(fmt.Sprintf("overload = %t signal sent to frontend", overloaded)) //nolint:sloglint // the references' text
 }
 
 // run starts all parts and, when ctx or one of them ends, stops them in order.
@@ -241,19 +254,18 @@ func (b *backend) run(ctx context.Context) error {
 	b.publisher.ctx = lines
 	var outer, intake, lookups, dispatch, files part
 	files.start(lines, b.writer.Run)
-	started := make(chan struct{})
 	dispatch.start(context.WithoutCancel(ctx), b.dispatcher.run)
 	if b.enricher != nil {
 		lookups.start(context.WithoutCancel(ctx), b.enricher.Run)
 	}
 	intake.start(ctx, func(ctx context.Context) error {
 		defer stop() // whatever ends the intake ends the backend
-		return b.takeEvents(ctx, started)
+		return b.takeEvents(ctx)
 	})
 	outer.start(ctx, func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() error { return b.watch(ctx) })
-		group.Go(func() error { return b.checkpoints(ctx, started) })
+		group.Go(func() error { return b.keepState(ctx) })
 		if diagnostics != nil {
 			group.Go(func() error { return diagnostics.Run(ctx) })
 		}
@@ -291,9 +303,8 @@ func (p *part) end() error {
 	return nil
 }
 
-// takeEvents connects to the message queue and takes events until ctx ends. It
-// closes started when the start is complete.
-func (b *backend) takeEvents(ctx context.Context, started chan<- struct{}) error {
+// takeEvents connects to the message queue and takes events until ctx ends.
+func (b *backend) takeEvents(ctx context.Context) error {
 	o := b.options
 	conn, err := bus.Connect(ctx, bus.Options{
 		URL: o.NATS, Name: "dsiem-backend " + o.Node,
@@ -301,12 +312,14 @@ func (b *backend) takeEvents(ctx context.Context, started chan<- struct{}) error
 		Logger: b.target("worker"),
 	})
 	if err != nil {
-		return fmt.Errorf("connecting to the message queue: %w", err)
+		return err
 	}
 	b.conn.set(conn)
-	err = b.subscribe(ctx, conn)
+	err = conn.Subscribe(ctx, b.queue.limit, b.queue.put)
 	if err == nil {
-		close(started)
+		b.logger.Info("backend started", "queue_limit", b.queue.limit, "shards", len(b.engines),
+			"directives", len(b.configuration.directives))
+		close(b.begun)
 		select {
 		case <-ctx.Done():
 		case <-conn.Closed():
@@ -321,60 +334,60 @@ func (b *backend) takeEvents(ctx context.Context, started chan<- struct{}) error
 	return err
 }
 
-func (b *backend) subscribe(ctx context.Context, conn *bus.Conn) error {
-	if err := conn.Subscribe(ctx, b.queue.limit, b.queue.put); err != nil {
-		return fmt.Errorf("subscribing to events: %w", err)
-	}
+// keepState settles the state that was loaded, once the start is complete, and
+// writes checkpoints until ctx ends. What fails is reported and tried again the
+// next time.
+func (b *backend) keepState(ctx context.Context) error {
 	if !b.options.ReloadBacklogs {
 		return nil
 	}
-	// The start is complete: what was loaded may go, once a checkpoint has it.
-	if b.options.Checkpoint <= 0 {
-		return b.state.started(false)
-	}
-	if err := b.checkpointer().write(ctx); err != nil {
-		return err
-	}
-	return b.state.started(true)
-}
-
-func (b *backend) checkpointer() *checkpointer {
-	return &checkpointer{store: b.state, ask: b.dispatcher.ask, all: b.engines.saved}
-}
-
-// checkpoints writes checkpoints from the complete start until ctx ends. A
-// failed one is reported and tried again the next time.
-func (b *backend) checkpoints(ctx context.Context, started <-chan struct{}) error {
-	if b.options.Checkpoint <= 0 || !b.options.ReloadBacklogs {
-		return nil
-	}
 	select {
-	case <-started:
+	case <-b.begun:
 	case <-ctx.Done():
 		return nil
 	}
-	ticker := time.NewTicker(b.options.Checkpoint)
+	interval := b.options.Checkpoint
+	if interval <= 0 {
+		if err := b.state.started(false); err != nil {
+			b.target("backlog").Error("saved backlogs not removed", "error", err)
+		}
+		return nil
+	}
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
+		if err := b.checkpoint(ctx); err != nil && ctx.Err() == nil {
+			b.target("backlog").Error("checkpoint failed", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			if err := b.checkpointer().write(ctx); err != nil && ctx.Err() == nil {
-				b.target("backlog").Error("checkpoint failed", "error", err)
-			}
 		}
 	}
+}
+
+// checkpoint writes a checkpoint. The saved backlogs that were loaded may go
+// after the first one.
+func (b *backend) checkpoint(ctx context.Context) error {
+	c := checkpointer{store: b.state, ask: b.dispatcher.ask, all: b.engines.saved}
+	written, err := c.write(ctx)
+	if err != nil {
+		return err
+	}
+	b.metrics.engine.Checkpoint(time.Now(), written.Backlogs)
+	return b.state.started(true)
 }
 
 // finish writes what is left when all parts have ended: lines, state, files.
 func (b *backend) finish() error {
 	b.publisher.end(time.Now())
+	if n := b.stats.abandoned.Load(); n > 0 {
+		b.target("worker").Warn("events dropped, there was no time for them before the end", "dropped", n)
+	}
 	var errs []error
-	if b.options.ReloadBacklogs {
-		written, err := b.state.save(b.engines.saved())
-		errs = append(errs, err)
-		b.target("backlog").Info("backlogs saved", "backlogs", written.Backlogs, "files", written.Files)
+	if isClosed(b.begun) { // if not, the state on disk is what was loaded
+		errs = append(errs, b.save())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
@@ -386,8 +399,18 @@ func (b *backend) finish() error {
 	return errors.Join(errs...)
 }
 
+// save writes the state of a backend that stops.
+func (b *backend) save() error {
+	if !b.options.ReloadBacklogs {
+		return nil
+	}
+	written, err := b.state.save(b.engines.saved())
+	b.target("backlog").Info("backlogs saved", "backlogs", written.Backlogs, "files", written.Files)
+	return err
+}
+
 func openWriter(o *ServeOptions, logger *slog.Logger) (*sink.Writer, error) {
-	mode, err := sink.ParseFsync(cmp.Or(o.Fsync, sink.FsyncNever.String()))
+	mode, err := sink.ParseFsync(cmp.Or(o.Fsync, sink.FsyncInterval.String()))
 	if err != nil {
 		return nil, err
 	}

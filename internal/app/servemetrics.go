@@ -22,9 +22,9 @@ type connection struct{ atomic.Pointer[bus.Conn] }
 func (c *connection) get() *bus.Conn     { return c.Load() }
 func (c *connection) set(conn *bus.Conn) { c.Store(conn) }
 
-// ready returns nil when the connection is up.
-func (c *connection) ready(context.Context) error {
-	if conn := c.get(); conn == nil || !conn.Connected() {
+// takesEvents returns nil when the start is complete and the connection is up.
+func (b *backend) takesEvents(context.Context) error {
+	if !isClosed(b.begun) || !b.conn.get().Connected() {
 		return errors.New("not connected")
 	}
 	return nil
@@ -155,7 +155,7 @@ func (b *backend) listen(ctx context.Context) (*telemetry.Server, error) {
 		Address: o.MetricsAddress, Gatherer: b.metrics.registry, Pprof: o.PProf, Logger: b.target("diagnostics"),
 		Checks: []telemetry.Check{
 			{Name: "configuration", Ready: func(context.Context) error { return nil }},
-			{Name: "nats", Ready: b.conn.ready},
+			{Name: "nats", Ready: b.takesEvents},
 			{Name: "alarm_files", Ready: func(context.Context) error { return b.writer.Err() }},
 		},
 	})
@@ -173,7 +173,9 @@ func (b *backend) watch(ctx context.Context) error {
 	ticker := time.NewTicker(telemetry.WatchdogEvery)
 	defer ticker.Stop()
 	for {
-		watchdog.Report(time.Now(), b.totals()).Log(ctx, logger, b.options.MaxEPS)
+		now := time.Now()
+		watchdog.Report(now, b.totals()).Log(ctx, logger, b.options.MaxEPS)
+		_ = b.limited.Sweep(ctx, now)
 		select {
 		case <-ctx.Done():
 			return nil

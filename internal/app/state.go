@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/backlogs"
@@ -41,7 +43,10 @@ const (
 type stateStore struct {
 	dir    string
 	logger *slog.Logger
-	loaded []*backlogs.Loaded
+	// loaded are the files of saved backlogs that this run began with and that
+	// are still there, unless settled: then they are gone.
+	loaded  []string
+	settled bool
 }
 
 func newStateStore(logDir string, logger *slog.Logger) *stateStore {
@@ -52,21 +57,23 @@ func (s *stateStore) checkpoints() string { return filepath.Join(s.dir, checkpoi
 
 func (s *stateStore) completeFile() string { return filepath.Join(s.dir, completeName) }
 
-// load restores the state that the last run left behind.
-func (s *stateStore) load(directives []uint64, restore func(uint64, *alarm.Saved) error) error {
+// load restores the state that the last run left behind, and returns how many
+// backlogs could not be restored.
+func (s *stateStore) load(directives []uint64, restore func(uint64, *alarm.Saved) error) (discarded int, err error) {
 	saved, err := s.loadFrom(s.dir, directives, restore)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	s.loaded = saved.Files
 	_, err = os.Stat(s.completeFile())
 	switch {
 	case err == nil:
-		return nil
+		return saved.Discarded, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("looking for saved backlogs: %w", err)
+		return 0, fmt.Errorf("looking for saved backlogs: %w", err)
 	}
 	if err := s.repair(); err != nil {
-		return err
+		return 0, err
 	}
 	read := map[string]bool{}
 	for _, file := range saved.Files {
@@ -74,12 +81,15 @@ func (s *stateStore) load(directives []uint64, restore func(uint64, *alarm.Saved
 	}
 	var rest []uint64
 	for _, id := range directives {
-		if !read[fmt.Sprint(id, ".json")] {
+		if !read[savedName(id)] {
 			rest = append(rest, id)
 		}
 	}
-	_, err = s.loadFrom(s.checkpoints(), rest, restore)
-	return err
+	checkpoint, err := s.loadFrom(s.checkpoints(), rest, restore)
+	if err != nil {
+		return 0, err
+	}
+	return saved.Discarded + checkpoint.Discarded, nil
 }
 
 func (s *stateStore) loadFrom(dir string, directives []uint64, restore func(uint64, *alarm.Saved) error) (*backlogs.Loaded, error) {
@@ -97,24 +107,41 @@ func (s *stateStore) loadFrom(dir string, directives []uint64, restore func(uint
 	if loaded.Restored+loaded.Discarded > 0 {
 		s.logger.Info("saved backlogs loaded", "dir", dir, "restored", loaded.Restored, "discarded", loaded.Discarded)
 	}
-	s.loaded = append(s.loaded, loaded)
 	return loaded, nil
 }
 
 // started deletes the saved backlogs that load has read. The checkpoint that
 // replaces them must be on disk, unless there are to be none; one of an earlier
 // run is deleted then.
+//
+// It may be called again, and does nothing then.
 func (s *stateStore) started(checkpoints bool) error {
+	if s.settled {
+		return nil
+	}
 	if !checkpoints {
-		if err := os.RemoveAll(s.checkpoints()); err != nil {
-			return fmt.Errorf("removing an old checkpoint: %w", err)
+		if err := s.drop(); err != nil {
+			return err
 		}
 	}
 	if err := remove(s.completeFile()); err != nil {
 		return err
 	}
-	if err := backlogs.Discard(s.loaded[0].Files); err != nil {
+	if err := backlogs.Discard(s.loaded); err != nil {
 		return fmt.Errorf("deleting saved backlogs: %w", err)
+	}
+	s.loaded, s.settled = nil, true
+	return nil
+}
+
+// drop removes the checkpoint, at once: half of one must not be taken for a
+// whole one.
+func (s *stateStore) drop() error {
+	gone := s.checkpoints() + newSuffix
+	err := errors.Join(os.RemoveAll(s.checkpoints()+oldSuffix), os.RemoveAll(gone),
+		rename(s.checkpoints(), gone), os.RemoveAll(gone))
+	if err != nil {
+		return fmt.Errorf("removing the checkpoint: %w", err)
 	}
 	return nil
 }
@@ -122,25 +149,26 @@ func (s *stateStore) started(checkpoints bool) error {
 // checkpoint replaces the checkpoint by the given state, as a whole: until the
 // new one is complete the old one holds. incomplete tells, after the last
 // element, why there are fewer than there should be.
-func (s *stateStore) checkpoint(saved iter.Seq2[uint64, alarm.Saved], incomplete func() error) error {
+func (s *stateStore) checkpoint(saved iter.Seq2[uint64, alarm.Saved], incomplete func() error) (backlogs.Written, error) {
 	fresh, old := s.checkpoints()+newSuffix, s.checkpoints()+oldSuffix
 	if err := os.RemoveAll(fresh); err != nil {
-		return fmt.Errorf("removing an unfinished checkpoint: %w", err)
+		return backlogs.Written{}, fmt.Errorf("removing an unfinished checkpoint: %w", err)
 	}
 	if err := os.MkdirAll(fresh, 0o750); err != nil {
-		return fmt.Errorf("writing a checkpoint: %w", err)
+		return backlogs.Written{}, fmt.Errorf("writing a checkpoint: %w", err)
 	}
-	if _, err := backlogs.Save(fresh, saved); err != nil {
-		return fmt.Errorf("writing a checkpoint: %w", err)
+	written, err := backlogs.Save(fresh, saved)
+	if err != nil {
+		return written, fmt.Errorf("writing a checkpoint: %w", err)
 	}
 	if err := incomplete(); err != nil {
-		return err
+		return written, err
 	}
-	err := errors.Join(os.RemoveAll(old), rename(s.checkpoints(), old), rename(fresh, s.checkpoints()), os.RemoveAll(old))
+	err = errors.Join(os.RemoveAll(old), rename(s.checkpoints(), old), rename(fresh, s.checkpoints()), os.RemoveAll(old))
 	if err != nil {
-		return fmt.Errorf("replacing the checkpoint: %w", err)
+		return written, fmt.Errorf("replacing the checkpoint: %w", err)
 	}
-	return nil
+	return written, nil
 }
 
 // repair undoes a replacement of the checkpoint that was cut off.
@@ -162,9 +190,18 @@ func rename(from, to string) error {
 	return nil
 }
 
-// save writes the state of a backend that stops.
+// save writes the state of a backend that stops. What was loaded goes, unless
+// it was overwritten.
 func (s *stateStore) save(saved iter.Seq2[uint64, alarm.Saved]) (backlogs.Written, error) {
-	written, err := backlogs.Save(s.dir, saved)
+	live := map[string]bool{}
+	written, err := backlogs.Save(s.dir, func(yield func(uint64, alarm.Saved) bool) {
+		for id, one := range saved {
+			live[savedName(id)] = true
+			if !yield(id, one) {
+				return
+			}
+		}
+	})
 	if err != nil {
 		return written, fmt.Errorf("saving backlogs: %w", err)
 	}
@@ -173,11 +210,15 @@ func (s *stateStore) save(saved iter.Seq2[uint64, alarm.Saved]) (backlogs.Writte
 			return written, fmt.Errorf("saving backlogs: %w", err)
 		}
 	}
-	if err := os.RemoveAll(s.checkpoints()); err != nil {
-		return written, fmt.Errorf("removing the checkpoint: %w", err)
+	stale := slices.DeleteFunc(s.loaded, func(file string) bool { return live[filepath.Base(file)] })
+	if err := backlogs.Discard(stale); err != nil {
+		return written, fmt.Errorf("saving backlogs: %w", err)
 	}
-	return written, nil
+	return written, s.drop()
 }
+
+// savedName is the name of the file with a directive's backlogs.
+func savedName(directive uint64) string { return strconv.FormatUint(directive, 10) + ".json" }
 
 func remove(file string) error {
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -206,11 +247,11 @@ type savedBacklog struct {
 
 // write writes one checkpoint. It ends early, and leaves the last checkpoint
 // as it is, when ctx ends.
-func (c *checkpointer) write(ctx context.Context) error {
+func (c *checkpointer) write(ctx context.Context) (backlogs.Written, error) {
 	var next func() (uint64, alarm.Saved, bool)
 	var stop func()
 	if err := c.ask(ctx, func() { next, stop = iter.Pull2(c.all()) }); err != nil {
-		return err
+		return backlogs.Written{}, err
 	}
 	defer stop()
 	var askErr error

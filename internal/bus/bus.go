@@ -12,6 +12,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -215,7 +216,7 @@ func (c *Conn) drain(ctx context.Context) error {
 			c.log.Debug("unsubscribing failed", "error", err)
 		}
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		return fmt.Errorf("draining the message queue, %d events not taken: %w", left, err)
 	}
 	return nil

@@ -214,7 +214,7 @@ func (c *Conn) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
 func (c *Conn) onClosed(nc *nats.Conn) {
 	c.connected.Store(false)
 	if !c.closing.Load() {
-		c.log.Error("message queue ended the connection for good", "error", reason(nc.LastError()))
+		c.log.Error("message queue ended the connection for good, events that waited are lost", "error", reason(nc.LastError()))
 	}
 	close(c.closed)
 }

@@ -3,7 +3,6 @@ package bus_test
 import (
 	"bufio"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
@@ -138,17 +138,8 @@ func TestD27Credentials(t *testing.T) {
 			works(t, s, right)
 
 			wrong, wrongLog := options(strings.Replace(s.URL(), "s3cr", "s3cret", 1))
-			ctx, cancel := context.WithCancel(t.Context())
-			failed := make(chan error, 1)
-			go func() {
-				_, err := bus.Connect(ctx, wrong)
-				failed <- err
-			}()
-			wrongLog.wait(t, "level=WARN", "Authorization Violation", "attempt=2 ", "nats://xxxxx@"+s.Address())
-			cancel()
-			if err := receive(t, failed); !errors.Is(err, context.Canceled) {
-				t.Errorf("got error %v", err)
-			}
+			unreachable(t, wrong, wrongLog, "Authorization Violation")
+			wrongLog.wait(t, "nats://xxxxx@"+s.Address())
 			for _, secret := range []string{"n0body", "s3cr", "ö", "%C3"} {
 				if lines := append(log.with(secret), wrongLog.with(secret)...); len(lines) > 0 {
 					t.Errorf("the log shows a secret: %q", lines)
@@ -212,72 +203,84 @@ func TestClientCertificates(t *testing.T) {
 	works(t, s, o)
 }
 
-// unreachable makes sure that connecting fails for a reason, again and again.
+// unreachable makes sure that connecting fails for a reason, again and again,
+// until its context ends.
 func unreachable(t *testing.T, o bus.Options, log *logbook, reason string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
+	defer cancel()
+	failed := make(chan error, 1)
 	go func() {
-		defer close(done)
-		if c, err := bus.Connect(ctx, o); err == nil {
-			t.Error("connected")
-			shut(t, c)
-		}
+		_, err := bus.Connect(ctx, o)
+		failed <- err
 	}()
 	log.wait(t, "level=WARN", reason)
 	log.wait(t, "attempt=2 ")
 	cancel()
-	receive(t, done)
-}
-
-// keyring lets in who signs with the key, and brings the JWT if there is one.
-type keyring struct{ public, jwt string }
-
-func (k keyring) Check(c server.ClientAuthentication) bool {
-	o := c.GetOpts()
-	sig, err := base64.RawURLEncoding.DecodeString(o.Sig)
-	if err != nil || o.JWT != k.jwt {
-		return false
+	if err := receive(t, failed); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v", err)
 	}
-	key, err := nkeys.FromPublicKey(k.public)
-	return err == nil && key.Verify(c.GetNonce(), sig) == nil
 }
 
-func TestNKeyAndCredsFiles(t *testing.T) {
-	user, err := nkeys.CreateUser()
+func newKey(t *testing.T, create func() (nkeys.KeyPair, error)) (key nkeys.KeyPair, public string) {
+	t.Helper()
+	key, err := create()
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := user.PublicKey()
+	public, err = key.PublicKey()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return key, public
+}
+
+func TestAnNKeyFile(t *testing.T) {
+	user, public := newKey(t, nkeys.CreateUser)
+	seed, err := user.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) {
+		o.Nkeys = []*server.NkeyUser{{Nkey: public}}
+	}})
+	o, log := options(s.URL())
+	unreachable(t, o, log, "Authorization Violation")
+	o.NKeyFile = write(t, "user.nk", string(seed))
+	subscribe(t, connect(t, o))
+}
+
+func TestACredsFile(t *testing.T) {
+	operator, operatorID := newKey(t, nkeys.CreateOperator)
+	account, accountID := newKey(t, nkeys.CreateAccount)
+	user, userID := newKey(t, nkeys.CreateUser)
+	encode := func(c jwt.Claims, key nkeys.KeyPair) string {
+		text, err := c.Encode(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
 	}
 	seed, err := user.Seed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	const jwt = "eyJhbGciOi.eyJzdWIi.c2ln"
-	creds := fmt.Sprintf("-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n\n"+
-		"-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", jwt, seed)
-
-	for name, set := range map[string]struct {
-		jwt string
-		set func(*bus.Options)
-	}{
-		"nkey":  {"", func(o *bus.Options) { o.NKeyFile = write(t, "user.nk", string(seed)) }},
-		"creds": {jwt, func(o *bus.Options) { o.CredsFile = write(t, "user.creds", creds) }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) {
-				o.AlwaysEnableNonce = true
-				o.CustomClientAuthentication = keyring{public, set.jwt}
-			}})
-			o, log := options(s.URL())
-			unreachable(t, o, log, "Authorization Violation")
-			set.set(&o)
-			subscribe(t, connect(t, o))
-		})
+	creds, err := jwt.FormatUserConfig(encode(jwt.NewUserClaims(userID), account), seed)
+	if err != nil {
+		t.Fatal(err)
 	}
+	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) {
+		o.TrustedKeys = []string{operatorID}
+		resolver := &server.MemAccResolver{}
+		if err := resolver.Store(accountID, encode(jwt.NewAccountClaims(accountID), operator)); err != nil {
+			t.Error(err)
+		}
+		o.AccountResolver = resolver
+	}})
+	o, log := options(s.URL())
+	unreachable(t, o, log, "Authorization Violation")
+	o.CredsFile = write(t, "user.creds", string(creds))
+	subscribe(t, connect(t, o))
 }
 
 func write(t *testing.T, name, text string) string {

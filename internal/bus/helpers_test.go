@@ -84,7 +84,9 @@ func options(url string) (bus.Options, *logbook) {
 
 func connect(t *testing.T, o bus.Options) *bus.Conn {
 	t.Helper()
-	c, err := bus.Connect(t.Context(), o)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, err := bus.Connect(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}

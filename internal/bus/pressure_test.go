@@ -34,16 +34,32 @@ func TestPressure(t *testing.T) {
 		steps          []step
 	}{
 		"T46 one true for a burst, false after the hold time": {time.Second, 3 * time.Second, []step{
-			{0, tick, none}, {0, fresh, none}, {0, late, overload}, {0.1, late, none}, {1.4, late, none}, {1.5, tick, none},
-			{3, tick, none}, {4.3, tick, none}, {4.4, tick, relief}, {4.5, tick, none}, {100, tick, none},
+			{0, tick, none},
+			{0, fresh, none},
+			{0, late, overload},
+			{0.1, late, none},
+			{1.4, late, none},
+			{1.5, tick, none},
+			{3, tick, none},
+			{4.3, tick, none},
+			{4.4, tick, relief},
+			{4.5, tick, none},
+			{100, tick, none},
 		}},
 		"T47 unknown times never signal": {time.Second, 3 * time.Second, []step{
 			{0, unknown, none}, {1, unknown, none}, {2, tick, none},
 		}},
 		"max_delay 0 never signals": {0, 3 * time.Second, []step{{0, late, none}, {9, tick, none}}},
 		"true is repeated each half hold time while it goes on": {time.Second, 4 * time.Second, []step{
-			{0, late, overload}, {1, late, none}, {1.9, late, none}, {2, late, overload}, {3.9, late, none}, {4.5, late, overload},
-			{6.4, late, none}, {10.3, tick, none}, {10.4, tick, relief},
+			{0, late, overload},
+			{1, late, none},
+			{1.9, late, none},
+			{2, late, overload},
+			{3.9, late, none},
+			{4.5, late, overload},
+			{6.4, late, none},
+			{10.3, tick, none},
+			{10.4, tick, relief},
 		}},
 		"fresh events do not end it before the hold time": {time.Second, 3 * time.Second, []step{
 			{0, late, overload}, {1, fresh, none}, {2.9, tick, none}, {3, tick, relief}, {3, fresh, none},

@@ -11,8 +11,6 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
-
-	"dsiem/internal/app"
 )
 
 // sample returns a text for a value that is not its default, and what is logged
@@ -201,17 +199,21 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	o := served(t, backend, []string{"serve", "--node=b0"})
 	o.Out, o.Version, o.Effective = nil, "", nil
-	want := &app.ServeOptions{
-		Mode: "cluster-backend", Node: "b0", Frontend: "http://frontend:8080", NATS: "nats://dsiem-nats:4222",
-		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"),
-		MaxEPS: 1000, MaxQueue: 25000, MaxDelay: 3 * time.Minute, HoldDuration: 10 * time.Second,
-		Engine:        app.EngineOptions{MedRiskMin: 3, MedRiskMax: 6, Status: "Open", Tag: "Identified Threat"},
-		Statuses:      []string{"Open", "In-Progress", "Closed"},
-		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
-		CacheDuration: 10 * time.Minute, EnrichWait: 2 * time.Second,
-		ReloadBacklogs: true, Checkpoint: 30 * time.Second, Fsync: "interval",
-	}
-	if diff := cmp.Diff(want, o); diff != "" {
+	want := *o
+	want.Mode, want.Node, want.Frontend = "cluster-backend", "b0", "http://frontend:8080"
+	want.ConfigDir, want.LogDir = filepath.FromSlash("/opt/dsiem/configs"), filepath.FromSlash("/opt/dsiem/logs")
+	want.SkipInvalid = false
+	want.NATS = "nats://dsiem-nats:4222"
+	want.MaxEPS, want.MaxQueue, want.Shards = 1000, 25000, 0
+	want.MaxDelay, want.HoldDuration = 3*time.Minute, 10*time.Second
+	want.Engine.MedRiskMin, want.Engine.MedRiskMax, want.Engine.MinAlarmLifetime = 3, 6, 0
+	want.Engine.Status, want.Engine.Tag, want.Engine.LiteralTitles = "Open", "Identified Threat", false
+	want.Statuses = []string{"Open", "In-Progress", "Closed"}
+	want.Tags = []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"}
+	want.CacheDuration, want.IntelPrivateIP, want.EnrichWait = 10*time.Minute, false, 2*time.Second
+	want.ReloadBacklogs, want.Checkpoint, want.Fsync = true, 30*time.Second, "interval"
+	want.MetricsAddress, want.PProf, want.Notes = "", false, nil
+	if diff := cmp.Diff(&want, o); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 }

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,7 +139,8 @@ func TestCheckReportsDifferences(t *testing.T) {
 		{live, `"start_time": 1700000000, "saved`, `"status": "timeout", "saved`, `got  live 0 0/0`},
 		{live, timeoutLive, `[]`, "want live 2 1/9\n\tgot  gone"},
 		{live, `[`, ``, "saved file 2.json"},
-		{console, `done`, `failed`, `the messages lack "done"`},
+		{live, `"start_time": 1700000000, "end_time": 1700000000, "status"`, `"start_time": 1700000000, "status"`, `end_time is 0 with status "finished"`},
+		{console, `done`, `failed`, `the messages lack a line with ["done"]`},
 	} {
 		s, res := parse(t, timeout), timeoutResult()
 		text := map[output]string{events: timeoutAlarmEvents, alarms: timeoutAlarms, live: timeoutLive, console: "done"}[tc.in]
@@ -188,6 +190,76 @@ func TestCheckReportsFacts(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s:\ngot  %v\nwant %s", tc.fact, err, tc.want)
 		}
+	}
+}
+
+func TestCheckComparesMessagesAndRejectedEvents(t *testing.T) {
+	t.Parallel()
+	s := parse(t, `
+Messages and rejected events.
+-- directives --
+r1
+r2
+-- events --
+{}
+-- want --
+message: "a.json" "bad"
+rejected: bad_type 2, bad_json 1
+`)
+	for _, tc := range []struct {
+		console  string
+		rejected map[string]int
+		want     string
+	}{
+		{"x\n1: a.json:3: bad\n", map[string]int{"bad_json": 1, "bad_type": 2}, ""},
+		{"a.json bad", nil, ""},
+		{"bad a.json", nil, `the messages lack a line with ["a.json" "bad"]`},
+		{"a.json\nbad\n", nil, `the messages lack a line with ["a.json" "bad"]`},
+		{"", nil, `the messages lack`},
+		{"a.json bad", map[string]int{"bad_type": 3}, "test.txtar:10: run 1: rejected events:\n\twant bad_json 1, bad_type 2\n\tgot  bad_type 3"},
+		{"a.json bad", map[string]int{}, "got  none"},
+	} {
+		err := s.NewChecker().Check(s.Runs[0], &Result{Console: []byte(tc.console), Rejected: tc.rejected})
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q, %v:\ngot  %v\nwant %s", tc.console, tc.rejected, err, tc.want)
+		}
+	}
+}
+
+func TestCheckWantsExitCode(t *testing.T) {
+	t.Parallel()
+	for code, line := range map[int]string{0: "nothing", 1: `start-up error: "no"`, 2: `option error: "no"`} {
+		s := parse(t, "About.\n-- directives --\nr1\n-- events --\ne1\n-- want --\n"+line+"\n")
+		for got := range 3 {
+			err := s.NewChecker().Check(s.Runs[0], &Result{ExitCode: got, Console: []byte("no\n")})
+			if (err == nil) != (got == code) {
+				t.Errorf("%s: exit code %d: %v", line, got, err)
+			}
+		}
+	}
+}
+
+func TestCheckNamesEventsWithoutID(t *testing.T) {
+	t.Parallel()
+	s := parse(t, `
+Events without an id.
+-- directives --
+r1
+r2 occ3
+-- events --
+{"event_id":""}
+-- want --
+"": 1[""] 2["" *]
+`)
+	line := func(stage int) string {
+		return fmt.Sprintf(`{"alarm_id":"AAAAAAAAAAAAAAAA","stage":%d,"event_id":""}`+"\n", stage)
+	}
+	if err := s.Check([]byte(line(1)+line(2)+line(2)), nil); err != nil {
+		t.Error(err)
+	}
+	err := s.Check([]byte(line(1)+line(2)), nil)
+	if want := "backlog \"\", alarm events:\n\twant 1[\"\"] 2[\"\" \"\"]\n\tgot  1[\"\"] 2[\"\"]"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

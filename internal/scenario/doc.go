@@ -4,8 +4,9 @@
 // the files the engine writes with what the scenario wants. It never runs an
 // engine, and it holds no state but the Checker a caller makes.
 //
-// The scenarios are in testdata, one per row of spec/correlation.md §13.1
-// (01…62) and §13.3 (p01…p11). All hands them to the tests of other packages.
+// The scenarios are in testdata: the rows of spec/correlation.md §13.1 (01…62),
+// §13.3 (p01…p11) and §13.4 (c01…c12, some in several files), and what no row
+// shows (x01…). All hands them to the tests of other packages.
 //
 // # A scenario file
 //
@@ -60,6 +61,13 @@
 // A line "all WORD…" puts its words in front of those of every following rule of
 // the same directive.
 //
+// # Whole configuration files
+//
+// A section assets_NAME.json or directives_NAME.json is a file as it stands, for
+// what the notation cannot say. There may be any number of them, also next to the
+// section assets or directives, which is the file assets_scenario.json or
+// directives_scenario.json. A section of the one word "none" stands for no file.
+//
 // # events
 //
 // One event per line, in the order of arrival: its event id, then words. The
@@ -80,6 +88,11 @@
 // An event without a time comes one gap (1 s) after the event on the line
 // before it, the first one at the base time; lines with "again" do not count.
 // In a second run the first event comes one gap after the last of the first run.
+// A line that starts with { is passed on as it stands, for events that the
+// notation cannot say; it has no part in these times:
+//
+//	{"event_id":"e1","timestamp":"2023-11-14 22:13:20Z","src_ip":"::ffff:10.0.0.1"}
+//
 // Replay time is the largest time seen so far (D14), so waiting is written as an
 // event that no rule wants: "tick sid99 +13".
 //
@@ -99,11 +112,20 @@
 //	e1: 2/FF- Low; 4/FFF High   its alarm lines in order: risk/rules class
 //	e1: 1/FF- Low *4            four such lines
 //	e1: live 2 3/5              alive at the end, in stage 2, with 3 of 5 events
+//	e1..e3: 1[*]                the same for three backlogs; * is the event that opened it
+//	e1: 1[e1] 2["" ""]          "" is an event without an id, also as the name of a backlog
+//
+// Rejected events are counted by reason, in one line.
+//
+//	rejected: bad_type 2, bad_json 1
 //
 // A rule is F finished, T timed out, - neither. A second line of the same kind
-// continues the first. All three are complete: every line and every live backlog
-// that is not listed is a failure. If nothing at all may happen, the section is
-// the word "nothing".
+// continues the first. All of these are complete: every line, every live backlog
+// and every rejected event that is not listed is a failure. If nothing at all may
+// happen, the section is the word "nothing".
+//
+// The form of all lines is checked in any case: their keys and the order of these,
+// values that a rule or an alarm cannot have, HTML escapes.
 //
 // Details of single lines are stated by path. A path is made of keys and [index]
 // parts; r2 is the rule of stage 2. A value is JSON, a time (+N seconds from the
@@ -117,16 +139,21 @@
 // What the program says and leaves behind:
 //
 //	start-up error: "10.0.0.1/24"   it ends with exit code 1 and this text, before any event
+//	option error: "from 5 to 5"     it ends with exit code 2 and this text, before anything else
 //	message: "1.json"               this text is in its messages
 //	saved 1.json: gone              the file is not in SAVED after the run
+//
+// Several texts after each other, "a.json" "name: ", stand in one line of the
+// messages, in this order.
 //
 // # Several runs
 //
 // Sections named run1/events, run1/want, run2/events … make a scenario of
 // several runs over the folder SAVED; a section without a prefix belongs to the
-// first run. Later runs keep assets and directives of the run before unless they
-// have their own. Before a run the saved files can be changed: a section
-// run2/saved/1.json is the whole new file, and the lines of run2/saved are
+// first run. Later runs keep the files of assets, and those of directives, of the
+// run before unless they have their own. Before a run the saved files can be
+// changed: a section run2/saved/1.json is the whole new file, and the lines of
+// run2/saved are
 //
 //	1.json[0] r2.status = "timeout"   set a value in the first backlog
 //	1.json append {"alarm_id":"x"}    add an element; prepend likewise

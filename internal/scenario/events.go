@@ -86,19 +86,11 @@ func (s *source) parseEvents(sec *section, clock *eventClock) []byte {
 			all = words
 			continue
 		}
-		ids, err := expand(head)
+		lines, err := clock.events(head, all, words)
 		if err != nil {
 			s.failf(e.line, "%v", err)
-			continue
 		}
-		for _, id := range ids {
-			line, err := clock.event(id, all, words)
-			if err != nil {
-				s.failf(e.line, "event %s: %v", id, err)
-				break
-			}
-			out.Write(line)
-		}
+		out.Write(lines)
 	}
 	return out.Bytes()
 }
@@ -139,6 +131,23 @@ func (c *eventClock) raw(text string) error {
 	}
 	c.ids[id] = []byte(text + "\n")
 	return nil
+}
+
+// events returns the NDJSON lines of one event or a range of them.
+func (c *eventClock) events(head string, all, words []string) ([]byte, error) {
+	ids, err := expand(head)
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, id := range ids {
+		line, err := c.event(id, all, words)
+		if err != nil {
+			return nil, fmt.Errorf("event %s: %w", id, err)
+		}
+		out = append(out, line...)
+	}
+	return out, nil
 }
 
 // event returns the NDJSON line of one event.

@@ -3,6 +3,8 @@ package scenario
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -184,6 +186,62 @@ e1: 2[e2]
 	}
 }
 
+func TestParseTakesFilesAndEventsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	s := parse(t, `
+Whole files and raw events.
+-- directives_b.json --
+{"directives": [ #
+-- directives --
+r1
+r2
+-- assets --
+none
+-- events --
+e1
+{"event_id":"x1", "src_ip": "# \"" }
+  {"event_id":null}
+x1 again
+e2
+-- want --
+rejected: bad_address 2, bad_json 1
+x1..x1: 1[*]
+-- run2/assets_a.json --
+-- run2/events --
+e3
+-- run2/want --
+nothing
+-- run3/directives --
+none
+-- run3/want --
+option error: "a" "b"
+`)
+	var names [][]string
+	for _, r := range s.Runs {
+		names = append(names, slices.Sorted(maps.Keys(r.Config)))
+	}
+	want := [][]string{
+		{"directives_b.json", "directives_scenario.json"},
+		{"assets_a.json", "directives_b.json", "directives_scenario.json"},
+		{"assets_a.json"},
+	}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("files by run (-want +got):\n%s", diff)
+	}
+	first := s.Runs[0]
+	if got := string(first.Config["directives_b.json"]); got != "{\"directives\": [ #\n" {
+		t.Errorf("directives_b.json is %q", got)
+	}
+	lines := strings.Split(string(first.Events), "\n")
+	const raw = `{"event_id":"x1", "src_ip": "# \"" }`
+	if lines[1] != raw || lines[2] != `{"event_id":null}` || lines[3] != raw || !strings.Contains(lines[4], `"e2","timestamp":"2023-11-14T22:13:21Z"`) {
+		t.Errorf("events are\n%s", first.Events)
+	}
+	if !s.Runs[2].StartupError() {
+		t.Error("run 3 is to start")
+	}
+}
+
 func TestParseNamesMistakes(t *testing.T) {
 	t.Parallel()
 	// scenario returns a good scenario with one more line in a section.
@@ -225,6 +283,8 @@ func TestParseNamesMistakes(t *testing.T) {
 		{"events", "e2 zone=UTC", `zone=UTC: write it as +07:00`},
 		{"events", "e2 sidx", `word "sidx" is not understood`},
 		{"events", `e2 ""`, `word "" is not understood`},
+		{"events", `{"event_id":"e1"}`, `test.txtar:10: the id is taken; write "e1 again"`},
+		{"events", `{"event_id":"e 2"}`, `event_id "e 2": use letters`},
 		{"saved", "1.json fix", `test.txtar:11: "1.json fix": write FILE[N]`},
 		{"saved", "1.json[x] risk = 1", `"x" is not the index`},
 		{"saved", "1.json junk 0", `is not a size`},
@@ -235,6 +295,14 @@ func TestParseNamesMistakes(t *testing.T) {
 		{"want", "e1: 1[e9]", `there is no event "e9"`},
 		{"want", "e1: 1[]", `no events`},
 		{"want", "e1: x[e1]", `write stage[events]`},
+		{"want", `e1: 2[""]`, `there is no event "\"\""`},
+		{"want", `"": 1[e1]`, `there is no event "\"\""`},
+		{"want", "e1..e2: 1[*]", `there is no event "e2"`},
+		{"want", "e2..e1 alarm 1: risk = 1", `"e2..e1" is not a range`},
+		{"want", "rejected: bad_type", `test.txtar:13: "bad_type": write REASON COUNT`},
+		{"want", "rejected: bad_type 0", `write REASON COUNT`},
+		{"want", "rejected: bad_type 1, bad_type 2", `each reason once`},
+		{"want", "rejected: bad_type 1\nrejected: bad_json 1", `test.txtar:14: the rejected events are already in line 13`},
 		{"want", "e1: 4/FF", `write risk/rules class`},
 		{"want", "e1: 4/FX Low", `write risk/rules class`},
 		{"want", "e1: 4/FF Low *0", `is not a count such as *4`},
@@ -245,7 +313,10 @@ func TestParseNamesMistakes(t *testing.T) {
 		{"want", "e1 alarm 1: src_ips[x] = 1", `is not an index`},
 		{"want", "e1 line 1: risk = 1", `"e1 line 1" is not understood before the colon`},
 		{"want", "message: 1.json", `write the text in double quotes`},
-		{"want", `start-up error: "x"`, `after a start-up error no backlog can be wanted`},
+		{"want", `message: "1.json" 2`, `write the text in double quotes`},
+		{"want", `start-up error: "x"`, `after a start-up error no backlog and no rejected event can be wanted`},
+		{"want", `option error: "x"`, `after a start-up error no backlog`},
+		{"want", "start-up error: \"x\"\noption error: \"x\"", `not with both`},
 	} {
 		_, err := Parse("test.txtar", []byte(scenario(tc.section, tc.line)))
 		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "test.txtar:") {
@@ -268,6 +339,10 @@ func TestParseNamesMistakesInSections(t *testing.T) {
 		{"x\n-- want --\nnothing\n", `section "events" of run 1 is missing`},
 		{"x\n-- directives --\n", `section "directives" is empty`},
 		{"x\n-- directives --\nr1\n", `section "want" of run 1 is missing`},
+		{"x\n-- assets_a.json --\n{}\n", `section "directives" is missing`},
+		{"x\n-- directives_.json --\n", `unknown section "directives_.json"`},
+		{"x\n-- run2/directives_a/b.json --\n", `unknown section "run2/directives_a/b.json"`},
+		{"x\n-- assets --\n-- assets_scenario.json --\n", `test.txtar:2: section "assets" is the file assets_scenario.json`},
 		{"x\n-- saved/../1.json --\n", `unknown section "saved/../1.json"`},
 	} {
 		_, err := Parse("test.txtar", []byte(tc.text))

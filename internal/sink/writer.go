@@ -41,7 +41,7 @@ func (e *LostError) Unwrap() error { return e.Err }
 // that is under way.
 const closeGrace = 100 * time.Millisecond
 
-// maxSpare is the capacity in bytes up to which a buffer is kept for reuse.
+// maxSpare is the size in bytes of buffers that are kept while nothing waits.
 const maxSpare = 1 << 20
 
 // Writer appends the lines of a server to siem_alarms.json and
@@ -59,7 +59,7 @@ const maxSpare = 1 << 20
 //     every write. (A log rotator's copytruncate loses what is written between
 //     its copy and its truncation; prefer rename.)
 //   - On an error — disk full, permission — the writer tries again for ever, and
-//     Write waits when Options.MaxBuffered bytes are pending. Nothing is dropped.
+//     Write waits when WriterOptions.MaxBuffered bytes are pending. Nothing is dropped.
 //
 // Write, Stats and Err are safe for concurrent use. The files belong to the
 // goroutine that called Run.

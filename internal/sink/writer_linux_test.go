@@ -25,14 +25,14 @@ func TestWriterOnFullDevice(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)
 	}
-	dir, book := t.TempDir(), &logBook{said: make(chan struct{}, 1)}
+	dir := t.TempDir()
 	alarms := filepath.Join(dir, AlarmsName)
 	if err := os.Symlink("/dev/full", alarms); err != nil {
 		t.Fatal(err)
 	}
-	w, done := start(t, dir, WriterOptions{Logger: book.logger()})
+	w, done := start(t, dir, WriterOptions{})
 	write(t, w, "e1\n", "a1\n")
-	untilFailing(w, book)
+	untilFailing(w)
 	if !errors.Is(w.Err(), syscall.ENOSPC) {
 		t.Errorf("error %v", w.Err())
 	}
@@ -48,7 +48,7 @@ func TestWriterOnFullDevice(t *testing.T) {
 
 // A disk that is full in the middle of a line, until something is removed.
 func TestWriterOnFullDisk(t *testing.T) {
-	dir, book := t.TempDir(), &logBook{said: make(chan struct{}, 1)}
+	dir := t.TempDir()
 	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=256k"); err != nil {
 		t.Skipf("no small file system to fill: %v", err)
 	}
@@ -61,10 +61,10 @@ func TestWriterOnFullDisk(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 180<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, done := start(t, dir, WriterOptions{Logger: book.logger()})
+	w, done := start(t, dir, WriterOptions{})
 	events, alarms := manyLines("e", 200), manyLines("a", 1000)
 	write(t, w, events, alarms)
-	untilFailing(w, book)
+	untilFailing(w)
 	if !errors.Is(w.Err(), syscall.ENOSPC) {
 		t.Errorf("error %v", w.Err())
 	}
@@ -115,14 +115,13 @@ func underLimit(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	book := &logBook{said: make(chan struct{}, 1)}
-	w, done := start(t, dir, WriterOptions{Logger: book.logger()})
+	w, done := start(t, dir, WriterOptions{})
 	path := filepath.Join(dir, AlarmsName)
 
 	limit(10_001)
 	first := manyLines("a", 300)
 	write(t, w, "", first)
-	untilFailing(w, book)
+	untilFailing(w)
 	if got := contentOf(t, path); got != first[:10_001] || !errors.Is(w.Err(), syscall.EFBIG) {
 		t.Errorf("at the limit: %d bytes, %v", len(got), w.Err())
 	}
@@ -133,9 +132,7 @@ func underLimit(t *testing.T, dir string) {
 
 	second := manyLines("b", 300)
 	write(t, w, "", second)
-	for w.Err() == nil {
-		<-book.said
-	}
+	untilFailing(w)
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,8 @@ type WriterOptions struct {
 	FlushEvery time.Duration
 	// MaxBuffered is the number of bytes that may wait to be written before
 	// Write waits; 0 is 64 MiB. A single Write of more is accepted when
-	// nothing else waits. The buffers' memory can be twice that.
+	// nothing else waits. Memory that a burst needed is given back within
+	// CheckEvery.
 	MaxBuffered int
 	// Logger gets rotations and errors, the latter at most every ten seconds.
 	// nil is none.

@@ -115,11 +115,22 @@ func (w *Writer) flush(ctx context.Context) error {
 
 // keep keeps the memory of a batch for a later one.
 func (w *Writer) keep(b *batch) {
-	if cap(b.events) <= maxSpare {
-		w.spare.events = b.events[:0]
+	w.spare = batch{events: b.events[:0], alarms: b.alarms[:0]}
+}
+
+// release gives back memory that a burst needed.
+func (w *Writer) release() {
+	w.spare.trim()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue.size() == 0 {
+		w.queue.trim()
 	}
-	if cap(b.alarms) <= maxSpare {
-		w.spare.alarms = b.alarms[:0]
+}
+
+func (b *batch) trim() {
+	if cap(b.events)+cap(b.alarms) > maxSpare {
+		b.events, b.alarms = nil, nil
 	}
 }
 
@@ -185,6 +196,7 @@ func (w *Writer) tend() {
 		}
 	}
 	w.works()
+	w.release()
 	if w.o.Fsync == FsyncInterval {
 		_ = w.sync() // logged and counted
 	}
@@ -212,6 +224,7 @@ type trouble struct {
 	since    time.Time
 	pause    *backoff.ExponentialBackOff
 	log      everySoOften
+	told     bool // there is a log line about it
 }
 
 func newTrouble() trouble {
@@ -232,6 +245,7 @@ func (w *Writer) fails(err error) time.Duration {
 	w.failing = err
 	w.mu.Unlock()
 	if t.log.due(now) {
+		t.told = true
 		w.o.Logger.Error("alarm files cannot be written, trying again", slog.Any("error", err),
 			slog.Int64("pending_bytes", w.Stats().Pending), slog.Int("attempts", t.attempts),
 			slog.Duration("failing_for", now.Sub(t.since)))
@@ -245,9 +259,11 @@ func (w *Writer) works() {
 	if t.attempts == 0 {
 		return
 	}
-	w.o.Logger.Info("alarm files are written again", slog.Int64("pending_bytes", w.Stats().Pending),
-		slog.Int("attempts", t.attempts), slog.Duration("failing_for", time.Since(t.since)))
-	t.attempts, t.log.last = 0, time.Time{}
+	if t.told {
+		w.o.Logger.Info("alarm files are written again", slog.Int64("pending_bytes", w.Stats().Pending),
+			slog.Int("attempts", t.attempts), slog.Duration("failing_for", time.Since(t.since)))
+	}
+	t.attempts, t.told = 0, false
 	w.mu.Lock()
 	w.failing = nil
 	w.mu.Unlock()

@@ -207,7 +207,10 @@ func TestRotationUnderLoad(t *testing.T) {
 		for i := range n {
 			paths = append(paths, fmt.Sprintf("%s.%d", path, i))
 		}
-		checkCounted(t, contentOf(t, append(paths, path)...), producers, lines)
+		if _, err := os.Stat(path); err == nil { // not if the last rotation came after the last line
+			paths = append(paths, path)
+		}
+		checkCounted(t, contentOf(t, paths...), producers, lines)
 	}
 	t.Logf("rotations %v, stats %+v", rotated, w.Stats())
 }
@@ -266,23 +269,23 @@ func checkCounted(t *testing.T, text string, producers, lines int) {
 	}
 }
 
-// untilFailing waits until the writer has said that it cannot write.
-func untilFailing(w *Writer, book *logBook) {
+// untilFailing waits until the writer cannot write.
+func untilFailing(w *Writer) {
 	for w.Err() == nil {
-		<-book.said
+		runtime.Gosched()
 	}
 }
 
 func TestDirectoryInTheWay(t *testing.T) {
-	dir, book := t.TempDir(), &logBook{said: make(chan struct{}, 1)}
+	dir := t.TempDir()
 	alarms := filepath.Join(dir, AlarmsName)
-	w, done := start(t, dir, WriterOptions{Logger: book.logger()})
+	w, done := start(t, dir, WriterOptions{})
 	done.put(t, w, "e1\n", "a1\n")
 	if err := errors.Join(os.Rename(alarms, alarms+".1"), os.Mkdir(alarms, 0o700)); err != nil {
 		t.Skipf("the writer was faster, which looks every second: %v", err)
 	}
 	write(t, w, "e2\n", "a2\n")
-	untilFailing(w, book)
+	untilFailing(w)
 	if err := os.Remove(alarms); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,491 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"dsiem/internal/bus"
+	"dsiem/internal/bus/bustest"
+)
+
+// patience is the longest that anything may take that is expected to happen.
+const patience = 30 * time.Second
+
+var raceChildren = flag.Bool("race-children", false, "build the programs with the race detector")
+
+// programs is where the programs are, once they have been built.
+var programs string
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "dsiem-acceptance-") //nolint:usetesting // there is no test yet
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	programs = dir
+	return m.Run()
+}
+
+// build builds both programs, once.
+var build = sync.OnceValue(func() error {
+	args := []string{"build"}
+	if *raceChildren {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "-o", programs+"/", "dsiem/cmd/dsiem", "dsiem/cmd/dsiem-backend")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the programs: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// home is what outlives a process: its configuration and its log directory.
+type home struct {
+	t             *testing.T
+	configs, logs string
+}
+
+// newHome returns a home with configuration files.
+func newHome(t *testing.T, configs files) *home {
+	t.Helper()
+	dir := t.TempDir()
+	h := &home{t: t, configs: filepath.Join(dir, "configs"), logs: filepath.Join(dir, "logs")}
+	h.configure(configs)
+	return h
+}
+
+// files are contents by name.
+type files map[string][]byte
+
+// configure replaces all configuration files.
+func (h *home) configure(configs files) {
+	h.t.Helper()
+	check(h.t, os.RemoveAll(h.configs))
+	check(h.t, os.MkdirAll(h.configs, 0o750))
+	for name, content := range configs {
+		check(h.t, os.WriteFile(filepath.Join(h.configs, name), content, 0o600))
+	}
+}
+
+// The files of a log directory.
+const (
+	alarmsName = "siem_alarms.json"
+	eventsName = "siem_alarm_events.json"
+)
+
+func (h *home) alarmsFile() string { return filepath.Join(h.logs, alarmsName) }
+func (h *home) eventsFile() string { return filepath.Join(h.logs, eventsName) }
+func (h *home) backlogs() string   { return filepath.Join(h.logs, "backlogs") }
+func (h *home) saved(name string) string {
+	return filepath.Join(h.backlogs(), name)
+}
+
+// alarmEvent is a line of siem_alarm_events.json.
+type alarmEvent struct {
+	AlarmID string `json:"alarm_id"`
+	Stage   int    `json:"stage"`
+	EventID string `json:"event_id"`
+}
+
+// alarmEvents returns the complete lines of siem_alarm_events.json.
+func (h *home) alarmEvents() []alarmEvent {
+	h.t.Helper()
+	return decodeLines[alarmEvent](h.t, h.eventsFile())
+}
+
+// alarm is what the tests want to know of a line of siem_alarms.json, or of a
+// saved backlog.
+type alarm struct {
+	ID       string   `json:"alarm_id"`
+	Title    string   `json:"title"`
+	Status   string   `json:"status"`
+	Tag      string   `json:"tag"`
+	Created  int64    `json:"created_time"`
+	Updated  int64    `json:"update_time"`
+	Risk     int      `json:"risk"`
+	Class    string   `json:"risk_class"`
+	SrcIPs   []string `json:"src_ips"`
+	DstIPs   []string `json:"dst_ips"`
+	Networks []string `json:"networks"`
+	Rules    []struct {
+		Stage         int      `json:"stage"`
+		Status        string   `json:"status"`
+		Timeout       int64    `json:"timeout"`
+		StartTime     int64    `json:"start_time"`
+		EndTime       int64    `json:"end_time"`
+		SavedEventIDs []string `json:"saved_event_ids"`
+	} `json:"rules"`
+}
+
+// progress is the status of all rules: F finished, T timed out, - neither.
+func (a *alarm) progress() string {
+	var b strings.Builder
+	for _, r := range a.Rules {
+		switch r.Status {
+		case "finished":
+			b.WriteByte('F')
+		case "timeout":
+			b.WriteByte('T')
+		default:
+			b.WriteByte('-')
+		}
+	}
+	return b.String()
+}
+
+// alarms returns the complete lines of siem_alarms.json.
+func (h *home) alarms() []alarm {
+	h.t.Helper()
+	return decodeLines[alarm](h.t, h.alarmsFile())
+}
+
+// savedBacklogs returns the content of a saved file; none if there is none.
+func (h *home) savedBacklogs(name string) []alarm {
+	h.t.Helper()
+	content, err := os.ReadFile(h.saved(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	check(h.t, err)
+	var list []alarm
+	if err := json.Unmarshal(content, &list); err != nil {
+		h.t.Fatalf("%s: %v\n%s", name, err, content)
+	}
+	return list
+}
+
+// decodeLines decodes the lines of a file. A last line that is not complete yet
+// is left out; a file that does not exist has none.
+func decodeLines[T any](t *testing.T, name string) []T {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var all []T
+	for line := range bytes.Lines(content) {
+		if !bytes.HasSuffix(line, []byte{'\n'}) {
+			break
+		}
+		var one T
+		if err := json.Unmarshal(line, &one); err != nil {
+			t.Fatalf("%s: line %q: %v", filepath.Base(name), line, err)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// setup says how to start a process. The zero value is a dsiem-backend without
+// a frontend.
+type setup struct {
+	program string // dsiem-backend if empty
+	nats    string // the URL; nothing answers there if empty
+	// flags follow the ones that the harness needs, env is added to an
+	// environment that has no DSIEM_ variables.
+	flags, env []string
+	// shell is put in front of the program, as "ulimit -n 128".
+	shell string
+}
+
+// node is a running process. It is killed at the end of the test, if it runs
+// still then, and its output is shown if the test has failed.
+type node struct {
+	*home
+	cmd      *exec.Cmd
+	out, err transcript
+	exited   chan struct{} // closed when code is valid
+	code     int
+}
+
+// start starts a program in a home.
+func (h *home) start(s setup) *node {
+	h.t.Helper()
+	check(h.t, build())
+	program, nats := s.program, s.nats
+	if program == "" {
+		program = "dsiem-backend"
+	}
+	if nats == "" {
+		nats = "nats://127.0.0.1:1"
+	}
+	args := []string{"serve", "--node=dsiem-backend-1", "--frontend=file:", "--msq=" + nats, "--config-dir=" + h.configs, "--log-dir=" + h.logs}
+	args = append(args, s.flags...)
+	path := filepath.Join(programs, program)
+	n := &node{home: h, exited: make(chan struct{})}
+	// The process outlives the test's context until its cleanup.
+	n.cmd = exec.CommandContext(context.WithoutCancel(h.t.Context()), path, args...)
+	if s.shell != "" {
+		n.cmd = exec.CommandContext(context.WithoutCancel(h.t.Context()), "sh", append([]string{"-c", s.shell + ` && exec "$0" "$@"`, path}, args...)...)
+	}
+	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
+		n.cmd.Env = append(n.cmd.Env, name+"="+os.Getenv(name))
+	}
+	n.cmd.Env = append(n.cmd.Env, s.env...)
+	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.err
+	check(h.t, n.cmd.Start())
+	go func() {
+		_ = n.cmd.Wait() // the code says it
+		n.code = n.cmd.ProcessState.ExitCode()
+		n.out.end()
+		n.err.end()
+		close(n.exited)
+	}()
+	h.t.Cleanup(n.cleanUp)
+	return n
+}
+
+// startReady starts a backend and waits until it takes events.
+func (h *home) startReady(s setup) *node {
+	h.t.Helper()
+	n := h.start(s)
+	n.takesEvents()
+	return n
+}
+
+// takesEvents waits until the start is complete.
+func (n *node) takesEvents() {
+	n.t.Helper()
+	n.says("backend started")
+}
+
+func (n *node) cleanUp() {
+	select {
+	case <-n.exited:
+	default:
+		_ = n.cmd.Process.Kill()
+		<-n.exited
+	}
+	if n.t.Failed() {
+		n.t.Logf("output of process %d, exit code %d:\n%s%s", n.cmd.Process.Pid, n.code, n.out.tail(), n.err.tail())
+	}
+}
+
+func (n *node) signal(s syscall.Signal) {
+	n.t.Helper()
+	check(n.t, n.cmd.Process.Signal(s))
+}
+
+// exit waits for the end of the process and checks its exit code.
+func (n *node) exit(code int) {
+	n.t.Helper()
+	select {
+	case <-n.exited:
+	case <-time.After(patience):
+		n.t.Fatalf("the process does not end")
+	}
+	if n.code != code {
+		n.t.Errorf("exit code %d, want %d", n.code, code)
+	}
+}
+
+// stop ends the process with SIGTERM and wants exit code 0.
+func (n *node) stop() (took time.Duration) {
+	n.t.Helper()
+	begun := time.Now()
+	n.signal(syscall.SIGTERM)
+	n.exit(0)
+	return time.Since(begun)
+}
+
+// kill ends the process with SIGKILL.
+func (n *node) kill() {
+	n.t.Helper()
+	n.signal(syscall.SIGKILL)
+	n.exit(-1)
+}
+
+// says waits for a line of the log that contains all parts, and returns it.
+func (n *node) says(parts ...string) string {
+	n.t.Helper()
+	line, _ := n.saysAfter(0, parts...)
+	return line
+}
+
+// saysAfter is says for lines from number from on. It also returns the number
+// of the line behind.
+func (n *node) saysAfter(from int, parts ...string) (line string, next int) {
+	n.t.Helper()
+	line, next, ok := n.out.find(from, patience, func(line string) bool { return containsAll(line, parts) })
+	if !ok {
+		n.t.Fatalf("the log has no line with %q", parts)
+	}
+	return line, next
+}
+
+// said returns the lines so far that contain all parts.
+func (n *node) said(parts ...string) []string {
+	return n.out.matching(func(line string) bool { return containsAll(line, parts) })
+}
+
+func containsAll(line string, parts []string) bool {
+	for _, p := range parts {
+		if !strings.Contains(line, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// transcript collects the lines of a process.
+type transcript struct {
+	mu      sync.Mutex
+	lines   []string
+	rest    []byte
+	ended   bool
+	changed chan struct{} // closed at the next change; nil if nobody waits
+}
+
+// Write adds output.
+func (l *transcript) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(l.rest, []byte{'\n'})
+		if !ok {
+			break
+		}
+		l.lines = append(l.lines, string(line))
+		l.rest = rest
+	}
+	l.notify()
+	return len(p), nil
+}
+
+func (l *transcript) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.rest) > 0 {
+		l.lines = append(l.lines, string(l.rest))
+	}
+	l.ended = true
+	l.notify()
+}
+
+func (l *transcript) notify() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// find waits for a line from number from on.
+func (l *transcript) find(from int, longest time.Duration, wanted func(string) bool) (line string, next int, ok bool) {
+	deadline := time.NewTimer(longest)
+	defer deadline.Stop()
+	for {
+		l.mu.Lock()
+		for ; from < len(l.lines); from++ {
+			if wanted(l.lines[from]) {
+				l.mu.Unlock()
+				return l.lines[from], from + 1, true
+			}
+		}
+		if l.ended {
+			l.mu.Unlock()
+			return "", from, false
+		}
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		changed := l.changed
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-deadline.C:
+			return "", from, false
+		}
+	}
+}
+
+func (l *transcript) matching(wanted func(string) bool) (lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if wanted(line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func (l *transcript) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.lines)
+}
+
+// tail returns the beginning and the end of what was said.
+func (l *transcript) tail() string {
+	const most = 40
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := l.lines
+	if len(lines) > 2*most {
+		lines = append(append(lines[:most:most], fmt.Sprintf("… %d lines …", len(lines)-2*most)), lines[len(lines)-most:]...)
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// eventually waits for something that nothing announces.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// startNATS starts a NATS server.
+func startNATS(t *testing.T) *bustest.Server {
+	t.Helper()
+	return bustest.Start(t, bustest.Options{})
+}
+
+// publish sends events and returns when the server has them.
+func publish(s *bustest.Server, events ...string) { s.Publish(bus.EventsSubject, events...) }
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// countLines counts the complete lines of a file, which need not exist.
+func countLines(t *testing.T, name string) int {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return bytes.Count(content, []byte{'\n'})
+}
