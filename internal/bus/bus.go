@@ -192,7 +192,7 @@ func (c *Conn) drain(ctx context.Context) error {
 	if !c.Connected() {
 		// Nothing more can come, and an attempt to reconnect would hold us up.
 		c.dialer.cut()
-	} else if err := c.flush(ctx); err != nil {
+	} else if err := c.flushInHalf(ctx); err != nil {
 		c.log.Debug("message queue does not answer while draining", "error", err)
 	}
 	done := make(chan struct{})
@@ -270,4 +270,14 @@ func (c *Conn) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.nc.FlushWithContext(ctx)
+}
+
+// flushInHalf is flush in half the time that the context has left.
+func (c *Conn) flushInHalf(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+	}
+	return c.flush(ctx)
 }

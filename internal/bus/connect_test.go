@@ -403,35 +403,87 @@ func TestTheEndOfTheContextOfConnectIsNotTheEndOfTheConnection(t *testing.T) {
 	in.want(t, "hello")
 }
 
-func TestAnEndThatNoReconnectHealsIsReported(t *testing.T) {
+// fake is a server for one client that does what real ones do not. It answers
+// each line of the client, after the greeting, with what answer returns.
+func fake(t *testing.T, answer func(line string) string) (url string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	hangUp := make(chan struct{})
-	go func() {
+	var server sync.WaitGroup
+	server.Go(func() {
 		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
 		defer conn.Close()
 		fmt.Fprint(conn, "INFO {\"server_id\":\"x\",\"version\":\"2.0.0\",\"max_payload\":1048576}\r\n")
-		lines := bufio.NewScanner(conn)
-		for lines.Scan() {
-			if lines.Text() == "PING" {
-				fmt.Fprint(conn, "PONG\r\n")
-				<-hangUp
-				fmt.Fprint(conn, "-ERR 'We Are Closed'\r\n")
-			}
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			fmt.Fprint(conn, answer(lines.Text()))
 		}
-	}()
-	o, log := options("nats://" + l.Addr().String())
+	})
+	t.Cleanup(func() {
+		l.Close()
+		server.Wait()
+	})
+	return "nats://" + l.Addr().String()
+}
+
+func TestAnEndThatNoReconnectHealsIsReported(t *testing.T) {
+	hangUp := make(chan struct{})
+	o, log := options(fake(t, func(line string) string {
+		switch {
+		case line == "PING":
+			return "PONG\r\n"
+		case strings.HasPrefix(line, "PUB"):
+			<-hangUp
+			return "-ERR 'We Are Closed'\r\n"
+		}
+		return ""
+	}))
 	c := connect(t, o)
+	if err := c.PublishOverload(true); err != nil {
+		t.Fatal(err)
+	}
 	close(hangUp)
 	receive(t, c.Closed())
 	log.wait(t, "level=ERROR", "message queue ended the connection for good", "We Are Closed")
 	if c.Connected() {
 		t.Error("it counts as connected")
+	}
+}
+
+func TestAServerThatNoLongerAnswersTakesHalfTheTimeToDrain(t *testing.T) {
+	pings := 0
+	o, _ := options(fake(t, func(line string) string {
+		if line != "PING" {
+			return ""
+		}
+		switch pings++; pings {
+		case 1: // connect
+			return "PONG\r\n"
+		case 2: // subscribe
+			return "MSG dsiem_events 1 5\r\nhello\r\nPONG\r\n"
+		}
+		return ""
+	}))
+	c, err := bus.Connect(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := block(t, c, 10)
+	close(b.allow)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := c.Drain(ctx); err != nil {
+		t.Error(err)
+	}
+	if ctx.Err() != nil {
+		t.Error("it took all the time there was")
+	}
+	equal(t, receive(t, b.began), "hello")
+	if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got error %v for signals that may not have been sent", err)
 	}
 }

@@ -105,8 +105,8 @@ func download(ctx context.Context, o *Options) (Result, error) {
 	if err != nil || !ok {
 		return Result{Skipped: !ok}, err
 	}
-	if o.Node == "" {
-		return Result{}, errors.New("the node has no name")
+	if o.Node == "" || o.Dir == "" {
+		return Result{}, errors.New("the node has no name or no folder for configuration files")
 	}
 	o.setDefaults()
 	if o.Client == nil {

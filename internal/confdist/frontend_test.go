@@ -32,9 +32,11 @@ func TestAFrontendURLThatCannotWorkIsAnErrorAtOnce(t *testing.T) {
 			t.Errorf("%s: got error %v, want one with %q", frontend, err, want)
 		}
 	}
-	_, err := confdist.Download(t.Context(), confdist.Options{Frontend: "http://frontend:8080", Dir: t.TempDir()})
-	if err == nil || !strings.Contains(err.Error(), "the node has no name") {
-		t.Errorf("got error %v", err)
+	for _, o := range []confdist.Options{{Dir: t.TempDir()}, {Node: "b0"}} {
+		o.Frontend = "http://frontend:8080"
+		if _, err := confdist.Download(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no name or no folder") {
+			t.Errorf("got error %v", err)
+		}
 	}
 }
 

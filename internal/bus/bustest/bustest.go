@@ -100,9 +100,6 @@ func (s *Server) Stop() {
 	}
 }
 
-// Inspect returns the running server.
-func (s *Server) Inspect() *server.Server { return s.srv }
-
 // Address returns the host and port, without credentials.
 func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
