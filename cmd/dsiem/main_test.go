@@ -33,7 +33,8 @@ func program(t *testing.T, args ...string) (cmd *exec.Cmd, stdout, stderr *bytes
 	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
 	cmd = exec.CommandContext(t.Context(), self, args...)
 	cmd.Args[0] = "dsiem"
-	cmd.Env = append(os.Environ(), runMain+"=1")
+	// Under the race detector the program would sleep a second at its end.
+	cmd.Env = append(os.Environ(), runMain+"=1", "GORACE=atexit_sleep_ms=0")
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	return cmd, stdout, stderr
 }

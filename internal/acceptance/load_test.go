@@ -2,17 +2,35 @@ package acceptance
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestBurstOnDefaultFlags sends more events than the queue holds as fast as NATS
-// takes them; each is taken, none is lost.
+// The tests of this file measure, so they have the machine for themselves: they
+// are not parallel, and come before those that are.
+
+// scaled returns a number of events or backlogs, less in -short.
+func scaled(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
+// rate says how fast something was.
+func rate(n int, took time.Duration) string {
+	return fmt.Sprintf("%.2f s, %.0f events/s", took.Seconds(), float64(n)/took.Seconds())
+}
+
+// A burst that is larger than the queue, as fast as NATS takes it: each event is
+// taken, none is lost.
 func TestBurstOnDefaultFlags(t *testing.T) {
-	const total = 100_000
+	total := scaled(100_000)
 	nats := startNATS(t)
-	h := newHome(t, configs(t, "", "r1 rel1\nr2 from=:1 to=:1 occ1000000 rel10 timeout=3600"))
-	n := h.startReady(setup{nats: nats.URL(), flags: []string{"--metrics-address=127.0.0.1:0"}})
+	h := newHome(t, configs(t, "", takeAll))
+	n := h.startReady(setup{nats: nats.URL(), flags: []string{diagnostics}})
 	events := make([]string, total)
 	at := time.Now()
 	for i := range events {
@@ -21,13 +39,156 @@ func TestBurstOnDefaultFlags(t *testing.T) {
 	begun := time.Now()
 	publish(nats, events...)
 	sent := time.Since(begun)
-	eventually(t, "every event is an alarm-event line", func() bool {
-		return countLines(t, h.eventsFile()) >= total || len(n.said("events dropped")) > 0
+	eventually(t, "every event is looked at", func() bool { return n.metrics().seen() >= float64(total) })
+	eventually(t, "every event is in the file", func() bool {
+		return countLines(t, h.eventsFile()) >= total || n.metrics().sum("dsiem_events_dropped_total") > 0
 	})
-	took := time.Since(begun)
-	t.Logf("%d events: sent in %v, in the file after %v, %.0f events/s", total, sent, took, total/took.Seconds())
+	t.Logf("burst of %d events: sent in %s, in the file after %s", total, rate(total, sent), rate(total, time.Since(begun)))
 	n.stop()
-	if got := len(h.alarmEvents()); got != total {
-		t.Errorf("%d events were taken, want %d", got, total)
+	seen := map[string]bool{}
+	for _, e := range h.alarmEvents() {
+		seen[e.EventID] = true
+	}
+	if len(seen) != total {
+		t.Errorf("%d events were taken, want %d", len(seen), total)
+	}
+}
+
+// The seed opens two files for each backlog.
+func TestFewOpenFilesForManyBacklogs(t *testing.T) {
+	const backlogs = 120
+	nats := startNATS(t)
+	h := newHome(t, configs(t, "", takeAll))
+	n := h.startReady(setup{nats: nats.URL(), shell: "ulimit -n 128"})
+	events := make([]string, 2*backlogs)
+	for i := range events {
+		events[i] = ev{id: fmt.Sprint(i), src: address(i % backlogs)}.String()
+	}
+	publish(nats, events...)
+	n.takes(fmt.Sprint(2*backlogs - 1))
+	n.stop()
+	if got := len(h.alarmEvents()); got != 2*backlogs {
+		t.Errorf("%d alarm-event lines, want %d", got, 2*backlogs)
+	}
+	if got := len(h.savedBacklogs("1.json")); got != backlogs {
+		t.Errorf("%d saved backlogs, want %d", got, backlogs)
+	}
+}
+
+// Live backlogs fit into little memory, are saved in no time, and loaded again.
+func TestManyLiveBacklogs(t *testing.T) {
+	backlogs := scaled(100_000)
+	nats := startNATS(t)
+	h := newHome(t, configs(t, "", "directive id=1\n"+takeAll+"\ndirective id=2\n"+takeAll))
+	n := h.startReady(setup{nats: nats.URL(), flags: []string{diagnostics}})
+	events := make([]string, backlogs/2) // each opens one of both directives
+	for i := range events {
+		events[i] = ev{id: fmt.Sprint("event-", i), src: address(i), from: i % 60_000, port: 80}.String()
+	}
+	publish(nats, events...)
+	live := func() bool { return n.metrics()["dsiem_backlogs"] == float64(backlogs) }
+	eventually(t, "all backlogs live", live)
+	now, most := memory(t, n)
+	took := n.stop()
+	t.Logf("%d live backlogs: %d MB resident, at most %d MB, SIGTERM to exit %.2f s", backlogs, now, most, took.Seconds())
+	if most > 200 {
+		t.Errorf("up to %d MB resident, want at most 200", most)
+	}
+	if took > 10*time.Second { // 2 s on a machine that does nothing else
+		t.Errorf("the end took %v", took)
+	}
+	begun := time.Now()
+	n = h.startReady(setup{nats: nats.URL(), flags: []string{diagnostics}})
+	loaded := time.Since(begun)
+	eventually(t, "all backlogs live again", live)
+	n.hasLoaded("1.json")
+	now, most = memory(t, n)
+	took = n.stop()
+	t.Logf("after a restart, ready in %.2f s: %d MB resident, at most %d MB, SIGTERM to exit %.2f s",
+		loaded.Seconds(), now, most, took.Seconds())
+	if most > 200 {
+		t.Errorf("up to %d MB resident after a restart, want at most 200", most)
+	}
+	if got := len(h.savedBacklogs("1.json")) + len(h.savedBacklogs("2.json")); got != backlogs {
+		t.Errorf("%d saved backlogs, want %d", got, backlogs)
+	}
+}
+
+// A flood that the queue cannot hold: what is lost is counted and told, nothing
+// stalls, and the next event is taken at once.
+func TestT51_FloodAtASmallQueue(t *testing.T) {
+	total := scaled(200_000)
+	nats := startNATS(t)
+	h := newHome(t, configs(t, "", takeAll))
+	n := h.startReady(setup{nats: nats.URL(), flags: []string{diagnostics, "--max_queue=1000"}})
+	events := make([]string, total)
+	at := time.Now()
+	for i := range events {
+		events[i] = ev{id: fmt.Sprint(i), src: address(i % 100), at: at}.String()
+	}
+	begun := time.Now()
+	publish(nats, events...)
+	sent := time.Since(begun)
+	begun = time.Now()
+	publish(nats, ev{id: "last"}.String())
+	n.takes("last")
+	after := time.Since(begun)
+	eventually(t, "every event is counted", func() bool { return n.metrics().seen() == float64(total+1) })
+	m := n.metrics()
+	dropped := int(m.sum("dsiem_events_dropped_total"))
+	t.Logf("flood of %d events sent in %s: %d dropped, the next event taken after %v", total, rate(total, sent), dropped, after)
+	if after > 5*time.Second { // 1 s on a machine that does nothing else
+		t.Errorf("the next event was taken after %v", after)
+	}
+	if dropped == 0 {
+		t.Fatal("nothing was dropped: the flood is too small to test anything")
+	}
+	_, next := n.saysAfter(0, "watchdog report")
+	n.saysAfter(next, "watchdog report", fmt.Sprintf("events_rcvd=%d", total+1), fmt.Sprintf("dropped=%d", dropped))
+	n.saysAfter(next, "WARN", "dsiem_backend::watchdog: events dropped", fmt.Sprintf("dropped=%d", dropped))
+	n.stop()
+	if got := len(h.alarmEvents()); got != total+1-dropped {
+		t.Errorf("%d events were taken, %d dropped; want %d together", got, dropped, total+1)
+	}
+}
+
+// Events of one flow keep their order through decoders and shards: each of many
+// interleaved flows goes through all stages, whatever its place in the stream.
+func TestOrderOfInterleavedFlows(t *testing.T) {
+	flows := scaled(10_000)
+	nats := startNATS(t)
+	stages := "r1 rel1\nr2 sid2 from=:1 rel5\nr3 sid3 from=:1 rel10\n"
+	h := newHome(t, configs(t, "", "directive id=1\n"+stages+"directive id=2\n"+stages))
+	n := h.startReady(setup{nats: nats.URL(), flags: []string{"--shards=2"}})
+	random := rand.New(rand.NewPCG(1, 2))
+	var events []string
+	reached := make([]int, flows)
+	waiting := random.Perm(flows)
+	at := time.Now()
+	for len(waiting) > 0 {
+		i := random.IntN(min(len(waiting), 500))
+		flow := waiting[i]
+		reached[flow]++
+		events = append(events, ev{id: fmt.Sprint(flow, "-", reached[flow]), sid: reached[flow], src: address(flow), at: at}.String())
+		if reached[flow] == 3 {
+			waiting[i] = waiting[len(waiting)-1]
+			waiting = waiting[:len(waiting)-1]
+		}
+	}
+	publish(nats, events...)
+	n.stop()
+	finished := map[string]int{}
+	for _, a := range h.alarms() {
+		if a.progress() == "FFF" {
+			finished[a.SrcIPs[0]]++
+		}
+	}
+	for flow := range flows {
+		if finished[address(flow)] != 2 {
+			t.Fatalf("flow %s has %d finished alarms, want one of each directive", address(flow), finished[address(flow)])
+		}
+	}
+	if got := len(h.alarmEvents()); got != 2*3*flows || strings.Contains(n.out.tail(), "dropped") {
+		t.Errorf("%d alarm-event lines, want %d", got, 2*3*flows)
 	}
 }

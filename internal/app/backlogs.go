@@ -2,18 +2,21 @@ package app
 
 import (
 	"fmt"
+	"iter"
+	"path/filepath"
+	"slices"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/backlogs"
 	"dsiem/internal/config"
 )
 
-// load restores saved backlogs, if asked to. The files it read are to be
-// discarded when the replay is through.
-func (r *replay) load() (discard func() error, err error) {
+// load restores saved backlogs, if asked to, and remembers the files it read:
+// they are discarded when the replay is through.
+func (r *replay) load() error {
 	dir := r.options.LoadBacklogs
 	if dir == "" {
-		return func() error { return nil }, nil
+		return nil
 	}
 	ids := make([]uint64, len(r.configuration.directives))
 	for i, d := range r.configuration.directives {
@@ -27,28 +30,57 @@ func (r *replay) load() (discard func() error, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("loading saved backlogs: %w", err)
+		return fmt.Errorf("loading saved backlogs: %w", err)
 	}
 	if err := show(r.options.Diagnostics, &config.Report{Problems: loaded.Problems}); err != nil {
-		return nil, err
+		return err
 	}
 	for _, name := range loaded.Ignored {
-		fmt.Fprintf(r.options.Diagnostics, "%s: left alone, no enabled directive has this id\n", name)
+		fmt.Fprintf(r.options.Diagnostics, "%s: left alone, no enabled directive has this id\n", filepath.Join(dir, name))
 	}
 	r.summary.Backlogs.Loaded, r.summary.Backlogs.Discarded = loaded.Restored, loaded.Discarded
-	return func() error { return backlogs.Discard(loaded.Files) }, nil
+	r.loaded = loaded.Files
+	return nil
 }
 
-// save writes the live backlogs, if asked to.
-func (r *replay) save() error {
-	dir := r.options.SaveBacklogs
-	if dir == "" {
-		return nil
+// save writes the live backlogs, if asked to, and then discards the files that
+// were loaded. After a replay that failed, loaded files stay for another try,
+// unless the live backlogs took their place.
+func (r *replay) save(failed bool) error {
+	o := r.options
+	if o.SaveBacklogs == "" {
+		if failed {
+			return nil
+		}
+		return backlogs.Discard(r.loaded)
 	}
-	written, err := backlogs.Save(dir, r.pipeline.engines.saved())
+	inPlace := filepath.Clean(o.SaveBacklogs) == filepath.Clean(o.LoadBacklogs)
+	if failed && !inPlace {
+		r.loaded = nil
+	}
+	written, err := saveInPlaceOf(o.SaveBacklogs, r.loaded, r.pipeline.engines.saved())
 	r.summary.Backlogs.Saved = written.Backlogs
 	if err != nil {
 		return fmt.Errorf("saving the live backlogs: %w", err)
 	}
 	return nil
+}
+
+// saveInPlaceOf writes backlogs to a folder and then deletes the files of an
+// earlier save that were not written again, so that no moment is without
+// either and no backlog that has ended comes back.
+func saveInPlaceOf(dir string, earlier []string, saved iter.Seq2[uint64, alarm.Saved]) (backlogs.Written, error) {
+	again := map[string]bool{}
+	written, err := backlogs.Save(dir, func(yield func(uint64, alarm.Saved) bool) {
+		for id, s := range saved {
+			again[filepath.Join(dir, fmt.Sprint(id, ".json"))] = true
+			if !yield(id, s) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return written, err
+	}
+	return written, backlogs.Discard(slices.DeleteFunc(slices.Clone(earlier), func(file string) bool { return again[filepath.Clean(file)] }))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"dsiem/internal/asset"
 	"dsiem/internal/config"
@@ -72,7 +73,7 @@ func (c *configuration) read(dir fs.FS, name, pattern string) (files []*config.F
 	for _, file := range names {
 		shown := file
 		if name != "" {
-			shown = name + "/" + file
+			shown = strings.TrimRight(name, "/") + "/" + file
 		}
 		content, err := fs.ReadFile(dir, file)
 		if err != nil {

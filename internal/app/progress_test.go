@@ -21,23 +21,28 @@ func TestWriteProgress(t *testing.T) {
 	}{
 		{"at the start", progress{total: 1000}, "0 events, 0 matched, 0/s"},
 		{
-			"of a pipe", progress{events: 12_345, matched: 67, read: 5_000_000, took: 10 * time.Second},
+			"of a pipe",
+			progress{events: 12_345, matched: 67, read: 5_000_000, took: 10 * time.Second},
 			"12,345 events, 67 matched, 1,234/s",
 		},
 		{
-			"half of a file", progress{events: 3_000_000, matched: 1, read: 500, total: 1000, took: 10 * time.Second},
+			"half of a file",
+			progress{events: 3_000_000, matched: 1, read: 500, total: 1000, took: 10 * time.Second},
 			" 50 %  3,000,000 events, 1 matched, 300,000/s, 10s left",
 		},
 		{
-			"nearly done", progress{events: 10, read: 999, total: 1000, took: 10 * time.Second},
+			"nearly done",
+			progress{events: 10, read: 999, total: 1000, took: 10 * time.Second},
 			"100 %  10 events, 0 matched, 1/s, 0s left",
 		},
 		{
-			"a long file", progress{events: 10, read: 1, total: 1000, took: 10 * time.Second},
+			"a long file",
+			progress{events: 10, read: 1, total: 1000, took: 10 * time.Second},
 			"  0 %  10 events, 0 matched, 1/s, 2h46m30s left",
 		},
 		{
-			"a file that grows", progress{events: 10, read: 2000, total: 1000, took: 10 * time.Second},
+			"a file that grows",
+			progress{events: 10, read: 2000, total: 1000, took: 10 * time.Second},
 			"100 %  10 events, 0 matched, 1/s, 0s left",
 		},
 	} {

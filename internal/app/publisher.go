@@ -132,9 +132,8 @@ func (p *publisher) send(s bus.Signal) {
 }
 
 func (p *publisher) updated(now time.Time, c *correlate.Change) {
-	p.stats.alarmLines[c.Alarm.Class].Add(1)
 	if p.enricher == nil {
-		p.alarms = c.Alarm.AppendJSON(p.alarms)
+		p.line(c.Alarm)
 		return
 	}
 	ticket, lines := p.outbox.Add(now, c.Alarm, c.Lookup)
@@ -143,8 +142,9 @@ func (p *publisher) updated(now time.Time, c *correlate.Change) {
 		return
 	}
 	directive, id := c.Directive, c.AlarmID
-	p.enricher.Submit(enrich.Request{Alarm: c.Alarm, LastSrcPort: c.LastSrcPort, LastDstPort: c.LastDstPort},
+	soFar := p.enricher.Submit(enrich.Request{Alarm: c.Alarm, LastSrcPort: c.LastSrcPort, LastDstPort: c.LastDstPort},
 		func(result enrich.Result) { p.findings.add(finding{directive, id, ticket, result}) })
+	p.outbox.Follow(ticket, soFar)
 }
 
 func (p *publisher) ended(c *correlate.Change) {
@@ -173,8 +173,13 @@ func (p *publisher) outboxTick(now time.Time) []*alarm.Alarm {
 
 func (p *publisher) append(lines []*alarm.Alarm) {
 	for _, a := range lines {
-		p.alarms = a.AppendJSON(p.alarms)
+		p.line(a)
 	}
+}
+
+func (p *publisher) line(a *alarm.Alarm) {
+	p.stats.alarmLines[a.Class].Add(1)
+	p.alarms = a.AppendJSON(p.alarms)
 }
 
 // write hands the collected lines to the writer, and these behind them.

@@ -118,6 +118,8 @@ type replay struct {
 	// restored holds the ids of restored backlogs that have published nothing in
 	// this run: what they published before is not in its summary.
 	restored map[string]struct{}
+	// loaded are the files of the restored backlogs.
+	loaded []string
 	// diagnostics are the options' ones, beside the progress line.
 	diagnostics io.Writer
 }
@@ -170,28 +172,24 @@ func (r *replay) newPipeline(reader *intake.Reader) *pipeline {
 // play restores saved backlogs, plays the input and saves what is live.
 func (r *replay) play(ctx context.Context, reader *intake.Reader, started time.Time) error {
 	o := r.options
-	discard, err := r.load()
-	if err != nil {
+	if err := r.load(); err != nil {
 		return err
 	}
 	stopProgress := r.watchProgress(reader, started)
-	err = r.pipeline.run(ctx)
+	err := r.pipeline.run(ctx)
 	stopProgress()
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted; what was read before has been written")
 	}
 	if err != nil {
-		return errors.Join(err, r.save())
+		return errors.Join(err, r.save(true))
 	}
 	if o.ExpireAll {
 		if err := r.played(r.pipeline.engines.expireAll(), batchCounts{}); err != nil {
 			return err
 		}
 	}
-	if err := discard(); err != nil {
-		return err
-	}
-	return r.save()
+	return r.save(false)
 }
 
 // rejected counts a record that is no event and shows the first ones.

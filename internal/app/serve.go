@@ -54,8 +54,9 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 
 func newServeLog(o *ServeOptions) *telemetry.Limited {
 	handler := telemetry.NewHandler(o.Out, telemetry.LogOptions{JSON: o.Log.JSON, Level: o.Log.Level, Colour: o.Log.Colour})
-	// Problems of files are told one by one, whatever they have in common.
-	return telemetry.NewLimited(handler, telemetry.LimitOptions{Keys: []string{"reason", "source", "problem", "place"}})
+	// Problems of files are told one by one, whatever they have in common, and
+	// so are attempts to reach others, which are seconds apart.
+	return telemetry.NewLimited(handler, telemetry.LimitOptions{Keys: []string{"reason", "source", "problem", "place", "attempt"}})
 }
 
 // backend is one run of Serve.

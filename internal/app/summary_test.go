@@ -159,7 +159,12 @@ func TestGroup(t *testing.T) {
 		n    int
 		want string
 	}{
-		{0, "0"}, {7, "7"}, {999, "999"}, {1000, "1,000"}, {999_999, "999,999"}, {1_000_000, "1,000,000"},
+		{0, "0"},
+		{7, "7"},
+		{999, "999"},
+		{1000, "1,000"},
+		{999_999, "999,999"},
+		{1_000_000, "1,000,000"},
 		{1_234_567_890, "1,234,567,890"},
 	} {
 		if got := group(test.n); got != test.want {
@@ -177,8 +182,12 @@ func TestCount(t *testing.T) {
 		n           int
 		thing, want string
 	}{
-		{0, "line", "0 lines"}, {1, "line", "1 line"}, {2, "line", "2 lines"}, {1234, "line", "1,234 lines"},
-		{1, "entry", "1 entry"}, {3, "entry", "3 entries"},
+		{0, "line", "0 lines"},
+		{1, "line", "1 line"},
+		{2, "line", "2 lines"},
+		{1234, "line", "1,234 lines"},
+		{1, "entry", "1 entry"},
+		{3, "entry", "3 entries"},
 	} {
 		if got := count(test.n, test.thing); got != test.want {
 			t.Errorf("count(%d, %s) is %s, want %s", test.n, test.thing, got, test.want)

@@ -50,6 +50,8 @@ func TestScripts(t *testing.T) {
 
 // setUp gives every script the configuration and the events of testdata/base.
 func setUp(env *testscript.Env) error {
+	// Under the race detector every program would sleep a second at its end.
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
 	return os.CopyFS(env.WorkDir, os.DirFS("testdata/base"))
 }
 

@@ -7,8 +7,10 @@
 //
 //	json directives file=configs/directives_ssh.json
 //	    a file of directives: it is written there, and loads without a problem
-//	json assets file=…, ndjson events file=…, ndjson eve file=…, json saved file=…
-//	    likewise assets, normalized events, Suricata's records, saved backlogs
+//	json assets file=…, json intel file=…, json vuln file=…, ndjson events file=…,
+//	ndjson eve file=…, json saved file=…
+//	    likewise assets, sources of look-ups, normalized events, Suricata's
+//	    records, saved backlogs
 //	json output file=out/siem_alarms.json line=1
 //	    what a command before it wrote, the whole file or one line of it; JSON is
 //	    compared without the blanks between its parts
@@ -18,13 +20,18 @@
 //	    any lines
 //	sh
 //	    commands that are not run; their flags must exist
+//	text log, text wise, text nesd, json readyz, json findings, ndjson events
+//	    in docs/backend.md: what a real backend logs in this order, what services
+//	    answer, what it shows and finds then, and the events it gets
+//	    (TestBackendRun)
 //	text
 //	    a drawing or a form; not looked at
 //
 // Words after the kind: "problems" says that the file is there to show mistakes,
-// "base" that the tables of the page are about this file.
+// "mistakes=yes" that command lines do so, "base" that the tables of the page are about this file.
 //
 // Some tables are checked row by row; their header decides (see tableChecks).
-// Relative links must lead somewhere, flags must exist and all flags must be in
-// docs/replay.md, and every package must be in docs/ARCHITECTURE.md.
+// Relative links must lead somewhere, flags and variables must exist and all flags
+// must be in docs/replay.md or docs/backend-options.md, log lines in tables must
+// stand in the code, metrics must be those of a real backend, and every package must be in docs/ARCHITECTURE.md.
 package docstest

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"dsiem/internal/backlogs"
 	"dsiem/internal/config"
 	"dsiem/internal/directive"
+	"dsiem/internal/enrich"
 	"dsiem/internal/event"
 	"dsiem/internal/intake"
 )
@@ -52,10 +54,11 @@ func play(t *testing.T, dir string, b *block) {
 	default:
 		t.Fatalf("a block of %q has no meaning here", b.lang)
 	}
-	path := filepath.Join(dir, filepath.FromSlash(b.words["file"]))
 	if b.words["file"] == "" {
-		t.Fatal("file= is missing")
+		playLoose(t, b)
+		return
 	}
+	path := filepath.Join(dir, filepath.FromSlash(b.words["file"]))
 	if b.kind == "output" {
 		compareOutput(t, path, b)
 		return
@@ -71,6 +74,21 @@ func play(t *testing.T, dir string, b *block) {
 	}
 }
 
+// playLoose checks a block that is no file. TestBackendRun compares what a
+// backend shows, and publishes events.
+func playLoose(t *testing.T, b *block) {
+	t.Helper()
+	switch b.kind {
+	case "findings", "readyz":
+	case "events":
+		if problems := rejections(b); len(problems) > 0 {
+			t.Errorf("problems of the example: %q", problems)
+		}
+	default:
+		t.Fatal("file= is missing")
+	}
+}
+
 // load reads an example as the program does and returns what is wrong with it.
 func load(t *testing.T, b *block, path string) []string {
 	t.Helper()
@@ -81,6 +99,10 @@ func load(t *testing.T, b *block, path string) []string {
 		directive.Load([]*config.File{file}, report)
 	case "assets":
 		asset.Load([]*config.File{file}, report)
+	case "intel", "vuln":
+		if len(loadSources(b.kind, file, report)) == 0 {
+			t.Error("no source is in use")
+		}
 	case "saved":
 		restored := 0
 		id, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(path), ".json"), 10, 64)
@@ -98,6 +120,15 @@ func load(t *testing.T, b *block, path string) []string {
 		t.Fatalf("a block of kind %q has no meaning here", b.kind)
 	}
 	return messages(report)
+}
+
+// loadSources reads a file of sources of look-ups.
+func loadSources(kind string, file *config.File, report *config.Report) []enrich.Service {
+	load := enrich.LoadIntel
+	if kind == "vuln" {
+		load = enrich.LoadVuln
+	}
+	return load([]*config.File{file}, http.DefaultClient, report)
 }
 
 func rejections(b *block) []string {
@@ -253,15 +284,15 @@ func matchLine(want, got string) bool {
 // built is the directory of the binary, "" as long as no test needed it.
 var built string
 
-// build builds the dsiem binary of this module, once for all pages, and returns
-// its directory.
+// build builds the binaries of this module, once for all pages, and returns
+// their directory.
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "dsiem-docs-")
 	if err != nil {
 		return "", err
 	}
 	built = dir
-	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/dsiem")
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/dsiem", "./cmd/dsiem-backend")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w\n%s", err, out)
@@ -269,7 +300,7 @@ var build = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// binary returns the directory of the dsiem binary.
+// binary returns the directory of the binaries.
 func binary(t *testing.T) string {
 	t.Helper()
 	dir, err := build()

@@ -2,6 +2,9 @@ package docstest
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -9,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -51,17 +55,21 @@ func slug(heading string) string {
 
 var (
 	helpCommand = regexp.MustCompile(`(?m)^  ([a-z]+)  `)
-	helpFlag    = regexp.MustCompile(`(?m)^ +(?:-[a-zA-Z], )?--(\[no-\])?([a-z0-9-]+)`)
+	helpFlag    = regexp.MustCompile(`(?m)^ {2,6}(?:-[a-zA-Z], )?--(\[no-\])?([a-z0-9-]+)`)
 	flagForm    = regexp.MustCompile(`--[a-z][a-z0-9-]*`)
-	dsiemLine   = regexp.MustCompile(`\bdsiem ([a-z]+)([^|;&]*)`)
+	dsiemLine   = regexp.MustCompile(`\b(dsiem(?:-backend)?) ([a-z]+)([^|;&]*)`)
 )
 
-// help returns the flags of every command; those of the program itself are
-// under "".
-func help(t *testing.T) map[string][]string {
+// optionsPage is made from the table of the backend's options, and has all its
+// flags.
+const optionsPage = "docs/backend-options.md"
+
+// help returns the flags of every command of a program; those of the program
+// itself are under "".
+func help(t *testing.T, program string) map[string][]string {
 	t.Helper()
 	of := func(args ...string) string {
-		out, err := exec.CommandContext(t.Context(), filepath.Join(binary(t), "dsiem"), append(args, "--help")...).Output()
+		out, err := exec.CommandContext(t.Context(), filepath.Join(binary(t), program), append(args, "--help")...).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,18 +94,16 @@ func help(t *testing.T) map[string][]string {
 	return all
 }
 
-// underWay reports whether a command is being built. It is documented when it is
-// ready, and comes off this list then.
-func underWay(command string) bool { return command == "serve" }
-
 // TestFlags checks that documented flags exist, and that every command has a
 // section with a table of all its flags.
 func TestFlags(t *testing.T) {
 	t.Parallel()
-	flags := help(t)
+	programs := map[string]map[string][]string{"dsiem": help(t, "dsiem"), "dsiem-backend": help(t, "dsiem-backend")}
 	var union []string
-	for _, f := range flags {
-		union = append(union, f...)
+	for _, commands := range programs {
+		for _, f := range commands {
+			union = append(union, f...)
+		}
 	}
 	for _, p := range pages(t) {
 		for _, code := range p.code {
@@ -108,44 +114,61 @@ func TestFlags(t *testing.T) {
 			}
 		}
 		for _, b := range p.blocks {
-			if b.lang != "sh" && b.lang != "console" {
-				continue
-			}
-			text := strings.ReplaceAll(b.text, "\\\n", " ")
-			for _, m := range dsiemLine.FindAllStringSubmatch(text, -1) {
-				command, rest := m[1], strings.SplitN(m[2], "\n", 2)[0]
-				if flags[command] == nil {
-					t.Errorf("%s:%d: there is no command %q", p.name, b.at, command)
-				}
-				for _, flag := range flagForm.FindAllString(rest, -1) {
-					if !slices.Contains(flags[command], flag) {
-						t.Errorf("%s:%d: dsiem %s has no flag %s", p.name, b.at, command, flag)
-					}
-				}
+			if b.lang == "sh" || b.lang == "console" {
+				checkCommands(t, p, b, programs)
 			}
 		}
 	}
-	for command, want := range flags {
-		if command == "" || underWay(command) {
-			continue
+	for command, want := range programs["dsiem"] {
+		if command != "" {
+			checkFlagTable(t, command, want)
 		}
-		heading := "dsiem " + command
-		got := []string{"--help"}
-		if !slices.ContainsFunc(pages(t), func(p *page) bool { return slices.Contains(p.headings, heading) }) {
-			t.Errorf("no page has a heading %q", heading)
+	}
+}
+
+// checkCommands checks the command lines of a block.
+func checkCommands(t *testing.T, p *page, b *block, programs map[string]map[string][]string) {
+	t.Helper()
+	text := strings.ReplaceAll(b.text, "\\\n", " ")
+	for _, m := range dsiemLine.FindAllStringSubmatch(text, -1) {
+		flags, command, rest := programs[m[1]], m[2], strings.SplitN(m[3], "\n", 2)[0]
+		if flags[command] == nil {
+			t.Errorf("%s:%d: there is no command %q", p.name, b.at, command)
 		}
-		for _, table := range tablesOf(t, "Flag") {
-			if table.heading == heading {
-				for _, row := range table.rows {
-					got = append(got, flagForm.FindAllString(row[0], -1)...)
-				}
+		for _, flag := range flagForm.FindAllString(rest, -1) {
+			if !slices.Contains(flags[command], flag) && !b.has("mistakes") {
+				t.Errorf("%s:%d: %s %s has no flag %s", p.name, b.at, m[1], command, flag)
 			}
 		}
-		slices.Sort(want)
-		slices.Sort(got)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("dsiem %s: real - documented +:\n%s", command, diff)
+	}
+}
+
+// checkFlagTable checks that a command has a section, and that its table has
+// all flags. Those of serve are on a page of their own.
+func checkFlagTable(t *testing.T, command string, want []string) {
+	t.Helper()
+	heading := "dsiem " + command
+	if !slices.ContainsFunc(pages(t), func(p *page) bool { return slices.Contains(p.headings, heading) }) {
+		t.Errorf("no page has a heading %q", heading)
+	}
+	got := []string{"--help"}
+	for _, table := range tablesOf(t, "Flag") {
+		if table.heading == heading {
+			for _, row := range table.rows {
+				got = append(got, flagForm.FindAllString(row[0], -1)...)
+			}
 		}
+	}
+	if command == "serve" {
+		got, want = nil, slices.DeleteFunc(want, func(f string) bool { return strings.HasPrefix(f, "--no-") })
+		for _, row := range firstColumn(t, optionsPage, "Setting") {
+			got = append(got, flagForm.FindAllString(row, -1)...)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("dsiem %s: real - documented +:\n%s", command, diff)
 	}
 }
 
@@ -256,4 +279,32 @@ func TestPackages(t *testing.T) {
 			t.Errorf("docs/ARCHITECTURE.md does not have package %s", dir)
 		}
 	}
+}
+
+// literals returns the texts in the program's code, without tests.
+func literals(t *testing.T) []string {
+	t.Helper()
+	var texts []string
+	err := filepath.WalkDir(filepath.Join(root, "internal"), func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if text, err := strconv.Unquote(lit.Value); err == nil {
+					texts = append(texts, text)
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return texts
 }

@@ -79,13 +79,13 @@ type Outcome string
 const (
 	Found     Outcome = "found"      // the service knows something
 	Nothing   Outcome = "nothing"    // the service knows nothing
-	Failed    Outcome = "failed"     // an error or a time-out; not remembered
+	Failed    Outcome = "failed"     // an error; not remembered
 	Cached    Outcome = "cached"     // answered from the cache
 	Joined    Outcome = "joined"     // waits for the same look-up of another request
 	Skipped   Outcome = "skipped"    // the service is left alone after failures
 	Dropped   Outcome = "dropped"    // too many look-ups or requests wait
 	OverLimit Outcome = "over_limit" // the alarm has too many terms
-	Abandoned Outcome = "abandoned"  // nobody waits for it any more
+	Abandoned Outcome = "abandoned"  // no answer in time, or nobody waits for it any more
 )
 
 // Enricher looks up what services know of alarms. Its methods may be called by
@@ -177,8 +177,11 @@ func (e *Enricher) Enabled() bool { return len(e.services) > 0 }
 // Run ends, with what was found until then. That may be before Submit returns,
 // if there is nothing to ask, or on another goroutine; done must not block.
 //
+// The returned function tells at any time what was found so far, so that one
+// source that hangs does not hide what the others have answered.
+//
 // Look-ups for which there is no room are dropped, counted and logged.
-func (e *Enricher) Submit(req Request, done func(Result)) {
+func (e *Enricher) Submit(req Request, done func(Result)) (soFar func() Result) {
 	p := &pending{alarm: req.Alarm, done: done, deadline: time.Now().Add(e.opts.Budget)}
 	var wanted [2]*targets // by Kind
 	for _, s := range e.services {
@@ -206,6 +209,11 @@ func (e *Enricher) Submit(req Request, done func(Result)) {
 		p.deliver()
 	}
 	e.report(time.Now())
+	return func() Result {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return p.result()
+	}
 }
 
 // ask takes the answers of a service from the cache and starts or joins
@@ -270,15 +278,19 @@ func (f *flight) join(p *pending, kind Kind) {
 }
 
 // deliver hands out the result of a request that has ended.
-func (p *pending) deliver() {
+func (p *pending) deliver() { p.done(p.result()) }
+
+// result is what was found so far. The caller holds Enricher.mu, unless the
+// request has ended.
+func (p *pending) result() Result {
 	var found [2][]alarm.Hit
 	for _, a := range p.answers {
 		found[a.kind] = append(found[a.kind], a.hits...)
 	}
-	p.done(Result{
+	return Result{
 		Intel: added(p.alarm.IntelHits, found[Intel]),
 		Vulns: added(p.alarm.Vulnerabilities, found[Vuln]),
-	})
+	}
 }
 
 // end takes a request off the list of open ones. The caller holds the lock,

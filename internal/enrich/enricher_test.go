@@ -158,7 +158,7 @@ func TestServicesAreIsolated(t *testing.T) {
 			}
 		}
 		pass(time.Second)
-		wantText(t, "outcomes", &seen, "good dropped 3, good found 2, stuck abandoned 1, stuck dropped 3, stuck failed 1")
+		wantText(t, "outcomes", &seen, "good dropped 3, good found 2, stuck abandoned 2, stuck dropped 3")
 	})
 }
 
@@ -355,11 +355,20 @@ func TestBudget(t *testing.T) {
 		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, Budget: 3 * time.Second})
 		pass(time.Second) // the watch is not in step with the request
 		begin := time.Now()
-		if got := show(ask(e, intel("8.8.8.8", "9.9.9.9")).Intel); got != "Fake 8.8.8.8 bad" {
+		result := make(chan enrich.Result, 2)
+		soFar := e.Submit(intel("8.8.8.8", "9.9.9.9"), func(r enrich.Result) { result <- r })
+		synctest.Wait()
+		if got := show(soFar().Intel); got != "Fake 8.8.8.8 bad" {
+			t.Error("so far:", got)
+		}
+		if got := show((<-result).Intel); got != "Fake 8.8.8.8 bad" {
 			t.Error(got)
 		}
 		if took := time.Since(begin); took != 3*time.Second {
 			t.Errorf("took %s", took)
+		}
+		if got := show(soFar().Intel); got != "Fake 8.8.8.8 bad" {
+			t.Error("so far, at the end:", got)
 		}
 		pass(3 * time.Second)
 		if got := show(ask(e, intel("8.8.8.8", "9.9.9.9")).Intel); got != "Fake 8.8.8.8 bad | Fake 9.9.9.9 bad" {
@@ -376,13 +385,15 @@ func TestTimeout(t *testing.T) {
 		client := pipeClient()
 		s := serve(t, client, slowWise(time.Hour))
 		log := &logbook{}
-		e := start(t, enrich.Options{Services: wise(t, client, s.URL), Timeout: time.Second, Logger: log.logger()})
+		var seen outcomes
+		e := start(t, enrich.Options{Services: wise(t, client, s.URL), Timeout: time.Second, Logger: log.logger(), Observe: seen.observe})
 		begin := time.Now()
 		ask(e, intel("8.8.8.8"))
 		if took := time.Since(begin); took != time.Second {
 			t.Errorf("took %s", took)
 		}
 		wantText(t, "log", log, `level=WARN msg="look-ups failed" source=Wise kind=intel count=1 last_error="asking: context deadline exceeded"`+"\n")
+		wantText(t, "outcomes", &seen, "Wise abandoned 1")
 	})
 }
 

@@ -12,7 +12,8 @@ import (
 // every line, and writes the lines that the methods return, at once and in
 // their order. Time is an argument; nothing here reads a clock or blocks.
 //
-//   - A line that waits is due when its result is there or its wait is over;
+//   - A line that waits is due when its result is there or its wait is over,
+//     and then has what Follow tells was found so far;
 //     lines of the same alarm behind it wait for it, lines of other alarms do
 //     not.
 //   - What was found for a line is in it and in all later lines of its alarm.
@@ -52,6 +53,7 @@ type outLine struct {
 	alarm    *alarm.Alarm
 	deadline time.Time
 	waits    bool
+	soFar    func() Result // nil, or what was found while it waits
 	result   Result
 	written  bool
 }
@@ -103,6 +105,14 @@ func (o *Outbox) Add(now time.Time, line *alarm.Alarm, lookup bool) (Ticket, []*
 	return ticket, out
 }
 
+// Follow lets a line that waits get what was found so far, should it be written
+// without its result. The function must not call the Outbox.
+func (o *Outbox) Follow(ticket Ticket, soFar func() Result) {
+	if l := o.tickets[ticket]; l != nil && l.waits {
+		l.soFar = soFar
+	}
+}
+
 // Resolve takes the result of a line and returns the lines to write. A ticket
 // that is not known, or known no more, is ignored.
 func (o *Outbox) Resolve(now time.Time, ticket Ticket, result Result) []*alarm.Alarm {
@@ -122,7 +132,7 @@ func (o *Outbox) Resolve(now time.Time, ticket Ticket, result Result) []*alarm.A
 			out = append(out, more)
 		}
 	}
-	l.result, l.waits = result, false
+	l.result, l.waits, l.soFar = result, false, nil
 	return o.release(out, t)
 }
 
@@ -190,8 +200,16 @@ func (o *Outbox) releaseFirst(out []*alarm.Alarm) []*alarm.Alarm {
 	if l.written { // its thread may be gone
 		return out
 	}
-	l.waits = false
+	l.giveUp()
 	return o.release(out, l.thread)
+}
+
+// giveUp ends the wait of a line.
+func (l *outLine) giveUp() {
+	if l.soFar != nil {
+		l.result = l.soFar()
+	}
+	l.waits, l.soFar = false, nil
 }
 
 // release appends the lines of an alarm that wait for nothing.
@@ -200,6 +218,9 @@ func (o *Outbox) release(out []*alarm.Alarm, t *thread) []*alarm.Alarm {
 	for _, l := range t.held {
 		if l.waits && l.deadline.After(o.now) {
 			break
+		}
+		if l.waits {
+			l.giveUp()
 		}
 		ready++
 		l.written = true

@@ -19,6 +19,7 @@ import (
 //	a1?  the line 1 of alarm a, which waits for look-ups
 //	a1   the line 1 of alarm a
 //	a1=x the result of a1: the finding x
+//	a1~x the finding x is what is known of a1 before its result
 //	+500 the clock goes on by 500 ms
 //	a.   the alarm a has no more lines
 //	!    everything is flushed
@@ -30,7 +31,10 @@ func script(t *testing.T, box *enrich.Outbox, words string) string {
 	for word := range strings.FieldsSeq(words) {
 		var lines []*alarm.Alarm
 		name, finding, isResult := strings.Cut(word, "=")
+		followed, known, follows := strings.Cut(word, "~")
 		switch {
+		case follows:
+			box.Follow(tickets[followed], func() enrich.Result { return enrich.Result{Intel: hits(known)} })
 		case isResult:
 			lines = box.Resolve(now, tickets[name], enrich.Result{Intel: hits(finding)})
 		case word[0] == '+':
@@ -100,6 +104,12 @@ func TestOutbox(t *testing.T) {
 		{"end while a line is held", "a1? a2 a. a1=x a3", "- - - a1x,a2x a3"},
 		{"a line after the end, result open", "a1? +2000 a. a2 a1=x a3", "- a1 - a2 a2x a3x"},
 		{"flush", "a1? b1? a2 b1=x ! a1=x a3", "- - - b1x a1,a2 - a3"},
+		{"part of the result when the wait is over", "a1? a1~x +2000 a1=xy a2", "- - a1x a1xy a2xy"},
+		{"all of the result when the wait is over", "a1? a1~x +2000 a1=x a2", "- - a1x - a2x"},
+		{"part of the result, flushed", "a1? a1~x a2 !", "- - - a1x,a2x"},
+		{"part of the result is asked for late", "a1? +2000 a1~x a2 a1=x", "- a1 - a2 a2x"},
+		{"result after its part", "a1? a1~x a1=y +2000", "- - a1y -"},
+		{"part of a later line's result", "a1? +1000 a2? a2~x +1000 a2=", "- - - - a1 a2"},
 		{"result twice", "a1? a1=x a1=y a2", "- a1x - a2x"},
 		{"an alarm again before its line is off the list", "a1? a1= a2? +2000 a3? a3= +2000", "- a1 - a2 - a3 -"},
 	} {

@@ -88,7 +88,11 @@ func (e *Enricher) fly(ctx context.Context, s *service, f *flight) {
 	case err != nil && ctx.Err() != nil:
 		e.opts.Observe(&s.Service, Abandoned, took)
 	case err != nil:
-		e.opts.Observe(&s.Service, Failed, took)
+		outcome := Failed
+		if errors.Is(err, context.DeadlineExceeded) {
+			outcome = Abandoned
+		}
+		e.opts.Observe(&s.Service, outcome, took)
 		s.failures.add(1, err)
 		e.report(time.Now())
 	case len(hits) > 0:

@@ -7,6 +7,7 @@
 package sink
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -40,12 +41,13 @@ var ErrNotEmpty = errors.New("the file exists and is not empty")
 // until Flush.
 type AlarmFiles struct {
 	alarms, events alarmFile
+	failed         error // what ended writing for good
 }
 
 type alarmFile struct {
 	file  *os.File
 	buf   []byte
-	lines int
+	lines int // written
 }
 
 // Open opens both files in a directory, which it makes if it is missing.
@@ -66,11 +68,12 @@ func Open(dir string, mode Mode) (*AlarmFiles, error) {
 	if mode == Overwrite {
 		flags |= os.O_TRUNC
 	}
-	for file, name := range map[*alarmFile]string{&f.alarms: AlarmsName, &f.events: AlarmEventsName} {
-		var err error
-		if file.file, err = os.OpenFile(filepath.Join(dir, name), flags, 0o644); err != nil {
-			return nil, errors.Join(fmt.Errorf("opening an output file: %w", err), f.close())
-		}
+	var err error
+	if f.alarms.file, err = os.OpenFile(filepath.Join(dir, AlarmsName), flags, 0o644); err != nil {
+		return nil, fmt.Errorf("opening an output file: %w", err)
+	}
+	if f.events.file, err = os.OpenFile(filepath.Join(dir, AlarmEventsName), flags, 0o644); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening an output file: %w", err), f.alarms.file.Close())
 	}
 	return f, nil
 }
@@ -80,52 +83,56 @@ func (f *AlarmFiles) Paths() (alarms, events string) {
 	return f.alarms.file.Name(), f.events.file.Name()
 }
 
-// Lines returns how many lines of each were written or collected.
+// Lines returns how many lines of each were written.
 func (f *AlarmFiles) Lines() (alarms, events int) { return f.alarms.lines, f.events.lines }
 
 // Alarm collects an alarm line.
 func (f *AlarmFiles) Alarm(a *alarm.Alarm) {
 	f.alarms.buf = a.AppendJSON(f.alarms.buf)
-	f.alarms.lines++
 }
 
 // Event collects an alarm-event line.
 func (f *AlarmFiles) Event(e *alarm.Event) {
 	f.events.buf = e.AppendJSON(f.events.buf)
-	f.events.lines++
 }
 
 // Flush writes what was collected: alarm-event lines before the alarm lines
-// that they cause. After an error the files end in whole lines of what was
-// written before, as far as the system can tell, and nothing more is written.
+// that they cause. After an error the files end in whole lines, as far as the
+// system can tell, and nothing more is written.
 func (f *AlarmFiles) Flush() error {
-	if err := f.events.flush(); err != nil {
-		return err
+	if f.failed == nil {
+		f.failed = f.events.flush()
 	}
-	return f.alarms.flush()
+	if f.failed == nil {
+		f.failed = f.alarms.flush()
+	}
+	return f.failed
 }
 
 func (a *alarmFile) flush() error {
 	if len(a.buf) == 0 {
 		return nil
 	}
-	_, err := a.file.Write(a.buf)
+	n, err := a.file.Write(a.buf)
+	whole := bytes.LastIndexByte(a.buf[:n], '\n') + 1
+	a.lines += bytes.Count(a.buf[:whole], []byte{'\n'})
 	a.buf = a.buf[:0]
-	if err != nil {
-		return fmt.Errorf("writing alarm lines: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
-}
-
-// Close flushes and closes both files.
-func (f *AlarmFiles) Close() error { return errors.Join(f.Flush(), f.close()) }
-
-func (f *AlarmFiles) close() error {
-	var errs []error
-	for _, file := range []*os.File{f.alarms.file, f.events.file} {
-		if file != nil {
-			errs = append(errs, file.Close())
+	if torn := int64(n - whole); torn > 0 {
+		if info, statErr := a.file.Stat(); statErr == nil && info.Mode().IsRegular() {
+			_ = a.file.Truncate(info.Size() - torn) // the error of the write is told
 		}
 	}
-	return errors.Join(errs...)
+	return fmt.Errorf("writing alarm lines: %w", err)
+}
+
+// Close flushes, unless writing has failed before, and closes both files.
+func (f *AlarmFiles) Close() error {
+	var err error
+	if f.failed == nil {
+		err = f.Flush()
+	}
+	return errors.Join(err, f.alarms.file.Close(), f.events.file.Close())
 }

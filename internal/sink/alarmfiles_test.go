@@ -217,6 +217,19 @@ func TestFullDisk(t *testing.T) {
 			if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), filepath.Join(dir, name)) {
 				t.Errorf("the error is %v, want one of a full disk with the path", err)
 			}
+			if again := f.Flush(); !errors.Is(again, syscall.ENOSPC) {
+				t.Errorf("flushing again: %v, want the same error", again)
+			}
+			if err := f.Close(); err != nil {
+				t.Errorf("closing, the error is told a second time: %v", err)
+			}
+			wantEvents := 1
+			if name == sink.AlarmEventsName {
+				wantEvents = 0
+			}
+			if alarms, events := f.Lines(); alarms != 0 || events != wantEvents {
+				t.Errorf("%d and %d lines are written, want 0 and %d", alarms, events, wantEvents)
+			}
 			if name == sink.AlarmEventsName {
 				if alarms, _ := f.Paths(); read(t, alarms) != "" {
 					t.Error("the alarm is written, although the event that caused it is not")
@@ -224,7 +237,6 @@ func TestFullDisk(t *testing.T) {
 			} else if _, events := f.Paths(); read(t, events) != eventLine {
 				t.Error("the alarm event is not written before the alarm that it causes")
 			}
-			_ = f.Close()
 		})
 	}
 }
