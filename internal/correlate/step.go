@@ -149,8 +149,8 @@ func (e *Engine) gatherNetworks(b *backlog) {
 // hits it has already are left out. It reports whether the alarm is still live.
 func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
 	b := e.published[alarmID]
-	if b == nil {
-		return false
+	if b == nil || len(intel)+len(vulns) == 0 {
+		return b != nil
 	}
 	x := b.more()
 	for _, hit := range intel {
