@@ -19,6 +19,7 @@ import (
 
 	"dsiem/internal/bus"
 	"dsiem/internal/bus/bustest"
+	_ "dsiem/internal/cli" // so that results are not taken from the cache when the programs change
 )
 
 // patience is the longest that anything may take that is expected to happen.
@@ -31,7 +32,20 @@ var programs string
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
+// atATime is the number of tests that run side by side: most of them wait for
+// most of the time.
+const atATime = "6"
+
 func runTests(m *testing.M) int {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", atATime); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	dir, err := os.MkdirTemp("", "dsiem-acceptance-") //nolint:usetesting // there is no test yet
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -107,6 +121,23 @@ type alarmEvent struct {
 func (h *home) alarmEvents() []alarmEvent {
 	h.t.Helper()
 	return decodeLines[alarmEvent](h.t, h.eventsFile())
+}
+
+// eventIDs returns the event ids of the complete lines of a file of alarm
+// events. It is for large files.
+func eventIDs(t *testing.T, name string) (ids []string) {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	check(t, err)
+	for line := range strings.Lines(string(content)) {
+		_, rest, found := strings.Cut(line, `"event_id":"`)
+		id, ended := strings.CutSuffix(rest, "\"}\n")
+		if !found || !ended {
+			t.Fatalf("%s: line %q", filepath.Base(name), line)
+		}
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // alarm is what the tests want to know of a line of siem_alarms.json, or of a
@@ -393,9 +424,9 @@ func (l *transcript) find(from int, longest time.Duration, wanted func(string) b
 	for {
 		l.mu.Lock()
 		for ; from < len(l.lines); from++ {
-			if wanted(l.lines[from]) {
+			if line := l.lines[from]; wanted(line) {
 				l.mu.Unlock()
-				return l.lines[from], from + 1, true
+				return line, from + 1, true
 			}
 		}
 		if l.ended {
@@ -450,7 +481,7 @@ func (l *transcript) tail() string {
 // eventually waits for something that nothing announces.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); !is(); <-tick.C {
 		if time.Now().After(deadline) {

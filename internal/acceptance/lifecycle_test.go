@@ -299,6 +299,58 @@ func TestStopRightAfterTheStart(t *testing.T) {
 	}
 }
 
+// Whenever a process was killed, the next one finds one state, and only that: the
+// saved files if they are complete, else the checkpoint for what has none.
+func TestStateAfterAKill(t *testing.T) {
+	t.Parallel()
+	server := startNATS(t)
+	h, id := withBacklog(t, server)
+	saved, err := os.ReadFile(h.saved("1.json"))
+	check(t, err)
+	older := []byte(strings.ReplaceAll(string(saved), id, "older"))
+	for name, c := range map[string]struct {
+		left files
+		want string
+	}{
+		"during a run":                        {files{"checkpoint/1.json": saved}, id},
+		"between two checkpoints":             {files{"checkpoint.old/1.json": saved, "checkpoint.new/1.json": older}, id},
+		"after a checkpoint took its place":   {files{"checkpoint.old/1.json": older, "checkpoint/1.json": saved}, id},
+		"while a checkpoint was written":      {files{"checkpoint/1.json": saved, "checkpoint.new/1.json": saved[:100]}, id},
+		"while the state was saved":           {files{"1.json": saved, "checkpoint/1.json": older}, id},
+		"after the state was saved":           {files{"1.json": saved, "complete": nil, "checkpoint/1.json": older, "checkpoint/2.json": older}, id},
+		"while the checkpoint was removed":    {files{"checkpoint.new/1.json": older}, ""},
+		"while the start was made complete":   {files{"1.json": older, "complete": nil, "checkpoint/1.json": older}, "older"},
+		"with the saved files of the seed":    {files{"1.json": saved}, id},
+		"and another save left a part behind": {files{"1.json": saved, ".1.json123456": saved[:100]}, id},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t, configs(t, "", "directive id=1 name=D1\n"+stickyStages+"\ndirective id=2 name=D1\n"+stickyStages))
+			for file, content := range c.left {
+				check(t, os.MkdirAll(filepath.Dir(h.saved(file)), 0o750))
+				check(t, os.WriteFile(h.saved(file), content, 0o600))
+			}
+			n := h.startReady(setup{nats: server.URL()})
+			if c.left["1.json"] != nil {
+				n.hasLoaded("1.json")
+			}
+			n.stop()
+			got := ""
+			for _, a := range append(h.savedBacklogs("1.json"), h.savedBacklogs("2.json")...) {
+				got += a.ID
+			}
+			if got != c.want {
+				t.Errorf("the state has the backlogs %q, want %q", got, c.want)
+			}
+			for _, name := range names(t, h.backlogs()) {
+				if strings.HasPrefix(name, "checkpoint") {
+					t.Errorf("left behind: %s", name)
+				}
+			}
+		})
+	}
+}
+
 // Events that wait when the signal comes are processed or counted.
 func TestP13_QueuedEventsAtTheEnd(t *testing.T) {
 	t.Parallel()
@@ -353,11 +405,11 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 	took := n.stop()
 	close(stopped)
 	total := <-sent
-	events := h.alarmEvents()
+	events := eventIDs(t, h.eventsFile())
 	t.Logf("%d of %d events were taken, the end took %v", len(events), total, took)
-	for i, e := range events {
-		if e.EventID != fmt.Sprint(i) {
-			t.Fatalf("line %d is event %s", i, e.EventID)
+	for i, id := range events {
+		if id != fmt.Sprint(i) {
+			t.Fatalf("line %d is event %s", i, id)
 		}
 	}
 	saved := h.savedBacklogs("1.json")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -213,21 +214,24 @@ func (p *publisher) log(c *correlate.Change) {
 	if !p.logger.Enabled(context.Background(), level) {
 		return
 	}
-	logger := p.logger.With("directive.id", c.Directive, "backlog.id", c.AlarmID)
+	directive, id := slog.Uint64("directive.id", c.Directive), slog.String("backlog.id", c.AlarmID)
+	say := func(message string, attrs ...slog.Attr) {
+		p.logger.LogAttrs(context.Background(), level, message, append([]slog.Attr{directive, id}, attrs...)...)
+	}
 	switch c.Kind {
 	case correlate.Opened:
-		logger.Info("new backlog created", "event.id", c.EventID)
+		say("new backlog created", slog.String("event.id", c.EventID))
 	case correlate.Accepted:
-		logger.Debug("event taken", "event.id", c.EventID, "stage", c.Stage)
+		say("event taken", slog.String("event.id", c.EventID), slog.Int("stage", c.Stage))
 	case correlate.Advanced:
-		logger.Info(fmt.Sprintf("stage increased to %d", c.Stage)) //nolint:sloglint // the references' text
+		say("stage increased to " + strconv.Itoa(c.Stage))
 	case correlate.Updated:
 		if c.Alarm.Risk != c.RiskBefore {
-			logger.Info(fmt.Sprintf("risk changed from %d to %d", c.RiskBefore, c.Alarm.Risk)) //nolint:sloglint // the references' text
+			say(fmt.Sprintf("risk changed from %d to %d", c.RiskBefore, c.Alarm.Risk))
 		}
 	case correlate.Finished:
-		logger.Info("reached max stage and occurrence, deleting backlog")
+		say("reached max stage and occurrence, deleting backlog")
 	case correlate.Expired:
-		logger.Info("backlog expired", "stage", c.Stage)
+		say("backlog expired", slog.Int("stage", c.Stage))
 	}
 }

@@ -90,7 +90,7 @@ func (b *backend) serve(ctx context.Context) error {
 		WithoutCredentials(o.Frontend), WithoutCredentials(o.NATS)), "version", o.Version, "node", o.Node)
 	b.logger.LogAttrs(ctx, slog.LevelInfo, "effective configuration", o.Effective...)
 	for _, note := range o.Notes {
-		b.logger.LogAttrs(ctx, note.Level, note.Message, note.Attrs...)
+		b.logger.LogAttrs(ctx, note.Level, note.Message, note.Attrs...) //nolint:sloglint // texts of the command line
 	}
 	if err := o.Engine.Check(); err != nil {
 		return fmt.Errorf("reading med_risk_min and med_risk_max: %w", err)

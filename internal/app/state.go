@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
-	"strconv"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/backlogs"
@@ -94,7 +92,7 @@ func (s *stateStore) restore(directives []uint64, restore func(uint64, *alarm.Sa
 	}
 	var rest []uint64
 	for _, id := range directives {
-		if !read[savedName(id)] {
+		if !read[fmt.Sprint(id, ".json")] {
 			rest = append(rest, id)
 		}
 	}
@@ -206,15 +204,7 @@ func rename(from, to string) error {
 // save writes the state of a backend that stops. What was loaded goes, unless
 // it was overwritten.
 func (s *stateStore) save(saved iter.Seq2[uint64, alarm.Saved]) (backlogs.Written, error) {
-	live := map[string]bool{}
-	written, err := backlogs.Save(s.dir, func(yield func(uint64, alarm.Saved) bool) {
-		for id, one := range saved {
-			live[savedName(id)] = true
-			if !yield(id, one) {
-				return
-			}
-		}
-	})
+	written, err := saveInPlaceOf(s.dir, s.loaded, saved)
 	if err != nil {
 		return written, fmt.Errorf("saving backlogs: %w", err)
 	}
@@ -223,15 +213,8 @@ func (s *stateStore) save(saved iter.Seq2[uint64, alarm.Saved]) (backlogs.Writte
 			return written, fmt.Errorf("saving backlogs: %w", err)
 		}
 	}
-	stale := slices.DeleteFunc(s.loaded, func(file string) bool { return live[filepath.Base(file)] })
-	if err := backlogs.Discard(stale); err != nil {
-		return written, fmt.Errorf("saving backlogs: %w", err)
-	}
 	return written, s.drop()
 }
-
-// savedName is the name of the file with a directive's backlogs.
-func savedName(directive uint64) string { return strconv.FormatUint(directive, 10) + ".json" }
 
 func remove(file string) error {
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dsiem/internal/asset"
+	"dsiem/internal/correlate"
+	"dsiem/internal/event"
+)
+
+// P13 (spec/correlation.md §13.3): what there is no time for at the end is
+// counted.
+func TestDispatcherCountsWhatItLeavesAtTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const total = 10 * chunkSize
+		d := newDispatcher()
+		begun := make(chan struct{})
+		close(begun)
+		d.queue, d.assets, d.decoders, d.now = newEventQueue(total), &asset.Table{}, 2, time.Now
+		d.engines = newEngines(nil, d.assets, EngineOptions{}, 2)
+		d.stats, d.begun, d.ticked = &serveStats{}, begun, func() {}
+		d.publish = func(time.Time, []correlate.Change) {}
+		d.rejected = func([]byte, *event.Rejection) { time.Sleep(lastEvents / (3 * chunkSize)) }
+		for range total {
+			d.queue.put([]byte("garbage"))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := d.run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		seen, left := d.stats.received.Load(), d.stats.abandoned.Load()
+		if seen+left != total || seen == 0 || left == 0 {
+			t.Errorf("%d events were looked at and %d left, want both, and %d together", seen, left, total)
+		}
+		if err := d.ask(t.Context(), func() {}); err == nil {
+			t.Error("it answers after its end")
+		}
+	})
+}
+
+// A dispatcher that ends before the start is complete leaves everything as it
+// is.
+func TestDispatcherWaitsForTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDispatcher()
+		d.queue, d.stats, d.begun = newEventQueue(1), &serveStats{}, make(chan struct{})
+		counted := 0
+		d.ticked = func() { counted++ }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := d.run(ctx); err != nil || counted != 1 {
+			t.Errorf("%v, %d ticks", err, counted)
+		}
+	})
+}
+
+func TestEventQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
+	t.Parallel()
+	q := newEventQueue(2)
+	for i := range burst*2 + 3 {
+		q.put(fmt.Append(nil, i))
+	}
+	if q.len() != burst*2 || q.dropped.Load() != 3 {
+		t.Errorf("%d events wait and %d were dropped, want %d and 3", q.len(), q.dropped.Load(), burst*2)
+	}
+	<-q.filled
+	var taken payloads
+	if !q.take(&taken) || taken.len() != burst*2 {
+		t.Fatalf("took %d events", taken.len())
+	}
+	for i := range taken.len() {
+		if got := string(taken.at(i)); got != fmt.Sprint(i) {
+			t.Errorf("event %d is %s", i, got)
+		}
+	}
+	q.put([]byte("next"))
+	<-q.filled
+	if !q.take(&taken) || string(taken.at(0)) != "next" || q.take(&taken) {
+		t.Error("the queue does not go on")
+	}
+}
+
+func TestEventQueueLimits(t *testing.T) {
+	t.Parallel()
+	for maxQueue, want := range map[int]int{
+		0: unboundedQueue, 1: burst, 25_000: 100_000, 500_000: unboundedQueue,
+		unboundedQueue: unboundedQueue, 5_000_000: 5_000_000,
+	} {
+		if got := newEventQueue(maxQueue).limit; got != want {
+			t.Errorf("max_queue %d: %d events may wait, want %d", maxQueue, got, want)
+		}
+	}
+}
