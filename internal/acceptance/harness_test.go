@@ -46,12 +46,12 @@ func runTests(m *testing.M) int {
 			return 1
 		}
 	}
-	dir, err := os.MkdirTemp("", "dsiem-acceptance-") //nolint:usetesting // there is no test yet
+	dir, err := os.MkdirTemp("", "dsiem-acceptance-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	programs = dir
 	return m.Run()
 }
@@ -455,12 +455,6 @@ func (l *transcript) matching(wanted func(string) bool) (lines []string) {
 		}
 	}
 	return lines
-}
-
-func (l *transcript) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.lines)
 }
 
 // tail returns the beginning and the end of what was said.

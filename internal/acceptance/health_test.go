@@ -143,6 +143,7 @@ func TestMetricsAddUp(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, value)
 		}
 	}
+	eventually(t, "a checkpoint is shown", func() bool { return n.metrics()["dsiem_checkpoint_timestamp_seconds"] > 1e9 })
 	if m.sum("dsiem_events_dropped_total") != 0 || m.sum("dsiem_build_info") != 1 {
 		t.Errorf("%v", m)
 	}

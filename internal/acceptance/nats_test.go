@@ -154,7 +154,7 @@ func TestT46_OverloadIsRepeatedWhileItLasts(t *testing.T) {
 	t.Parallel()
 	server := startNATS(t)
 	signals := overloadSignals(t, server)
-	newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL(), flags: []string{"--max-delay=1", "--hold-duration=1"}})
+	newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL(), flags: []string{"--max-delay=1", "--hold-duration=2"}})
 	trues := 0
 	for i := 0; trues < 2; i++ {
 		publish(server, ev{id: "e" + strings.Repeat("x", i), received: time.Now().Add(-10 * time.Second).UnixNano()}.String())

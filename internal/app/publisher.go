@@ -214,15 +214,16 @@ func (p *publisher) log(c *correlate.Change) {
 	if !p.logger.Enabled(context.Background(), level) {
 		return
 	}
-	directive, id := slog.Uint64("directive.id", c.Directive), slog.String("backlog.id", c.AlarmID)
+	about := []slog.Attr{slog.Uint64("directive.id", c.Directive), slog.String("backlog.id", c.AlarmID)} //nolint:sloglint // the references' keys
+	eventID := slog.String("event.id", c.EventID)                                                        //nolint:sloglint // the references' key
 	say := func(message string, attrs ...slog.Attr) {
-		p.logger.LogAttrs(context.Background(), level, message, append([]slog.Attr{directive, id}, attrs...)...)
+		p.logger.LogAttrs(context.Background(), level, message, append(about, attrs...)...) //nolint:sloglint // the references' texts
 	}
 	switch c.Kind {
 	case correlate.Opened:
-		say("new backlog created", slog.String("event.id", c.EventID))
+		say("new backlog created", eventID)
 	case correlate.Accepted:
-		say("event taken", slog.String("event.id", c.EventID), slog.Int("stage", c.Stage))
+		say("event taken", eventID, slog.Int("stage", c.Stage))
 	case correlate.Advanced:
 		say("stage increased to " + strconv.Itoa(c.Stage))
 	case correlate.Updated:

@@ -17,6 +17,8 @@ const (
 	burst = 4
 	// queueBytes bounds the text of waiting events, whatever their number.
 	queueBytes = 1 << 30
+	// spareBytes is the memory that is kept for the next events.
+	spareBytes = 8 << 20
 )
 
 // payloads are the texts of consecutive events in one block of memory.
@@ -36,7 +38,14 @@ func (p *payloads) at(i int) []byte {
 	return p.data[start:p.ends[i]:p.ends[i]]
 }
 
-func (p *payloads) reset() { p.data, p.ends = p.data[:0], p.ends[:0] }
+// reset empties the payloads, and keeps their memory unless a flood made it
+// large.
+func (p *payloads) reset() {
+	if cap(p.data) > spareBytes {
+		*p = payloads{}
+	}
+	p.data, p.ends = p.data[:0], p.ends[:0]
+}
 
 // eventQueue holds events between the bus, whose goroutine must never wait,
 // and the dispatcher. When it is full the newest event is dropped and counted:

@@ -44,7 +44,7 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 	switch {
 	case err == nil:
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		b.logger.Info("termination signal received during the start, nothing has changed")
+		b.logger.Info("termination signal received during the start")
 		return nil
 	default:
 		b.logger.Error("error " + err.Error()) //nolint:sloglint // the references' text: error {context}: {err}
@@ -217,8 +217,8 @@ func (b *backend) assemble() {
 	d.publish, d.found = b.publisher.publish, b.publisher.findings.filled
 	logger := b.target("worker")
 	d.rejected = func(data []byte, rej *event.Rejection) {
-		logger.LogAttrs(context.Background(), slog.LevelError, "cannot parse event from message queue, skipping it",
-			slog.String("reason", rej.Reason.String()), slog.String("error", rej.Error()), slog.String("event", clip(data)))
+		logger.Error("cannot parse event from message queue, skipping it",
+			"reason", rej.Reason.String(), "error", rej.Error(), "event", clip(data))
 	}
 }
 
@@ -277,7 +277,7 @@ func (b *backend) run(ctx context.Context) error {
 	b.logger.Info("termination signal received, shutting down ...")
 	// A disk that does not take the last lines must not keep the program alive.
 	defer time.AfterFunc(drainTime+lastEvents+closeTime, giveUp).Stop()
-	return errors.Join(intake.end(), outer.end(), dispatch.end(), lookups.end(), b.finish(), files.end())
+	return errors.Join(intake.end(), outer.end(), dispatch.end(), lookups.end(), b.finish(context.WithoutCancel(ctx)), files.end())
 }
 
 // part is something that runs beside others.
@@ -381,7 +381,7 @@ func (b *backend) checkpoint(ctx context.Context) error {
 }
 
 // finish writes what is left when all parts have ended: lines, state, files.
-func (b *backend) finish() error {
+func (b *backend) finish(ctx context.Context) error {
 	b.publisher.end(time.Now())
 	if n := b.stats.abandoned.Load(); n > 0 {
 		b.target("worker").Warn("events dropped, there was no time for them before the end", "dropped", n)
@@ -390,7 +390,7 @@ func (b *backend) finish() error {
 	if isClosed(b.begun) { // if not, the state on disk is what was loaded
 		errs = append(errs, b.save())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	ctx, cancel := context.WithTimeout(ctx, closeTime)
 	defer cancel()
 	errs = append(errs, b.writer.Close(ctx))
 	if conn := b.conn.get(); conn != nil {
