@@ -48,6 +48,13 @@ func ParseClass(name string) (Class, bool) {
 	return Unclassified, false
 }
 
+// Risk returns the risk of priority 1..5, reliability 0..10 and asset value
+// 0..255, rounded down (§7).
+func Risk(priority, reliability, value int) int {
+	const divisor = 25
+	return priority * reliability * value / divisor
+}
+
 // MaxRisk is the highest risk that is published; readers keep it in 8 bits
 // (§7, D6).
 const MaxRisk = 255

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/config"
 	"dsiem/internal/directive"
@@ -75,7 +76,7 @@ func (c *configuration) read(dir fs.FS, name, pattern string) (files []*config.F
 		if name != "" {
 			shown = strings.TrimRight(name, "/") + "/" + file
 		}
-		content, err := fs.ReadFile(dir, file)
+		content, err := readRegular(dir, file)
 		if err != nil {
 			c.report.Add(config.Problem{File: shown, Msg: fmt.Sprintf("the file cannot be read: %v", cause(err))})
 			unreadable = true
@@ -84,6 +85,21 @@ func (c *configuration) read(dir fs.FS, name, pattern string) (files []*config.F
 		files = append(files, config.NewFile(shown, content))
 	}
 	return files, unreadable
+}
+
+// readRegular reads a file, which must not be a pipe or a device: they could
+// keep a reader waiting for ever.
+func readRegular(dir fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(dir, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("is a directory")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	}
+	return fs.ReadFile(dir, name)
 }
 
 // cause returns the reason inside a path error, whose path is relative to the
@@ -95,9 +111,6 @@ func cause(err error) error {
 	return err
 }
 
-// riskDivisor is that of the risk formula (§7).
-const riskDivisor = 25
-
 // warnOfSilence warns of directives that cannot raise an alarm, whatever
 // happens, because their risk stays below 1 for the most valuable asset.
 func (c *configuration) warnOfSilence() {
@@ -107,13 +120,13 @@ func (c *configuration) warnOfSilence() {
 		for i := range d.Rules {
 			reliability = max(reliability, d.Rules[i].Reliability)
 		}
-		if d.Priority*reliability*highest >= riskDivisor || highest == 0 {
+		if alarm.Risk(d.Priority, reliability, highest) >= 1 || highest == 0 {
 			continue
 		}
 		c.report.Add(config.Problem{
 			File: d.File, Line: d.Line, Column: 1, Severity: config.Warning, Where: fmt.Sprintf("directive %d", d.ID),
-			Msg: fmt.Sprintf("it can never raise an alarm: priority %d × reliability %d × the highest asset value %d is below %d",
-				d.Priority, reliability, highest, riskDivisor),
+			Msg: fmt.Sprintf("it can never raise an alarm: priority %d × reliability %d × the highest asset value %d is below 25",
+				d.Priority, reliability, highest),
 		})
 	}
 }

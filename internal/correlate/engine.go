@@ -96,8 +96,11 @@ func Plans(directives []*directive.Directive) []Planned {
 }
 
 // ShardOf returns the number of the shard, of count, that a directive belongs
-// to.
-func ShardOf(directive uint64, count int) int { return int(directive % uint64(count)) }
+// to. Ids are mixed, because sites number their directives by patterns.
+func ShardOf(directive uint64, count int) int {
+	const mixer = 0x9e3779b97f4a7c15
+	return int(directive * mixer >> 32 % uint64(count))
+}
 
 // Shard returns the plans that belong to shard number of count.
 func Shard(plans []Planned, number, count int) []Planned {
@@ -164,6 +167,7 @@ type tracked struct {
 	others  []*variant // of reloaded backlogs
 	// ids counts the live backlogs' stages that recorded an event id.
 	ids      map[event.IDHash]int32
+	most     int   // highest number of ids since the map was made
 	restored int64 // backlogs restored so far
 	needs    needs
 }
@@ -225,7 +229,7 @@ func (e *Engine) Step(now int64, ev *event.Event) []Change {
 	plugin, taxonomy := e.index.find(ev)
 	for len(plugin)+len(taxonomy) > 0 {
 		owner := firstOwner(plugin, taxonomy)
-		e.offers = e.offers[:0]
+		e.offers = forget(e.offers)
 		opener := e.collect(&plugin, owner, ev)
 		opener = e.collect(&taxonomy, owner, ev) || opener
 		e.dispatch(now, owner, opener, ev)
@@ -243,8 +247,23 @@ func (e *Engine) Expire(now int64) []Change {
 
 // begin starts the changes of a new step.
 func (e *Engine) begin() {
-	e.changes = e.changes[:0]
+	e.changes = forget(e.changes)
+	e.offers = forget(e.offers)
 	e.order.Step = e.stats.Steps + 1
+}
+
+// keptScratch is the number of elements that the engine's working memory keeps
+// room for from one step to the next.
+const keptScratch = 4096
+
+// forget empties working memory, so that it holds on to nothing, and gives it
+// back if a burst has made it large.
+func forget[T any](scratch []T) []T {
+	if cap(scratch) > keptScratch {
+		return nil
+	}
+	clear(scratch)
+	return scratch[:0]
 }
 
 // ExpireAll expires every live backlog, in order of deadline.

@@ -64,7 +64,8 @@ func (x *index) add(v *variant) {
 func (x *index) remove(v *variant) {
 	for i := range v.stages {
 		x.change(&v.stages[i], func(list []*stage, s *stage) []*stage {
-			return slices.DeleteFunc(list, func(o *stage) bool { return o == s })
+			// A step may be walking the list.
+			return slices.DeleteFunc(slices.Clone(list), func(o *stage) bool { return o == s })
 		})
 	}
 }
@@ -176,8 +177,14 @@ type stage struct {
 	// more than one table only if the stage refers to custom data, because a
 	// backlog without that custom data does not join on it (D18).
 	tables []table
-	live   int
+	// live is the number of backlogs in the tables, most the highest it was
+	// since the tables were made.
+	live, most int
 }
+
+// worthFreeing is the number of entries from which a map that has become empty
+// is made anew: a map never gets smaller.
+const worthFreeing = 1024
 
 // table holds backlogs that join on the same fields.
 type table struct {
@@ -220,6 +227,7 @@ func (x *index) enter(s *stage, b *backlog, l *link) {
 	key := x.originKey(fields, &b.origin)
 	l.backlog = b
 	s.live++
+	s.most = max(s.most, s.live)
 	head := t.heads[key]
 	if head == nil {
 		l.next, l.prev = l, l
@@ -234,7 +242,11 @@ func (x *index) enter(s *stage, b *backlog, l *link) {
 // leave takes a backlog out of the stage's table.
 func (x *index) leave(s *stage, l *link) {
 	b := l.backlog
-	s.live--
+	if s.live--; s.live == 0 && s.most > worthFreeing {
+		s.tables, s.most = nil, 0
+		*l = link{}
+		return
+	}
 	if l.next == l {
 		fields := s.joinFields(&b.origin)
 		delete(s.table(fields).heads, x.originKey(fields, &b.origin))

@@ -9,9 +9,6 @@ import (
 	"dsiem/internal/event"
 )
 
-// riskDivisor scales priority × reliability × value to risk (§7).
-const riskDivisor = 25
-
 // emit reports a change of a backlog.
 func (e *Engine) emit(b *backlog, c Change) {
 	c.Directive = b.variant.plan.ID
@@ -25,8 +22,9 @@ func (e *Engine) emit(b *backlog, c Change) {
 func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	p := &b.stages[stage]
 	id := event.HashID(ev.ID)
-	if p.addID(id) {
-		b.variant.owner.ids[id]++
+	if owner := b.variant.owner; p.addID(id) {
+		owner.ids[id]++
+		owner.most = max(owner.most, len(owner.ids))
 	}
 	if kind := b.rule(stage).StickyDifferent; kind != directive.NoSticky {
 		value, seen := stickyOf(kind, ev), &p.more().sticky
@@ -95,7 +93,7 @@ func (e *Engine) assess(b *backlog, reliability int) {
 			value = max(value, e.assets.Value(a.addr()))
 		}
 	}
-	risk := int32(b.variant.owner.current.plan.Priority * reliability * value / riskDivisor)
+	risk := int32(alarm.Risk(b.variant.owner.current.plan.Priority, reliability, value))
 	if risk == b.risk {
 		return
 	}
@@ -195,6 +193,9 @@ func (e *Engine) close(b *backlog) {
 	}
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
+		if owner.most > worthFreeing {
+			owner.ids, owner.most = map[event.IDHash]int32{}, 0
+		}
 	}
 	b.variant.live--
 	if b.variant != owner.current && b.variant.live == 0 {

@@ -39,6 +39,9 @@ func (t *timers) remove(b *backlog) {
 	t.swap(i, last)
 	(*t)[last] = nil
 	*t = (*t)[:last]
+	if last == 0 {
+		*t = nil
+	}
 	b.timer = gone
 	if i < last {
 		t.fix((*t)[i])

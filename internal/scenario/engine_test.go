@@ -226,7 +226,7 @@ func (p *player) load(t *testing.T, dir string) {
 			var doc alarmDoc
 			err := json.Unmarshal(raw, &doc)
 			if err == nil {
-				err = p.engines[id%uint64(len(p.engines))].Restore(id, doc.saved(t))
+				err = p.engines[correlate.ShardOf(id, len(p.engines))].Restore(id, doc.saved(t))
 			}
 			if err != nil {
 				complain(name, err)
