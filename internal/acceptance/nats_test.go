@@ -75,6 +75,7 @@ func TestT45_GarbageIsLoggedAndSkipped(t *testing.T) {
 	n := newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL()})
 	publish(server, "garbage", `{"event_id":"x"}`, ev{id: "e1"}.String())
 	n.takes("e1")
+	n.stop()
 	const message = "cannot parse event from message queue"
 	for _, payload := range []string{"garbage", `{\"event_id\":\"x\"}`} {
 		if got := n.said("ERROR", message, "skipping it", payload); len(got) != 1 {
@@ -84,7 +85,6 @@ func TestT45_GarbageIsLoggedAndSkipped(t *testing.T) {
 	if got := n.said(message); len(got) != 2 {
 		t.Errorf("log lines about garbage: %q, want 2", got)
 	}
-	n.stop()
 }
 
 // A flood of garbage costs a few log lines, and does not keep events waiting.

@@ -172,4 +172,8 @@ type Extra struct {
 	// second.
 	StickyTexts   []string
 	StickyNumbers []uint64
+	// Origin are the keys of the rule whose texts are values of the event that
+	// opened the backlog, nil if the file does not tell, as the seed's: such a
+	// text is compared as it is, whatever it looks like (D18).
+	Origin []string
 }

@@ -247,6 +247,9 @@ func (w *writer) extra(x *Extra) {
 		w.close('}')
 	}
 	listIf(w, "saved_event_ids", x.EventIDs, appendID)
+	if x.Origin != nil {
+		list(w, "saved_origin", x.Origin, appendText)
+	}
 }
 
 func (w *writer) saved(s *Saved) {

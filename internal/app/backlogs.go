@@ -1,8 +1,10 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -17,6 +19,9 @@ func (r *replay) load() error {
 	dir := r.options.LoadBacklogs
 	if dir == "" {
 		return nil
+	}
+	if err := isDir(dir); err != nil { // a server may find none, but this one was named
+		return fmt.Errorf("loading saved backlogs: %s: %w", dir, err)
 	}
 	ids := make([]uint64, len(r.configuration.directives))
 	for i, d := range r.configuration.directives {
@@ -43,6 +48,18 @@ func (r *replay) load() error {
 	return nil
 }
 
+// isDir returns why a path is no directory.
+func isDir(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return cause(err)
+	case !info.IsDir():
+		return errors.New("not a directory")
+	}
+	return nil
+}
+
 // save writes the live backlogs, if asked to, and then discards the files that
 // were loaded. After a replay that failed, loaded files stay for another try,
 // unless the live backlogs took their place.
@@ -55,10 +72,14 @@ func (r *replay) save(failed bool) error {
 		return backlogs.Discard(r.loaded)
 	}
 	inPlace := filepath.Clean(o.SaveBacklogs) == filepath.Clean(o.LoadBacklogs)
+	earlier := r.loaded
 	if failed && !inPlace {
-		r.loaded = nil
+		earlier = nil
 	}
-	written, err := saveInPlaceOf(o.SaveBacklogs, r.loaded, r.pipeline.engines.saved())
+	for _, d := range r.configuration.directives { // an earlier run's files are out of date
+		earlier = append(earlier, filepath.Join(o.SaveBacklogs, fmt.Sprint(d.ID, ".json")))
+	}
+	written, err := saveInPlaceOf(o.SaveBacklogs, earlier, r.pipeline.engines.saved())
 	r.summary.Backlogs.Saved = written.Backlogs
 	if err != nil {
 		return fmt.Errorf("saving the live backlogs: %w", err)

@@ -49,8 +49,10 @@ type pipeline struct {
 	engines     engines
 	// rejected is called for every record that is no event, in order.
 	rejected func(rec intake.Record, rej *event.Rejection)
-	// played is called once per batch with what changed, in order, and the
-	// counts of the batch.
+	// jumped is called when an event turns the clock by more than a day.
+	jumped func(rec intake.Record, seconds int64)
+	// played is called with what changed, in order, a portion of a batch at a
+	// time; the last one comes with the counts of the batch.
 	played func(changes []correlate.Change, counts batchCounts) error
 
 	clock clock
@@ -66,6 +68,18 @@ type batchCounts struct {
 type clock struct {
 	now     int64
 	started bool
+}
+
+// jump is the number of seconds from which it is worth a word that the clock
+// goes ahead at once: everything live may expire.
+const jump = 24 * 60 * 60
+
+// ahead returns by how many seconds an event's time is ahead of the clock.
+func (c *clock) ahead(seconds int64) int64 {
+	if !c.started {
+		return 0
+	}
+	return seconds - c.now
 }
 
 // at lets the clock pass an event's time and returns the time then.
@@ -167,8 +181,21 @@ func (p *pipeline) play(j *job) error {
 			if r.event.ID == "" {
 				counts.withoutID++
 			}
+			if ahead := p.clock.ahead(r.event.Seconds); ahead > jump {
+				p.jumped(j.batch.Record(i), ahead)
+			}
 			j.steps = append(j.steps, step{now: p.clock.at(r.event.Seconds), event: &r.event})
 		}
 	}
-	return p.played(p.engines.step(j.steps), counts)
+	steps := j.steps
+	for ; len(steps) > portion; steps = steps[portion:] {
+		if err := p.played(p.engines.step(steps[:portion]), batchCounts{}); err != nil {
+			return err
+		}
+	}
+	return p.played(p.engines.step(steps), counts)
 }
+
+// portion is the number of events whose changes are held before their lines are
+// written: each may carry a snapshot of an alarm with 100,000 addresses.
+const portion = 32

@@ -62,8 +62,8 @@ type ReplayOptions struct {
 	Diagnostics io.Writer
 	// Progress, unless nil, receives a line about progress that is rewritten.
 	Progress io.Writer
-	// Watch, unless nil, is called after every batch, when its lines are
-	// written, with the replay clock (UNIX seconds) and what changed.
+	// Watch, unless nil, is called after every portion of a batch, when its
+	// lines are written, with the replay clock (UNIX seconds) and what changed.
 	Watch func(now int64, changes []correlate.Change)
 }
 
@@ -118,6 +118,7 @@ type replay struct {
 	// restored holds the ids of restored backlogs that have published nothing in
 	// this run: what they published before is not in its summary.
 	restored map[string]struct{}
+	jumps    int
 	// loaded are the files of the restored backlogs.
 	loaded []string
 	// diagnostics are the options' ones, beside the progress line.
@@ -160,7 +161,7 @@ func (r *replay) newPipeline(reader *intake.Reader) *pipeline {
 	p := &pipeline{
 		reader: reader, format: r.format, assets: r.configuration.assets,
 		batchSize: o.BatchSize, decoders: runtime.GOMAXPROCS(0),
-		rejected: r.rejected, played: r.played,
+		rejected: r.rejected, jumped: r.jumped, played: r.played,
 	}
 	if p.batchSize <= 0 {
 		p.batchSize = batchSize
@@ -200,6 +201,16 @@ func (r *replay) rejected(rec intake.Record, rej *event.Rejection) {
 		fmt.Fprintf(r.diagnostics, "%s:%d: event rejected: %s\n", rec.File, rec.Line, rej)
 	case n == shownRejections+1:
 		fmt.Fprintf(r.diagnostics, "%s:%d: more events rejected as %s are only counted\n", rec.File, rec.Line, rej.Reason)
+	}
+}
+
+// jumped shows the first events that turn the clock by more than a day: a wrong
+// time stamp lets everything expire.
+func (r *replay) jumped(rec intake.Record, seconds int64) {
+	const secondsPerDay = 24 * 60 * 60
+	if r.jumps++; r.jumps <= shownRejections {
+		fmt.Fprintf(r.diagnostics, "%s:%d: this event is %s later than all before it; backlogs may expire\n",
+			rec.File, rec.Line, count(int(seconds/secondsPerDay), "day"))
 	}
 }
 

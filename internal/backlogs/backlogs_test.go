@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -95,7 +96,9 @@ func TestFileOfTheSeedIsSavedAsItWas(t *testing.T) {
 		`"plugin_id": 0,`, `"plugin_id": 0,`+"\n        "+`"plugin_sid": [],`, // D5
 		`"saved_last_dstport": 81`, `"saved_last_dstport": 81,`+"\n    "+`"saved_expanded_title": "Scan by 10.0.0.1"`,
 	).Replace(fixture(t, "seed/1.json"))
-	if diff := cmp.Diff(want, read(t, dir)["1.json"]); diff != "" {
+	// The one key that the seed does not have.
+	got := regexp.MustCompile(`,\n +"saved_origin": \[[^]]*\]`).ReplaceAllString(read(t, dir)["1.json"], "")
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -194,6 +194,9 @@ func (r *reader) extra(s *config.Scope) alarm.Extra {
 	for _, id := range s.Strings("saved_event_ids", false) {
 		x.EventIDs = append(x.EventIDs, event.HashID(id))
 	}
+	if s.Object.Get("saved_origin") != nil {
+		x.Origin = append([]string{}, r.keepAll(s.Strings("saved_origin", false))...)
+	}
 	const key = "saved_sticky_diffdata"
 	sticky := s.Object.Get(key)
 	if sticky == nil {

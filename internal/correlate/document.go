@@ -50,6 +50,9 @@ func addrs(list []address) []netip.Addr {
 	return out
 }
 
+// The texts in a directive's name that stand for the creating event's addresses.
+const srcToken, dstToken = "SRC_IP", "DST_IP"
+
 // title returns the alarm's title (D4, D23).
 func (e *Engine) title(b *backlog) string {
 	name := b.variant.owner.current.plan.Name
@@ -62,7 +65,7 @@ func (e *Engine) title(b *backlog) string {
 	for _, part := range []struct {
 		token string
 		value address
-	}{{"SRC_IP", b.origin.src}, {"DST_IP", b.origin.dst}} {
+	}{{srcToken, b.origin.src}, {dstToken, b.origin.dst}} {
 		if strings.Contains(name, part.token) {
 			addr := part.value.addr()
 			name = strings.ReplaceAll(name, part.token, cmp.Or(e.assets.Name(addr), addr.String()))
@@ -139,6 +142,9 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 		s.ExpandedTitle, s.Title = s.Title, name
 	}
 	s.Extras = make([]alarm.Extra, len(s.Rules))
+	for i := range s.Extras {
+		s.Extras[i].Origin = originKeys(b.variant.plan.Stages[i].Origin)
+	}
 	for i := range b.stages {
 		p, x := &b.stages[i], &s.Extras[i]
 		x.EventIDs = slices.Clone(p.ids())
@@ -147,6 +153,43 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 		}
 	}
 	return s
+}
+
+// originFields are the fields that rules can take from the opening event, by
+// the keys of the rule.
+var originFields = []struct { //nolint:gochecknoglobals // a table that never changes
+	key   string
+	field directive.Fields
+}{
+	{"from", directive.SrcIP},
+	{"to", directive.DstIP},
+	{"port_from", directive.SrcPort},
+	{"port_to", directive.DstPort},
+	{"custom_data1", directive.CustomData1},
+	{"custom_data2", directive.CustomData2},
+	{"custom_data3", directive.CustomData3},
+}
+
+// originKeys returns the keys of fields; the list is never nil.
+func originKeys(fields directive.Fields) []string {
+	keys := []string{}
+	for _, f := range originFields {
+		if fields.Has(f.field) {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
+}
+
+// fieldsOf returns the fields of keys; unknown ones are passed over.
+func fieldsOf(keys []string) directive.Fields {
+	var fields directive.Fields
+	for _, f := range originFields {
+		if slices.Contains(keys, f.key) {
+			fields |= f.field
+		}
+	}
+	return fields
 }
 
 // save adds a sticky_different value to the saved form of its rule.

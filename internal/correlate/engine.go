@@ -164,7 +164,10 @@ type tracked struct {
 	order   int32
 	live    int // backlogs
 	current *variant
-	others  []*variant // of reloaded backlogs
+	// others are those of reloaded backlogs, by signature; variants is the
+	// number that there were so far.
+	others   map[string]*variant
+	variants int
 	// ids counts the live backlogs' stages that recorded an event id.
 	ids      map[event.IDHash]int32
 	most     int   // highest number of ids since the map was made
@@ -199,7 +202,7 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		published: map[string]*backlog{},
 	}
 	for _, p := range plans {
-		t := &tracked{order: int32(p.Order), ids: map[event.IDHash]int32{}}
+		t := &tracked{order: int32(p.Order), ids: map[event.IDHash]int32{}, others: map[string]*variant{}}
 		t.current = newVariant(t, 0, p.Plan)
 		for i := range p.Plan.Stages {
 			if p.Plan.Stages[i].Origin >= directive.CustomData1 {

@@ -298,6 +298,75 @@ func TestSaveAndRestoreEqualsNoRestart(t *testing.T) {
 	})
 }
 
+// Between a save and a load the directives change: old backlogs keep their
+// rules, new ones get the new rules, and both live side by side (§11.3, B25).
+func TestRestoreUnderOtherDirectivesEqualsReference(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := aWorld().Draw(t, "world")
+		stop := rapid.IntRange(0, len(w.events)).Draw(t, "stop")
+		ref := &reference{directives: w.directives, assets: w.assets, opts: w.opts}
+		times := w.clock()
+		for i := range stop {
+			ref.step(times[i], &w.events[i])
+		}
+		old := w.engines(1)[0]
+		got := play([]*correlate.Engine{old}, &w, 0, stop)
+
+		changed := w
+		changed.directives = nil
+		for _, d := range w.directives {
+			changed.directives = append(changed.directives, change(t, d))
+		}
+		e := changed.engines(1)[0]
+		for id, saved := range old.Save() {
+			if err := e.Restore(id, &saved); err != nil {
+				t.Fatalf("directive %d, backlog %s: %v", id, saved.ID, err)
+			}
+		}
+		ref.directives = changed.directives
+		for _, b := range ref.live {
+			b.d = changed.directives[b.order]
+		}
+		for i := stop; i < len(w.events); i++ {
+			ref.step(times[i], &w.events[i])
+		}
+		got = append(got, play([]*correlate.Engine{e}, &changed, stop, len(w.events))...)
+		if diff := cmp.Diff(byName(named(ref.lines)), byName(named(got))); diff != "" {
+			t.Fatalf("changed to %#v\nreference - engine +:\n%s", changed, diff)
+		}
+	})
+}
+
+// change returns a directive with the same id and name and some other rules.
+func change(t *rapid.T, d *directive.Directive) *directive.Directive {
+	out := *d
+	out.Rules = slices.Clone(d.Rules)
+	out.Priority = rapid.IntRange(1, 5).Draw(t, "new priority")
+	for i := range out.Rules {
+		r := &out.Rules[i]
+		switch rapid.IntRange(0, 6).Draw(t, "change") {
+		case 0:
+			r.Reliability = rapid.IntRange(0, 10).Draw(t, "new reliability")
+		case 1:
+			r.Timeout = rapid.SampledFrom([]int64{0, 3, 1000}).Draw(t, "new timeout")
+		case 2:
+			out.Rules[i] = aRule(t, r.Stage, out.Rules[:i])
+		}
+	}
+	return &out
+}
+
+// byName groups lines by the name in front of them.
+func byName(lines []string) map[string][]string {
+	out := map[string][]string{}
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, `"`)
+		name, _, _ = strings.Cut(name, ",")
+		out[name] = append(out[name], line)
+	}
+	return out
+}
+
 func saved(e *correlate.Engine) []string {
 	var out []string
 	for id, s := range e.Save() {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +31,7 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 	if !ok {
 		return ErrNoDirective
 	}
-	if !titleFits(owner.current.plan.Name, s.Title) {
+	if !e.titleFits(owner.current.plan.Name, s) {
 		return fmt.Errorf("%w: %q, not %q", ErrOtherTitle, owner.current.plan.Name, s.Title)
 	}
 	r := restorer{engine: e, owner: owner, saved: s, rules: slices.Clone(s.Rules), extras: slices.Clone(s.Extras)}
@@ -62,18 +61,38 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 }
 
 // titleFits reports whether a saved title belongs to a directive: it is the
-// name, or the name with SRC_IP and DST_IP replaced, as the successor saves it.
-func titleFits(name, title string) bool {
-	if name == title {
+// name, or, in a file of the successor, the name with SRC_IP and DST_IP
+// replaced by an address of the backlog or its name.
+func (e *Engine) titleFits(name string, s *alarm.Saved) bool {
+	if name == s.Title {
 		return true
 	}
-	if !strings.Contains(name, "SRC_IP") && !strings.Contains(name, "DST_IP") {
+	if !s.Successor {
 		return false
 	}
-	pattern := regexp.QuoteMeta(name)
-	pattern = strings.NewReplacer("SRC_IP", ".+", "DST_IP", ".+").Replace(pattern)
-	fits, err := regexp.MatchString("^(?s:"+pattern+")$", title)
-	return err == nil && fits
+	for _, src := range e.names(s.SrcIPs) {
+		for _, dst := range e.names(s.DstIPs) {
+			if strings.ReplaceAll(strings.ReplaceAll(name, srcToken, src), dstToken, dst) == s.Title {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mostNames bounds the addresses that a title is compared with.
+const mostNames = 100
+
+// names returns what titles may call addresses.
+func (e *Engine) names(list []netip.Addr) []string {
+	var names []string
+	for _, a := range list[:min(len(list), mostNames)] {
+		names = append(names, a.String())
+		if name := e.assets.Name(a); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // restorer makes a backlog of its saved form.
@@ -171,6 +190,9 @@ func (r *restorer) bind(plan *directive.Plan) bool {
 	r.origin, r.known = origin{}, 0
 	for i := range plan.Stages {
 		s, rule := &plan.Stages[i], &r.rules[i]
+		if told := r.extras[i].Origin; told != nil && fieldsOf(told) != s.Origin {
+			return false
+		}
 		if !r.learn(s.Origin, rule) {
 			return false
 		}
@@ -250,10 +272,11 @@ func sameRule(a, b *alarm.Rule) bool {
 		a.CustomData == b.CustomData && a.CustomLabel == b.CustomLabel
 }
 
-// generalize makes a plan of the saved rules, in which single hosts and ports
-// are taken for values of the creating event. Backlogs of one older form of a
-// directive then share a plan and are found by their addresses, however many
-// there are.
+// generalize makes a plan of the saved rules, in which the values of the creating
+// event are told apart from the texts of the directive: by the file if it tells,
+// else single hosts and ports are taken for such values. Backlogs of one older
+// form of a directive then share a plan and are found by their values, however
+// many there are.
 func (r *restorer) generalize() error {
 	r.origin, r.known = origin{}, 0
 	rules := make([]directive.Rule, len(r.rules))
@@ -263,32 +286,23 @@ func (r *restorer) generalize() error {
 		if err != nil {
 			return fmt.Errorf("stage %d: %w", r.rules[i].Stage, err)
 		}
-		joins[i] = r.abstract(&rule)
+		joins[i] = r.abstract(&rule, &r.rules[i], r.extras[i].Origin)
 		if err := checkTerms(&rule); err != nil {
 			return fmt.Errorf("stage %d: %w", rule.Stage, err)
 		}
 		rules[i] = rule
 	}
 	signature := fmt.Sprintf("%q %v", fmt.Sprintf("%+v", rules), joins)
-	for _, v := range r.owner.others {
-		if v.signature == signature {
-			r.variant = v
-			return nil
-		}
+	v := r.owner.others[signature]
+	if v == nil {
+		r.owner.variants++
+		v = newVariant(r.owner, r.owner.variants, savedPlan(r.owner.current.plan.Directive, rules, joins))
+		v.signature = signature
+		r.owner.others[signature] = v
+		r.engine.index.add(v)
 	}
-	r.variant = newVariant(r.owner, r.nextNumber(), savedPlan(r.owner.current.plan.Directive, rules, joins))
-	r.variant.signature = signature
-	r.owner.others = append(r.owner.others, r.variant)
-	r.engine.index.add(r.variant)
+	r.variant = v
 	return nil
-}
-
-func (r *restorer) nextNumber() int {
-	number := 0
-	for _, v := range r.owner.others {
-		number = max(number, v.number)
-	}
-	return number + 1
 }
 
 // savedPlan compiles saved rules. The first rule is not narrowed again: it has
@@ -298,35 +312,35 @@ func savedPlan(current *directive.Directive, rules []directive.Rule, joins []dir
 	d.Rules = rules
 	plan := directive.CompileResolved(&d)
 	for i := range plan.Stages {
-		plan.Stages[i].Join |= joins[i]
 		plan.Stages[i].Origin |= joins[i]
+		if rules[i].Type == directive.TaxonomyRule {
+			joins[i] &^= directive.CustomData1 | directive.CustomData2 | directive.CustomData3 // shown, not compared (D11)
+		}
+		plan.Stages[i].Join |= joins[i]
 	}
 	return plan
 }
 
-// abstract replaces single hosts and ports of a rule by ANY where the creating
-// event can stand for them, and returns their fields.
-func (r *restorer) abstract(rule *directive.Rule) directive.Fields {
+// abstract replaces values of the creating event by ANY in a rule and returns
+// their fields: those that the file tells of, or single hosts and ports.
+func (r *restorer) abstract(rule *directive.Rule, saved *alarm.Rule, told []string) directive.Fields {
+	fields := directive.SrcIP | directive.DstIP | directive.SrcPort | directive.DstPort
+	if told != nil {
+		fields = fieldsOf(told)
+	}
 	var joins directive.Fields
-	for _, a := range []struct {
-		field directive.Fields
-		text  *string
-		value *address
-	}{{directive.SrcIP, &rule.From, &r.origin.src}, {directive.DstIP, &rule.To, &r.origin.dst}} {
-		if r.learnAddress(a.field, *a.text, a.value) {
-			joins |= a.field
-			*a.text = "ANY"
+	take := func(field directive.Fields, text *string) {
+		if fields.Has(field) && r.learn(field, saved) {
+			joins |= field
+			*text = "ANY"
 		}
 	}
-	for _, p := range []struct {
-		field directive.Fields
-		text  *string
-		value *uint16
-	}{{directive.SrcPort, &rule.PortFrom, &r.origin.srcPort}, {directive.DstPort, &rule.PortTo, &r.origin.dstPort}} {
-		if r.learnPort(p.field, *p.text, p.value) {
-			joins |= p.field
-			*p.text = "ANY"
-		}
+	take(directive.SrcIP, &rule.From)
+	take(directive.DstIP, &rule.To)
+	take(directive.SrcPort, &rule.PortFrom)
+	take(directive.DstPort, &rule.PortTo)
+	for i := range rule.CustomData {
+		take(directive.CustomDataField(i), &rule.CustomData[i])
 	}
 	return joins
 }
@@ -361,7 +375,7 @@ func checkTerms(r *directive.Rule) error {
 		}
 	}
 	for _, text := range []string{r.PortFrom, r.PortTo} {
-		if term, err := directive.ParsePort(text); err != nil || term.Kind == directive.PortReference {
+		if term, err := directive.ParseResolvedPort(text); err != nil || term.Kind == directive.PortReference {
 			return fmt.Errorf("%q is not a port to compare with", text)
 		}
 	}

@@ -200,6 +200,6 @@ func (e *Engine) close(b *backlog) {
 	b.variant.live--
 	if b.variant != owner.current && b.variant.live == 0 {
 		e.index.remove(b.variant)
-		owner.others = slices.DeleteFunc(owner.others, func(v *variant) bool { return v == b.variant })
+		delete(owner.others, b.variant.signature)
 	}
 }

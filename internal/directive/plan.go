@@ -322,6 +322,9 @@ func (c *compiler) address(field Fields, text string) string {
 // text.
 func (c *compiler) port(field Fields, text string) string {
 	term, _ := ParsePort(text)
+	if c.resolved {
+		term, _ = ParseResolvedPort(text)
+	}
 	if term.Kind == PortReference {
 		s := c.referenced(term.Stage)
 		resolved := s.Rule.PortFrom

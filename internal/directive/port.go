@@ -67,6 +67,16 @@ func badPort(text string) string {
 	return config.Quote(text) + " is not a port; use " + portForms
 }
 
+// ParseResolvedPort parses a port of a saved backlog, which may besides be "0":
+// the absent port of the event that opened it, which only an absent port
+// equals (D18).
+func ParseResolvedPort(text string) (PortTerm, *TermError) {
+	if text == "0" {
+		return PortTerm{Kind: PortInList, List: newPortList([]portElement{{}})}, nil
+	}
+	return ParsePort(text)
+}
+
 type portElement struct {
 	port    uint16
 	negated bool

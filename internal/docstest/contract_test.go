@@ -29,7 +29,7 @@ func fullSaved() alarm.Saved {
 			SrcIPs: addr, DstIPs: addr, Networks: []string{"10.0.0.0/8"},
 			IntelHits: hit, Vulnerabilities: hit, CustomData: []alarm.CustomData{{Label: "l", Content: "c"}},
 		},
-		Extras:      []alarm.Extra{{EventIDs: []event.IDHash{1}, StickyTexts: []string{"t"}, StickyNumbers: []uint64{1}}},
+		Extras:      []alarm.Extra{{EventIDs: []event.IDHash{1}, StickyTexts: []string{"t"}, StickyNumbers: []uint64{1}, Origin: []string{}}},
 		LastSrcPort: 1, LastDstPort: 1, ExpandedTitle: "t",
 	}
 }

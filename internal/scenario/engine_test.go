@@ -254,7 +254,7 @@ func (a *alarmDoc) saved(t *testing.T) *alarm.Saved {
 	for i := range a.Rules {
 		r := &a.Rules[i]
 		s.Rules = append(s.Rules, r.rule())
-		x := alarm.Extra{StickyTexts: r.SavedSticky.Strings, StickyNumbers: r.SavedSticky.Integers}
+		x := alarm.Extra{StickyTexts: r.SavedSticky.Strings, StickyNumbers: r.SavedSticky.Integers, Origin: r.SavedOrigin}
 		for _, id := range r.SavedEventIDs {
 			x.EventIDs = append(x.EventIDs, event.HashID(id))
 		}

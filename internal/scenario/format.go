@@ -42,7 +42,7 @@ func savedBacklogFields() []field {
 
 // savedRuleFields is the format of a rule in a saved backlog (§11.2).
 func savedRuleFields() []field {
-	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids?")...)
+	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids? saved_origin?")...)
 }
 
 // fields reads a list of keys; ? marks those left out when empty.
@@ -103,7 +103,8 @@ func checkFields(object []member, format []field) error {
 		default:
 			next = i + 1
 		}
-		if text := string(m.value); text == "null" || format[i].optional && isEmpty(text) {
+		emptyCounts := format[i].optional && m.name != "saved_origin" // an empty one says that there is none
+		if text := string(m.value); text == "null" || emptyCounts && isEmpty(text) {
 			problems = append(problems, fmt.Errorf("key %q is %s", m.name, text))
 		}
 	}
@@ -189,6 +190,7 @@ type ruleDoc struct {
 		Integers []uint64 `json:"sdiff_int"`
 	} `json:"saved_sticky_diffdata"`
 	SavedEventIDs []string `json:"saved_event_ids"`
+	SavedOrigin   []string `json:"saved_origin"`
 }
 
 // shape returns the alarm in short.
