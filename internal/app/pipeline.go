@@ -49,7 +49,7 @@ type pipeline struct {
 	engines     engines
 	// rejected is called for every record that is no event, in order.
 	rejected func(rec intake.Record, rej *event.Rejection)
-	// jumped is called when an event turns the clock by more than a day.
+	// jumped is called when an event turns the clock by more than a month.
 	jumped func(rec intake.Record, seconds int64)
 	// played is called with what changed, in order, a portion of a batch at a
 	// time; the last one comes with the counts of the batch.
@@ -71,8 +71,8 @@ type clock struct {
 }
 
 // jump is the number of seconds from which it is worth a word that the clock
-// goes ahead at once: everything live may expire.
-const jump = 24 * 60 * 60
+// goes ahead at once: everything live expires. Captures have gaps of days.
+const jump = 30 * 24 * 60 * 60
 
 // ahead returns by how many seconds an event's time is ahead of the clock.
 func (c *clock) ahead(seconds int64) int64 {

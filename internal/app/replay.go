@@ -204,7 +204,7 @@ func (r *replay) rejected(rec intake.Record, rej *event.Rejection) {
 	}
 }
 
-// jumped shows the first events that turn the clock by more than a day: a wrong
+// jumped shows the first events that turn the clock by more than a month: a wrong
 // time stamp lets everything expire.
 func (r *replay) jumped(rec intake.Record, seconds int64) {
 	const secondsPerDay = 24 * 60 * 60

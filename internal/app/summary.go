@@ -193,7 +193,7 @@ func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	if stem, ok := strings.CutSuffix(thing, "y"); ok {
+	if stem, ok := strings.CutSuffix(thing, "y"); ok && !strings.HasSuffix(stem, "a") { // entries, but days
 		return group(n) + " " + stem + "ies"
 	}
 	return group(n) + " " + thing + "s"

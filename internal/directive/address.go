@@ -128,11 +128,3 @@ func (l *AddressList) Match(addr netip.Addr) bool {
 	}
 	return l.anyNegated
 }
-
-// Host returns the address if the list is one single host, not negated.
-func (l *AddressList) Host() (netip.Addr, bool) {
-	if len(l.elems) != 1 || l.elems[0].negated || !l.elems[0].prefix.IsSingleIP() {
-		return netip.Addr{}, false
-	}
-	return l.elems[0].prefix.Addr(), true
-}

@@ -124,11 +124,3 @@ func (l *PortList) Match(port uint16) bool {
 	}
 	return l.anyNegated
 }
-
-// Single returns the port if the list is one port, not negated.
-func (l *PortList) Single() (uint16, bool) {
-	if len(l.elems) != 1 || l.elems[0].negated {
-		return 0, false
-	}
-	return l.elems[0].port, true
-}
