@@ -25,6 +25,7 @@ type configuration struct {
 	directives []*directive.Directive
 	report     config.Report
 	files      int
+	names      []string // of the files, as they are shown
 	// assetErrors is the number of errors that are not about directives.
 	assetErrors int
 }
@@ -76,6 +77,7 @@ func (c *configuration) read(dir fs.FS, name, pattern string) (files []*config.F
 		if name != "" {
 			shown = strings.TrimRight(name, "/") + "/" + file
 		}
+		c.names = append(c.names, shown)
 		content, err := readRegular(dir, file)
 		if err != nil {
 			c.report.Add(config.Problem{File: shown, Msg: fmt.Sprintf("the file cannot be read: %v", cause(err))})

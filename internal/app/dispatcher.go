@@ -38,8 +38,7 @@ type dispatcher struct {
 	found <-chan struct{}
 	// ticked is called at the start and after every tick.
 	ticked func()
-	// stepped is told how long the engines took for how many events, if any
-	// matched.
+	// stepped is told how long the engines took for how many events.
 	stepped func(took time.Duration, events int)
 
 	asks    chan func()
@@ -203,10 +202,10 @@ func (d *dispatcher) play(from, to int) {
 	d.stats.offered.Add(uint64(len(d.steps)))
 	started := time.Now()
 	changes := d.engines.step(d.steps)
+	took := time.Since(started)
+	d.stats.busy.Add(int64(took))
+	d.stepped(took, len(d.steps))
 	if len(changes) > 0 {
-		took := time.Since(started)
-		d.stats.busy.Add(int64(took))
-		d.stepped(took, len(d.steps))
 		d.publish(d.now(), changes)
 	}
 }

@@ -23,9 +23,9 @@ func TestDispatcherCountsWhatItLeavesAtTheEnd(t *testing.T) {
 		close(begun)
 		d.queue, d.assets, d.decoders, d.now = newEventQueue(total), &asset.Table{}, 2, time.Now
 		d.engines = newEngines(nil, d.assets, EngineOptions{}, 2)
-		d.stats, d.begun, d.ticked = &serveStats{}, begun, func() {}
+		d.stats, d.begun, d.ticked, d.stepped = &serveStats{}, begun, func() {}, func(time.Duration, int) {}
 		d.publish = func(time.Time, []correlate.Change) {}
-		d.rejected = func([]byte, *event.Rejection) { time.Sleep(lastEvents / (3 * chunkSize)) }
+		d.rejected = func([]byte, *event.Rejection) { <-time.After(lastEvents / (3 * chunkSize)) }
 		for range total {
 			d.queue.put([]byte("garbage"))
 		}

@@ -232,7 +232,9 @@ func (p *publisher) log(c *correlate.Change) {
 		}
 	case correlate.Finished:
 		say("reached max stage and occurrence, deleting backlog")
+		say("exited running state")
 	case correlate.Expired:
 		say("backlog expired", slog.Int("stage", c.Stage))
+		say("exited running state")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -119,41 +120,68 @@ func (b *backend) configure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading directives: %w", err)
 	}
-	b.loadServices(c)
 	b.configuration = c
+	intelErrors, vulnErrors := b.loadServices(c)
 	logger := b.target("directive")
-	for i := range c.report.Problems {
-		if p := &c.report.Problems[i]; p.Severity == config.Warning {
-			logger.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("problem", p.Error()), slog.String("reason", p.Msg))
-		} else {
-			logger.LogAttrs(ctx, slog.LevelError, "configuration", slog.String("problem", p.Error()), slog.String("reason", p.Msg))
-		}
+	for _, name := range c.names {
+		logger.Info(fmt.Sprintf("reading %q", name)) //nolint:sloglint // the references' text
 	}
-	failed := c.report.Count(config.Error)
-	switch {
-	case len(c.directives) == 0:
-		return errors.New("loading directives: cannot load any directive")
-	case c.assets.Len() == 0:
-		return errors.New("loading assets: cannot load any asset")
-	case failed > 0 && !o.SkipInvalid:
-		return fmt.Errorf("loading directives: %w: %s", ErrConfiguration, count(failed, "problem"))
+	for i := range c.report.Problems {
+		p := &c.report.Problems[i]
+		level := slog.LevelError
+		if p.Severity == config.Warning {
+			level = slog.LevelWarn
+		}
+		logger.LogAttrs(ctx, level, "configuration", slog.String("problem", p.Error()), slog.String("reason", p.Msg))
+	}
+	if err := c.startable(o.SkipInvalid, intelErrors, vulnErrors); err != nil {
+		return err
 	}
 	logger.Info(fmt.Sprintf("%d directives found and loaded", len(c.directives)))     //nolint:sloglint // the references' text
 	b.target("asset").Info(fmt.Sprintf("%d assets found and loaded", c.assets.Len())) //nolint:sloglint // the references' text
 	return nil
 }
 
-func (b *backend) loadServices(c *configuration) {
-	o := b.options
-	dir := os.DirFS(o.ConfigDir)
-	intelFiles, _ := c.read(dir, o.ConfigDir, "intel_*.json")
-	vulnFiles, _ := c.read(dir, o.ConfigDir, "vuln_*.json")
+// startable returns why a backend cannot start with a configuration, in the
+// references' words for what it was doing (spec/interfaces.md §6.3).
+func (c *configuration) startable(skipInvalid bool, intelErrors, vulnErrors int) error {
+	failed := func(doing string, problems int) error {
+		return fmt.Errorf("%s: %w: %s", doing, ErrConfiguration, count(problems, "problem"))
+	}
+	directiveErrors := c.report.Count(config.Error) - c.assetErrors - intelErrors - vulnErrors
+	switch {
+	case c.assets.Len() == 0:
+		return errors.New("loading assets: cannot load any asset")
+	case c.assetErrors > 0:
+		return failed("loading assets", c.assetErrors)
+	case len(c.directives) == 0:
+		return errors.New("loading directives: cannot load any directive")
+	case directiveErrors > 0 && !skipInvalid:
+		return failed("loading directives", directiveErrors)
+	case intelErrors > 0:
+		return failed("loading intels", intelErrors)
+	case vulnErrors > 0:
+		return failed("loading vulns", vulnErrors)
+	}
+	return nil
+}
+
+// loadServices reads the services to ask and returns the number of errors in
+// their files.
+func (b *backend) loadServices(c *configuration) (intelErrors, vulnErrors int) {
+	dir, name := os.DirFS(b.options.ConfigDir), b.options.ConfigDir
 	client := enrich.NewClient(0)
-	intel := enrich.LoadIntel(intelFiles, client, &c.report)
-	vulns := enrich.LoadVuln(vulnFiles, client, &c.report)
+	before := c.report.Count(config.Error)
+	files, _ := c.read(dir, name, "intel_*.json")
+	intel := enrich.LoadIntel(files, client, &c.report)
+	intelErrors = c.report.Count(config.Error) - before
+	files, _ = c.read(dir, name, "vuln_*.json")
+	vulns := enrich.LoadVuln(files, client, &c.report)
+	vulnErrors = c.report.Count(config.Error) - before - intelErrors
 	b.target("intel").Info(fmt.Sprintf("loaded %d intel plugins", len(intel))) //nolint:sloglint // the references' text
 	b.target("vuln").Info(fmt.Sprintf("loaded %d vuln plugins", len(vulns)))   //nolint:sloglint // the references' text
-	b.services = append(intel, vulns...)
+	b.services = slices.Concat(intel, vulns)
+	return intelErrors, vulnErrors
 }
 
 // open makes the parts, restores saved backlogs and opens the files.

@@ -46,7 +46,7 @@ type serveStats struct {
 	matched                                   atomic.Uint64
 	opened, finished, expired                 atomic.Uint64
 	alarmLines                                [alarm.High + 1]atomic.Uint64
-	busy                                      atomic.Int64 // nanoseconds in the engines
+	busy                                      atomic.Int64 // nanoseconds in the engines, for all offered events
 	live, active                              atomic.Int64
 	// abandoned are events that were still waiting when the backend had to end.
 	abandoned atomic.Uint64
@@ -189,7 +189,7 @@ func (b *backend) totals() telemetry.Totals {
 	dropped := b.queue.dropped.Load() + b.conn.dropped()
 	return telemetry.Totals{
 		Received: s.received.Load() + dropped, Dropped: dropped,
-		Matched: s.matched.Load(), Processed: s.matched.Load(), Busy: time.Duration(s.busy.Load()),
+		Matched: s.matched.Load(), Processed: s.offered.Load(), Busy: time.Duration(s.busy.Load()),
 		QueueLength: b.queue.len(), Directives: len(b.configuration.directives),
 		ActiveDirectives: int(s.active.Load()), Backlogs: int(s.live.Load()),
 	}

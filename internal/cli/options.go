@@ -201,7 +201,7 @@ func loadOptions(s *settings) []*option {
 		{
 			name: "max-queue", short: 'q', env: []string{"DSIEM_MAXQUEUE", "DSIEM_MAX_QUEUE"},
 			value: number{&s.MaxQueue, 0, math.MaxInt}, def: "25000",
-			help: "Events that may wait; more are dropped and counted. 0 stands for 1000000.",
+			help: "Events that may wait, four times as many in a burst; more are dropped and counted. 0 stands for 1000000.",
 		},
 		{
 			name: "max-delay", short: 'd', env: []string{"DSIEM_MAXDELAY", "DSIEM_MAX_DELAY"},
