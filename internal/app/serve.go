@@ -346,8 +346,7 @@ func (b *backend) takeEvents(ctx context.Context) error {
 	b.conn.set(conn)
 	err = conn.Subscribe(ctx, b.queue.limit, b.queue.put)
 	if err == nil {
-		b.logger.Info("backend started", "queue_limit", b.queue.limit, "shards", len(b.engines),
-			"directives", len(b.configuration.directives))
+		b.logStart()
 		close(b.begun)
 		select {
 		case <-ctx.Done():
@@ -396,6 +395,16 @@ func (b *backend) keepState(ctx context.Context) error {
 	}
 }
 
+// logStart says, in the successor's words, that events are being taken.
+func (b *backend) logStart() {
+	const (
+		millisecondsPerSecond = 1000
+		text                  = "backend started with max single event processing time: %.3f ms, queue limit: %d events, quick check threads: %d, backlog threads: %d, ttl directives: %d"
+	)
+	target := millisecondsPerSecond / float64(max(b.options.MaxEPS, 1))
+	b.logger.Info(fmt.Sprintf(text, target, b.queue.limit, b.dispatcher.decoders, len(b.engines), len(b.configuration.directives))) //nolint:sloglint // the references' text
+}
+
 // checkpoint writes a checkpoint. The saved backlogs that were loaded may go
 // after the first one.
 func (b *backend) checkpoint(ctx context.Context) error {
@@ -422,6 +431,9 @@ func (b *backend) finish(ctx context.Context) error {
 	defer cancel()
 	errs = append(errs, b.writer.Close(ctx))
 	if conn := b.conn.get(); conn != nil {
+		if b.publisher.pressure.Overloaded() { // frontends must not wait for a backend that is gone
+			b.signal(false)
+		}
 		errs = append(errs, conn.Close(ctx))
 	}
 	b.logger.Info("backlog manager exiting")
