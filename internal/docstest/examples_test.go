@@ -19,6 +19,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/backlogs"
+	_ "dsiem/internal/cli" // the program under test: a change of it must not find a cached result
 	"dsiem/internal/config"
 	"dsiem/internal/directive"
 	"dsiem/internal/enrich"

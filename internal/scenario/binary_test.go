@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	_ "dsiem/internal/cli" // the program under test: a change of it must not find a cached result
 )
 
 // TestScenariosThroughBinary plays every scenario through dsiem replay, with one
