@@ -234,3 +234,21 @@ func TestT50_ServerListWithCredentials(t *testing.T) {
 		t.Errorf("the password is in the log: %q", got)
 	}
 }
+
+// A backend that stops while overloaded takes its signal back: no other would.
+func TestT46_OverloadEndsWithItsBackend(t *testing.T) {
+	t.Parallel()
+	server := startNATS(t)
+	signals := overloadSignals(t, server)
+	n := newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL(), flags: []string{"--max_delay=1", "--hold_duration=600"}})
+	publish(server, ev{id: "e1", received: time.Now().Add(-time.Minute).UnixNano()}.String())
+	n.says("overload = true signal sent to frontend")
+	n.stop()
+	for _, want := range []string{"true", "false"} {
+		message, err := signals.NextMsg(patience)
+		check(t, err)
+		if got := string(message.Data); got != want {
+			t.Errorf("signal %q, want %q", got, want)
+		}
+	}
+}

@@ -270,9 +270,10 @@ func (b *backend) signal(overloaded bool) {
 	}
 }
 
-// run starts all parts and, when ctx or one of them ends, stops them in order.
-func (b *backend) run(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
+// run starts all parts and, when a signal comes or one of them ends, stops them
+// in order.
+func (b *backend) run(signalled context.Context) error {
+	ctx, stop := context.WithCancel(signalled)
 	defer stop()
 	diagnostics, err := b.listen(ctx)
 	if err != nil {
@@ -302,7 +303,11 @@ func (b *backend) run(ctx context.Context) error {
 		return group.Wait()
 	})
 	<-ctx.Done()
-	b.logger.Info("termination signal received, shutting down ...")
+	if signalled.Err() != nil {
+		b.logger.Info("termination signal received, shutting down ...")
+	} else {
+		b.logger.Warn("a part of the backend has ended, shutting down ...")
+	}
 	// A disk that does not take the last lines must not keep the program alive.
 	defer time.AfterFunc(drainTime+lastEvents+closeTime, giveUp).Stop()
 	return errors.Join(intake.end(), outer.end(), dispatch.end(), lookups.end(), b.finish(context.WithoutCancel(ctx)), files.end())

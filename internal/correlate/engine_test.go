@@ -234,3 +234,29 @@ func TestOptionsCheck(t *testing.T) {
 		t.Error("a negative lifetime is accepted")
 	}
 }
+
+// The last backlog with old rules ends while the same event is still to be
+// offered to another directive; taking the old rules out of the index must not
+// disturb that.
+func TestLastReloadedBacklogEndsAmongOtherDirectives(t *testing.T) {
+	source := engineFor(correlate.Options{}, twoStages())
+	source.Step(100, eventAt(100, "e1", 1, "10.0.0.1"))
+	changed, other := twoStages(), twoStages()
+	changed.Rules[1].Reliability = 5
+	other.ID, other.Name = 8, "other"
+	other.Rules[0].PluginSID, other.Rules[1].PluginSID = []uint64{2}, []uint64{3}
+	e := engineFor(correlate.Options{}, changed, other)
+	for id, s := range source.Save() {
+		if err := e.Restore(id, &s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := kinds(e.Step(101, eventAt(101, "e2", 2, "10.0.0.1")))
+	want := []correlate.Kind{
+		correlate.Accepted, correlate.Updated, correlate.Finished, // the old backlog
+		correlate.Opened, correlate.Accepted, correlate.Advanced, correlate.Updated, // the other directive
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
