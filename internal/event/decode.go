@@ -28,7 +28,7 @@ import (
 func Decode(data []byte, ev *Event) *Rejection {
 	*ev = Event{}
 	var m members
-	if rej := ReadMembers(data, m.raw[:], fieldIndex); rej != nil {
+	if rej := m.read(data); rej != nil {
 		return rej
 	}
 	rej := m.event(ev)
@@ -143,6 +143,15 @@ const typicalText = 1024
 type members struct {
 	raw [fieldCount]jsontext.Value
 	rej *Rejection
+}
+
+// read sets the raw values.
+func (m *members) read(data []byte) *Rejection {
+	if scan(data, &m.raw) {
+		return nil
+	}
+	m.raw = [fieldCount]jsontext.Value{}
+	return ReadMembers(data, m.raw[:], fieldIndex)
 }
 
 // reject notes a rejection unless an earlier reason is known already.
