@@ -28,7 +28,7 @@ import (
 func Decode(data []byte, ev *Event) *Rejection {
 	*ev = Event{}
 	var m members
-	if rej := m.read(data); rej != nil {
+	if _, rej := m.read(data); rej != nil {
 		return rej
 	}
 	rej := m.event(ev)
@@ -145,13 +145,13 @@ type members struct {
 	rej *Rejection
 }
 
-// read sets the raw values.
-func (m *members) read(data []byte) *Rejection {
+// read sets the raw values, and reports whether the text is of ordinary form.
+func (m *members) read(data []byte) (ordinary bool, rej *Rejection) {
 	if scan(data, &m.raw) {
-		return nil
+		return true, nil
 	}
 	m.raw = [fieldCount]jsontext.Value{}
-	return ReadMembers(data, m.raw[:], fieldIndex)
+	return false, ReadMembers(data, m.raw[:], fieldIndex)
 }
 
 // reject notes a rejection unless an earlier reason is known already.

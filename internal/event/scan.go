@@ -188,38 +188,30 @@ func (s *textScanner) text() ([]byte, bool) {
 	if s.next() != '"' {
 		return nil, false
 	}
-	from := s.at + 1
-	for i := from; ; i += 8 {
-		if len(s.data)-i < 8 {
-			return s.textTail(from, i)
-		}
-		x := binary.LittleEndian.Uint64(s.data[i:])
+	data, from := s.data, s.at+1
+	var wide uint64
+	i := from
+	for i+8 <= len(data) {
+		x := binary.LittleEndian.Uint64(data[i:])
 		quote := x ^ eachByte*'"'
 		slash := x ^ eachByte*'\\'
 		// The lowest bit that is set is that of the first such byte.
-		special := ((quote - eachByte) &^ quote) | ((slash - eachByte) &^ slash) | ((x - eachByte*' ') &^ x)
-		special &= highBits
-		s.wide |= x & highBits
+		special := (((quote - eachByte) &^ quote) | ((slash - eachByte) &^ slash) | ((x - eachByte*' ') &^ x)) & highBits
+		wide |= x
 		if special != 0 {
-			return s.textEnd(from, i+bits.TrailingZeros64(special)/8)
+			i += bits.TrailingZeros64(special) / 8
+			break
 		}
+		i += 8
 	}
-}
-
-// textTail is text for the last bytes of the data.
-func (s *textScanner) textTail(from, i int) ([]byte, bool) {
-	for ; i < len(s.data); i++ {
-		c := s.data[i]
-		s.wide |= uint64(c & 0x80)
+	for ; i < len(data); i++ { // at once, or the last bytes of the data
+		c := data[i]
+		wide |= uint64(c)
 		if c == '"' || c == '\\' || c < ' ' {
-			return s.textEnd(from, i)
+			s.at = i + 1
+			s.wide |= wide & highBits
+			return data[from:i:i], c == '"'
 		}
 	}
 	return nil, false
-}
-
-// textEnd ends a string at its first byte that is not ordinary.
-func (s *textScanner) textEnd(from, end int) ([]byte, bool) {
-	s.at = end + 1
-	return s.data[from:end:end], s.data[end] == '"'
 }

@@ -1,0 +1,85 @@
+package event
+
+import "github.com/go-json-experiment/json/jsontext"
+
+// Identity is what rules identify an event by (spec/correlation.md §1.2). A
+// family that is not complete is zero.
+type Identity struct {
+	// PluginID and PluginSID are both non-zero or both zero.
+	PluginID, PluginSID uint64
+	// Product and Category are both non-empty or both empty. They are parts of
+	// the event's text.
+	Product, Category []byte
+}
+
+// DecodeWanted is Decode, but it skips an event that nobody wants: it reads the
+// identity first and asks wanted about it. Of an event that is skipped *ev is
+// the zero Event.
+//
+// An event that is skipped is well-formed JSON in valid UTF-8, has no known name
+// twice and has an identity. Nothing else of it was looked at: its timestamp and
+// addresses may be none, its other members of any type. That is safe because no
+// rule sees the event; there is only nobody to tell its sender. Everything else
+// is decoded and checked by every rule of Decode, with the same outcome.
+func DecodeWanted(data []byte, ev *Event, wanted func(Identity) bool) (rej *Rejection, skipped bool) {
+	*ev = Event{}
+	var m members
+	ordinary, rej := m.read(data)
+	if rej != nil {
+		return rej, false
+	}
+	if id, ok := m.identity(); ordinary && ok && !wanted(id) {
+		return nil, true
+	}
+	if rej = m.event(ev); rej != nil {
+		*ev = Event{}
+	}
+	return rej, false
+}
+
+// identity returns the identity if there is one and its members are in order.
+func (m *members) identity() (id Identity, ok bool) {
+	var okID, okSID, okProduct, okCategory bool
+	id.PluginID, okID = plainNumber(m.raw[pluginID])
+	id.PluginSID, okSID = plainNumber(m.raw[pluginSID])
+	id.Product, okProduct = plainText(m.raw[product])
+	id.Category, okCategory = plainText(m.raw[category])
+	if id.PluginID == 0 || id.PluginSID == 0 {
+		id.PluginID, id.PluginSID = 0, 0
+	}
+	if len(id.Product) == 0 || len(id.Category) == 0 {
+		id.Product, id.Category = nil, nil
+	}
+	return id, okID && okSID && okProduct && okCategory && (id.PluginID != 0 || id.Product != nil)
+}
+
+// plainNumber returns the value of a number, 0 for null or an absent member. It
+// is not ok for anything that the scanner takes and a field cannot hold.
+func plainNumber(raw jsontext.Value) (n uint64, ok bool) {
+	const safeDigits = 19 // any number of so many digits fits
+	if len(raw) == 0 || raw[0] == 'n' {
+		return 0, true
+	}
+	if len(raw) > safeDigits {
+		return 0, false
+	}
+	for _, c := range raw {
+		if !isDigit(c) {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
+}
+
+// plainText returns the text of a string without escapes, nil for null or an
+// absent member.
+func plainText(raw jsontext.Value) (text []byte, ok bool) {
+	switch {
+	case len(raw) == 0 || raw[0] == 'n':
+		return nil, true
+	case raw[0] != '"':
+		return nil, false
+	}
+	return raw[1 : len(raw)-1], true
+}
