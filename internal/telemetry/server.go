@@ -1,40 +1,25 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Limits of the server. Profiles are streamed for up to profileTime.
 const (
 	requestTime = 10 * time.Second
-	scrapeTime  = 5 * time.Second // answered before the connection's time is up
 	profileTime = 2 * time.Minute
 	idleTime    = time.Minute
 	stopTime    = time.Second
 	maxHeader   = 16 << 10
-	maxScrapes  = 4
 )
-
-// Check is one thing that must hold before the program can do its work, as
-// "nats". Ready returns nil or why it does not hold, without secrets: it is
-// shown to whoever asks. It answers from memory, or gives up when its context
-// ends.
-type Check struct {
-	Name  string
-	Ready func(context.Context) error
-}
 
 // ServerOptions says what a Server serves.
 type ServerOptions struct {
@@ -46,24 +31,27 @@ type ServerOptions struct {
 	CheckTime time.Duration
 	// Gatherer is what /metrics shows; without it there is no such path.
 	Gatherer prometheus.Gatherer
+	// Variables are what /debug/vars/ shows; without them there is no such path.
+	Variables *Variables
 	// Pprof adds /debug/pprof/.
 	Pprof bool
 	// Logger gets what goes wrong while serving; nil is none.
 	Logger *slog.Logger
 }
 
-// Server serves health, readiness, metrics and profiles for operators
-// (--metrics-address). It has no authentication: listen on loopback or a
-// protected network.
+// Server serves Diagnostics at an address of its own (--metrics-address). It has
+// no authentication: listen on loopback or a protected network.
 //
 //	GET /healthz       200 while the program is alive
 //	GET /readyz        200 or 503, with the state of every check as JSON
-//	GET /metrics       Prometheus
+//	GET /metrics       Prometheus, only with a Gatherer
+//	GET /debug/vars/   the original's variables, only if there are some
 //	GET /debug/pprof/  profiles, only if enabled
 type Server struct {
-	o        ServerOptions
-	listener net.Listener
-	http     *http.Server
+	o           ServerOptions
+	diagnostics *Diagnostics
+	listener    net.Listener
+	http        *http.Server
 }
 
 // Listen returns a Server that listens already, so that a port in use is an
@@ -72,13 +60,15 @@ func Listen(ctx context.Context, o ServerOptions) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.CheckTime = cmp.Or(o.CheckTime, 2*time.Second)
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listening for metrics: %w", err)
 	}
-	s := &Server{o: o, listener: listener}
+	s := &Server{o: o, listener: listener, diagnostics: NewDiagnostics(DiagnosticsOptions{
+		Checks: o.Checks, CheckTime: o.CheckTime, Gatherer: o.Gatherer, Variables: o.Variables,
+		Pprof: o.Pprof, Logger: o.Logger,
+	})}
 	s.http = &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: requestTime,
@@ -128,63 +118,19 @@ func (s *Server) Run(ctx context.Context) error {
 
 // Handler returns the routes.
 func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", s.alive)
-	mux.HandleFunc("GET /readyz", s.ready)
+	d, mux := s.diagnostics, http.NewServeMux()
+	mux.HandleFunc("GET /healthz", d.Healthz)
+	mux.HandleFunc("GET /readyz", d.Readyz)
 	if s.o.Gatherer != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(s.o.Gatherer, promhttp.HandlerOpts{
-			ErrorLog:            slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelWarn),
-			ErrorHandling:       promhttp.ContinueOnError,
-			MaxRequestsInFlight: maxScrapes,
-			Timeout:             scrapeTime,
-		}))
+		mux.HandleFunc("GET /metrics", d.Metrics)
+	}
+	if s.o.Variables != nil {
+		mux.Handle("GET /debug/vars", http.RedirectHandler("/debug/vars/", http.StatusMovedPermanently))
+		mux.HandleFunc("GET /debug/vars/{$}", d.Vars)
 	}
 	if s.o.Pprof {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.Handle("GET /debug/pprof", http.RedirectHandler(pprofPath, http.StatusMovedPermanently))
+		mux.HandleFunc("GET "+pprofPath, d.Pprof)
 	}
 	return mux
-}
-
-// health is the body of /healthz and /readyz.
-type health struct {
-	Status string        `json:"status"` // "ok" or "not ready"
-	Checks []checkResult `json:"checks,omitempty"`
-}
-
-type checkResult struct {
-	Name  string `json:"name"`
-	Ready bool   `json:"ready"`
-	Error string `json:"error,omitempty"`
-}
-
-func (s *Server) alive(w http.ResponseWriter, _ *http.Request) {
-	s.answer(w, http.StatusOK, health{Status: "ok"})
-}
-
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.o.CheckTime)
-	defer cancel()
-	body, code := health{Status: "ok"}, http.StatusOK
-	for _, check := range s.o.Checks {
-		result := checkResult{Name: check.Name, Ready: true}
-		if err := check.Ready(ctx); err != nil {
-			result.Ready, result.Error = false, err.Error()
-			body.Status, code = "not ready", http.StatusServiceUnavailable
-		}
-		body.Checks = append(body.Checks, result)
-	}
-	s.answer(w, code, body)
-}
-
-func (s *Server) answer(w http.ResponseWriter, code int, body health) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	if err := json.NewEncoder(w).Encode(body); err != nil {
-		s.o.Logger.Debug("health answer not delivered", slog.Any("error", err))
-	}
 }
