@@ -1,10 +1,21 @@
-// Package confdist distributes configuration files in a cluster: a backend
-// downloads from a frontend what concerns it, before it reads its own folder.
+// Package confdist distributes configuration files in a cluster: a frontend
+// serves those of its folder and, if it may, takes new ones (Server); a backend
+// downloads from a frontend what concerns it, before it reads its own folder
+// (Download).
 //
-// Download owns what it has downloaded into that folder and keeps a list of it
+// A Server owns no file but dsiem_config.json. It reads and writes in its folder
+// and nowhere else, changes a file as a whole or not at all, and takes in
+// nothing that the engine cannot load.
+//
+// Download owns what it has downloaded into its folder and keeps a list of it
 // there; other files are the operator's, and it does not touch them unless the
 // frontend has one of the same name. Nothing is changed before everything has
-// arrived. The package does not look into the files beyond their being JSON.
+// arrived.
+//
+// The package does not look into the files beyond their being JSON with a list
+// in it: what the entries mean is up to ServerOptions.Check and to whoever loads
+// them. It asks nobody for a password; who may reach the handlers is up to the
+// program that registers them.
 //
 // Source of the behaviour: spec/interfaces.md §2.
 package confdist
@@ -16,7 +27,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -75,13 +85,6 @@ type Result struct {
 	// Both are sorted.
 	Files, Removed []string
 }
-
-var fileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*\.json$`)
-
-// ValidName reports whether a name is one of a configuration file: a letter or
-// digit, then letters, digits, underscores and hyphens, then .json
-// (spec/interfaces.md §2.2). Such a name cannot leave its folder.
-func ValidName(name string) bool { return fileName.MatchString(name) }
 
 // Download brings the assets, intel and vuln files of the frontend and the
 // directives of this node into the folder, replacing files of the same names,

@@ -16,14 +16,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-const (
-	// maxListSize is the size in bytes that the list of files may not exceed.
-	maxListSize = 16 << 20
-
-	// maxNameLength leaves room for a suffix within the 255 bytes that a file
-	// system takes.
-	maxNameLength = 240
-)
+// maxListSize is the size in bytes that the list of files may not exceed.
+const maxListSize = 16 << 20
 
 // downloader makes the attempts of one Download.
 type downloader struct {
@@ -97,7 +91,7 @@ func (d *downloader) selection(listed []string) []string {
 	hasDirectives := false
 	for _, name := range listed {
 		concerns := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
-		if !concerns || !ValidName(name) || len(name) > maxNameLength {
+		if !concerns || !ValidName(name) {
 			d.Logger.Debug("configuration file is not for this node, ignoring it", "name", name)
 			continue
 		}

@@ -1,0 +1,273 @@
+package confdist_test
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dsiem/internal/confdist"
+)
+
+func TestT21AnUploadIsStoredAsItIs(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, nil, func(o *confdist.ServerOptions) { o.User = func(*http.Request) string { return "alice" } })
+	a := n.want(t, 201, "File assets_x.json uploaded successfully\n", "POST", "/config/assets_x.json", oneAsset)
+	equal(t, a.header.Get("ETag"), n.do(t, "GET", "/config/assets_x.json", "").header.Get("ETag"))
+	equal(t, tree(t, n.dir), map[string]string{"assets_x.json": oneAsset})
+	equal(t, mode(t, filepath.Join(n.dir, "assets_x.json")), fs.FileMode(0o600))
+	line := n.log.with("level=INFO", `msg="configuration file uploaded"`, "name=assets_x.json", fmt.Sprintf("size=%d", len(oneAsset)), "peer=127.0.0.1:", "user=alice")
+	if len(line) != 1 {
+		t.Errorf("the log is %q", n.log.lines)
+	}
+
+	// A longer and a shorter one take its place and keep its mode.
+	if err := os.Chmod(filepath.Join(n.dir, "assets_x.json"), 0o664); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"\n" + oneAsset + strings.Repeat("\n", 100), `{"assets": [1]}`} {
+		n.want(t, 201, "File assets_x.json uploaded successfully\n", "POST", "/config/assets_x.json", text, "Content-Type", "application/x-www-form-urlencoded")
+		equal(t, tree(t, n.dir), map[string]string{"assets_x.json": text})
+		equal(t, mode(t, filepath.Join(n.dir, "assets_x.json")), fs.FileMode(0o664))
+	}
+}
+
+func TestT22D50ContentThatIsRefused(t *testing.T) {
+	t.Parallel()
+	const noEntry = "content doesn't have a valid entry"
+	n := newNode(t, map[string]string{"assets_x.json": "old"})
+	for _, c := range []struct{ name, text, want string }{
+		{"assets_x.json", `{"assets":[]}`, noEntry},
+		{"assets_x.json", `{"assets": [ ] , "more":1}`, noEntry},
+		{"assets_x.json", `{"assets":null}`, noEntry},
+		{"assets_x.json", `{"Assets":[],"asset":[1]}`, noEntry},
+		{"assets_x.json", `{}`, noEntry},
+		{"assets_x.json", `{"assets":1}`, noEntry},
+		{"assets_x.json", `[1]`, noEntry},
+		{"assets_x.json", `"assets"`, noEntry},
+		{"assets_x.json", `{"directives":[1]}`, noEntry},
+		{"directives_x.json", `{"assets":[1]}`, noEntry},
+		{"directives_x.json", `{"directives":[]}`, noEntry},
+		{"intel_x.json", `{"intel":[1],"intel_sources":[]}`, noEntry},
+		{"vuln_x.json", `{"intel_sources":[1]}`, noEntry},
+		{"assets_x.json", `{"assets":["wrong"]}`, errRejected.Error()},
+		{"vuln_x.json", `{"vuln_sources":["wrong"`, errRejected.Error()},
+		{"assets_x.json", `{"assets":[1`, "assets_x.json:1:13: not valid JSON: unexpected EOF"},
+		{"assets_x.json", `{"assets"`, "assets_x.json:1:10: not valid JSON: unexpected EOF"},
+		{"assets_x.json", ``, "the content is empty"},
+		{"other.json", ``, "the content is empty"},
+		{"other.json", " \n", "the content is empty"},
+		{"other.json", "{\n  \"é\": tru\n}", "other.json:2:11: not valid JSON: invalid character '\\n' in literal true (expecting 'e')"},
+		{"other.json", `{} {}`, "the content is not valid JSON: something follows the end of the value"},
+		{"other.json", `{} x`, "other.json:1:4: not valid JSON: invalid character 'x' at start of value"},
+		{"other.json", "\xef\xbb\xbf{}", "other.json:1:1: not valid JSON: invalid character '\\ufeff' at start of value"},
+		{"other.json", "<html></html>", "other.json:1:1: not valid JSON: invalid character '<' at start of value"},
+	} {
+		n.want(t, 418, contentError+c.want+"\n", "POST", "/config/"+c.name, c.text)
+		a := n.do(t, "POST", "/config/"+c.name, c.text, "Accept", "application/json")
+		if a.status != 418 || !strings.Contains(a.body, `"status": 418`) {
+			t.Errorf("got %v", a)
+		}
+		equal(t, tree(t, n.dir), map[string]string{"assets_x.json": "old"})
+	}
+	a := n.do(t, "POST", "/config/other.json", "\xff", "Accept", "application/json")
+	if a.status != 418 || !strings.Contains(a.body, "not valid JSON") {
+		t.Errorf("got %v", a)
+	}
+}
+
+func TestContentThatIsTaken(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"assets_x.json":     `{"assets":[1],"assets":[]}`,
+		"directives_x.json": `{"DIRECTIVES":[{}]}`,
+		"intel_x.json":      `{"x":{"intel_sources":[]},"intel_sources":[[]]}`,
+		"vuln_x.json":       `{"vuln_sources":null,"vuln_sources":[null]}`,
+		"other.json":        `"any value"`,
+		"assets.json":       `{"assets":[]}`,
+		"xassets_.json":     `"wrong"`,
+		"number.json":       "1\n",
+	}
+	n := newNode(t, nil, func(o *confdist.ServerOptions) { o.Check = nil })
+	for name, text := range files {
+		n.want(t, 201, "File "+name+" uploaded successfully\n", "POST", "/config/"+name, text)
+	}
+	equal(t, tree(t, n.dir), files)
+}
+
+func TestT23ADeletedFileIsGone(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"assets_x.json": oneAsset, "b.json": "{}"})
+	n.want(t, 200, "", "DELETE", "/config/assets_x.json", "")
+	n.want(t, 400, "cannot delete assets_x.json", "DELETE", "/config/assets_x.json", "")
+	equal(t, tree(t, n.dir), map[string]string{"b.json": "{}"})
+	if len(n.log.with("level=INFO", `msg="configuration file deleted"`, "name=assets_x.json", fmt.Sprintf("size=%d", len(oneAsset)), "peer=127.0.0.1:")) != 1 {
+		t.Errorf("the log is %q", n.log.lines)
+	}
+	if lines := n.log.with("user="); len(lines) > 0 {
+		t.Errorf("nobody made the request: %q", lines)
+	}
+}
+
+func TestASymbolicLinkWithinTheFolderBecomesAFile(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.json": "1"})
+	if err := os.Symlink("a.json", filepath.Join(n.dir, "b.json")); err != nil {
+		t.Fatal(err)
+	}
+	n.want(t, 201, "File b.json uploaded successfully\n", "POST", "/config/b.json", "2")
+	equal(t, tree(t, n.dir), map[string]string{"a.json": "1", "b.json": "2"})
+	equal(t, mode(t, filepath.Join(n.dir, "b.json")), fs.FileMode(0o640))
+}
+
+func TestWhatAKilledUploadLeftIsRemovedByTheNext(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{".a.json123": "{", ".a.json": "1", ".a.json1x": "2", ".ab.json1": "3", "a.json1": "4"})
+	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "{}")
+	equal(t, tree(t, n.dir), map[string]string{"a.json": "{}", ".a.json": "1", ".a.json1x": "2", ".ab.json1": "3", "a.json1": "4"})
+}
+
+func TestAnUploadThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.json": "old"}, func(o *confdist.ServerOptions) { o.MaxSize = 10 })
+	const want = "Error when parsing request: the body is larger than 10 bytes\n"
+	for _, head := range []string{
+		"Content-Length: 11\r\n\r\n\"123456789\"",
+		"Content-Length: 11\r\n\r\n",           // not waited for
+		"Content-Length: 999999999999\r\n\r\n", // nor is there memory for it
+		"Content-Length: 11\r\nExpect: 100-continue\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\nb\r\n\"123456789\"\r\n0\r\n\r\n",
+	} {
+		a := readAnswer(t, n.dial(t, "POST /config/a.json HTTP/1.1\r\nHost: x\r\n"+head))
+		if a.status != 413 || a.body != want {
+			t.Errorf("%q: got %v", head, a)
+		}
+	}
+	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", `"12345678"`)
+}
+
+func TestABodyThatEndsEarlyChangesNothing(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.json": "old"})
+	for _, body := range []string{
+		"Content-Length: 3\r\n\r\n{}", // JSON as far as it goes
+		"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+		"Transfer-Encoding: chunked\r\n\r\nxx\r\n",
+	} {
+		conn := n.dial(t, "POST /config/a.json HTTP/1.1\r\nHost: x\r\n"+body)
+		if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		a := readAnswer(t, conn)
+		if a.status != 400 || a.body != "Error when parsing request: the body ended early\n" {
+			t.Errorf("%q: got %v", body, a)
+		}
+		if !a.closes {
+			t.Error("the connection stays open in the middle of a body")
+		}
+	}
+	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+}
+
+func TestABodyThatComesTooSlowly(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.json": "old"}, func(o *confdist.ServerOptions) { o.Timeout = 20 * time.Millisecond })
+	a := readAnswer(t, n.dial(t, "POST /config/a.json HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{}"))
+	if a.status != 408 || a.body != "Error when parsing request: the body did not arrive in time\n" {
+		t.Errorf("got %v", a)
+	}
+	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+}
+
+func TestAFileHasMoreTimeThanOtherRequests(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, nil)
+	n.Close()
+	n.Server = httptest.NewUnstartedServer(routes(n.server, true))
+	n.Config.ReadHeaderTimeout, n.Config.IdleTimeout = time.Minute, time.Minute
+	n.Config.ReadTimeout, n.Config.WriteTimeout = 1, 1 // over before a handler is called
+	n.Start()
+	t.Cleanup(n.Close)
+	for range 20 { // one after another on a connection that is kept
+		n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", oneAsset)
+		n.want(t, 200, oneAsset, "GET", "/config/a.json", "")
+	}
+}
+
+func TestUploadsTogetherHaveABoundInMemory(t *testing.T) {
+	t.Parallel()
+	checking, goOn := make(chan struct{}), make(chan struct{})
+	n := newNode(t, nil, func(o *confdist.ServerOptions) {
+		o.MaxSize = 100
+		o.Check = func(string, []byte) error {
+			checking <- struct{}{}
+			<-goOn
+			return nil
+		}
+	})
+	large := `{"assets":[1]}` + strings.Repeat(" ", 86)
+	answers := make(chan answer)
+	for i := range 2 {
+		go func() {
+			a, _ := n.try("POST", fmt.Sprintf("/config/assets_%d.json", i), large)
+			answers <- a
+		}()
+		<-checking
+	}
+	a := n.want(t, 503, "Error when parsing request: too many uploads at once\n", "POST", "/config/a.json", "{}")
+	equal(t, a.header.Get("Retry-After"), "1")
+	for range 2 {
+		goOn <- struct{}{}
+		if a := <-answers; a.status != 201 {
+			t.Errorf("got %v", a)
+		}
+	}
+	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "{}")
+}
+
+func TestAPageOfAnotherSiteCannotChangeFiles(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.json": "old"})
+	for _, method := range []string{"POST", "DELETE"} {
+		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "http://evil.example"}} {
+			if a := n.do(t, method, "/config/a.json", "{}", header[0], header[1]); a.status != 403 || !strings.Contains(a.body, "another site") {
+				t.Errorf("%s %v: got %v", method, header, a)
+			}
+		}
+	}
+	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "{}", "Origin", n.URL)
+	n.want(t, 200, "", "DELETE", "/config/a.json", "", "Sec-Fetch-Site", "same-origin")
+}
+
+// It is not parallel: the limit is the process's.
+func TestADiskThatIsFullLeavesTheOldFile(t *testing.T) {
+	n := newNode(t, map[string]string{"a.json": "old"})
+	var limit, low syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	low = limit
+	low.Cur = 1000
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &low); err != nil {
+		t.Fatal(err)
+	}
+	a, err := n.try("POST", "/config/a.json", `"`+strings.Repeat("x", 2000)+`"`)
+	if e := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); e != nil {
+		t.Fatal(e)
+	}
+	if err != nil || a.status != 500 || a.body != "Cannot write to target file location\n" {
+		t.Errorf("got %v, error %v", a, err)
+	}
+	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+	if len(n.log.with("level=ERROR", "configuration request failed", "file too large")) != 1 {
+		t.Errorf("the log is %q", n.log.lines)
+	}
+}
