@@ -13,59 +13,21 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"dsiem/internal/bus"
 	"dsiem/internal/confdist"
 	"dsiem/internal/config"
+	"dsiem/internal/correlate"
 	"dsiem/internal/enrich"
 	"dsiem/internal/event"
 	"dsiem/internal/sink"
 	"dsiem/internal/telemetry"
+	"dsiem/internal/webui"
 )
 
-// The time that the parts of a stop may take; together they stay below the
-// grace of the references' containers (spec/interfaces.md §5.6).
-const (
-	drainTime = time.Second
-	closeTime = 2 * time.Second
-)
-
-// Serve runs a backend until ctx ends, then stops in order: intake, queue,
-// look-ups, state, files. It returns nil after an orderly stop, and when ctx
-// ends before the start is complete.
-func Serve(ctx context.Context, o *ServeOptions) error {
-	limited := newServeLog(o)
-	defer func() { _ = limited.Flush(context.WithoutCancel(ctx), time.Now()) }()
-	b := &backend{
-		options: o, logger: slog.New(limited), limited: limited,
-		stats: &serveStats{}, begun: make(chan struct{}),
-	}
-	err := b.serve(ctx)
-	switch {
-	case err == nil:
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		b.logger.Info("termination signal received during the start")
-		return nil
-	default:
-		b.logger.Error("error " + err.Error()) //nolint:sloglint // the references' text: error {context}: {err}
-	}
-	return err
-}
-
-func newServeLog(o *ServeOptions) *telemetry.Limited {
-	handler := telemetry.NewHandler(o.Out, telemetry.LogOptions{JSON: o.Log.JSON, Level: o.Log.Level, Colour: o.Log.Colour})
-	// Problems of files are told one by one, whatever they have in common, and
-	// so are attempts to reach others, which are seconds apart.
-	return telemetry.NewLimited(handler, telemetry.LimitOptions{Keys: []string{"reason", "source", "problem", "place", "attempt"}})
-}
-
-// backend is one run of Serve.
+// backend correlates events: the part of a node that standalone nodes and
+// backends have.
 type backend struct {
-	options *ServeOptions
-	logger  *slog.Logger
-	limited *telemetry.Limited // what logger writes to
-	stats   *serveStats
+	*node
 	// begun is closed when events are taken: the start is complete. Until then
 	// no backlog changes and the saved state stays as it is.
 	begun chan struct{}
@@ -79,30 +41,26 @@ type backend struct {
 	enricher      *enrich.Enricher
 	publisher     *publisher
 	dispatcher    *dispatcher
-	conn          connection
 	metrics       *serveMetrics
+	recent        *webui.Recent // alarms, for the status page
+
+	files, dispatch, lookups part
+	giveUp                   context.CancelFunc // of lines that find no room
 }
 
-func (b *backend) target(name string) *slog.Logger { return telemetry.WithTarget(b.logger, name) }
+func newBackend(n *node) *backend {
+	return &backend{node: n, begun: make(chan struct{}), recent: webui.NewRecent(webui.ShownAlarms)}
+}
 
-func (b *backend) serve(ctx context.Context) error {
-	o := b.options
-	b.logger.Info(fmt.Sprintf("starting dsiem backend server with frontend %s and message queue %s", //nolint:sloglint // the references' text
-		WithoutCredentials(o.Frontend), WithoutCredentials(o.NATS)), "version", o.Version, "node", o.Node)
-	b.logger.LogAttrs(ctx, slog.LevelInfo, "effective configuration", o.Effective...)
-	for _, note := range o.Notes {
-		b.logger.LogAttrs(ctx, note.Level, note.Message, note.Attrs...) //nolint:sloglint // texts of the command line
-	}
-	if err := o.Engine.Check(); err != nil {
+// prepare does everything that can fail before events are taken.
+func (b *backend) prepare(ctx context.Context) error {
+	if err := b.options.Engine.Check(); err != nil {
 		return fmt.Errorf("reading med_risk_min and med_risk_max: %w", err)
 	}
 	if err := b.configure(ctx); err != nil {
 		return err
 	}
-	if err := b.open(); err != nil {
-		return err
-	}
-	return b.run(ctx)
+	return b.open()
 }
 
 // configure downloads and loads the configuration.
@@ -233,20 +191,40 @@ func (b *backend) assemble() {
 	b.publisher = &publisher{
 		writer: b.writer, logger: b.target("backlog"), stats: b.stats, engines: b.engines,
 		enricher: b.enricher, outbox: enrich.NewOutbox(enrich.OutboxOptions{Wait: o.EnrichWait}),
-		findings: findings{filled: make(chan struct{}, 1)},
+		findings: findings{filled: make(chan struct{}, 1)}, recent: b.recent,
 		pressure: bus.NewPressure(o.MaxDelay, max(o.HoldDuration, time.Second)),
 		signal:   b.signal, latency: func(took time.Duration) { b.metrics.events.Latency(took, 1) },
 	}
 	b.dispatcher = newDispatcher()
 	d := b.dispatcher
 	d.queue, d.engines, d.assets = b.queue, b.engines, b.configuration.assets
-	d.decoders, d.now, d.stats, d.begun = runtime.GOMAXPROCS(0), time.Now, b.stats, b.begun
+	d.decoders, d.now, d.stats, d.begun = runtime.GOMAXPROCS(0), b.now, b.stats, b.begun
 	d.ticked, d.stepped = b.metrics.update, b.metrics.engine.Step
-	d.publish, d.found = b.publisher.publish, b.publisher.findings.filled
+	d.publish, d.found = b.publish, b.publisher.findings.filled
+	d.played = b.playedEvents
+	if b.tracer.Tracing() {
+		d.traced = b.traceSteps
+	}
 	logger := b.target("worker")
 	d.rejected = func(data []byte, rej *event.Rejection) {
 		logger.Error("cannot parse event from message queue, skipping it",
 			"reason", rej.Reason.String(), "error", rej.Error(), "event", clip(data))
+	}
+}
+
+// publish hands on what changed.
+func (b *backend) publish(now time.Time, changes []correlate.Change) {
+	b.publisher.publish(now, changes)
+	if b.watched != nil {
+		b.watched(now.Unix(), changes)
+	}
+}
+
+// playedEvents tells who wants to know that events have been played.
+func (b *backend) playedEvents() {
+	if b.played != nil {
+		b.watched(b.now().Unix(), nil)
+		b.played()
 	}
 }
 
@@ -261,6 +239,9 @@ func clip(data []byte) string {
 
 // signal tells frontends about overload.
 func (b *backend) signal(overloaded bool) {
+	if b.frontend != nil {
+		b.frontend.limiter.Overload(overloaded)
+	}
 	conn := b.conn.get()
 	if conn == nil {
 		return
@@ -270,85 +251,32 @@ func (b *backend) signal(overloaded bool) {
 	}
 }
 
-// run starts all parts and, when a signal comes or one of them ends, stops them
-// in order.
-func (b *backend) run(signalled context.Context) error {
-	ctx, stop := context.WithCancel(signalled)
-	defer stop()
-	diagnostics, err := b.listen(ctx)
-	if err != nil {
-		return errors.Join(err, b.writer.Close(ctx))
-	}
-	lines, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveUp()
-	b.publisher.ctx = lines
-	var outer, intake, lookups, dispatch, files part
-	files.start(lines, b.writer.Run)
-	dispatch.start(context.WithoutCancel(ctx), b.dispatcher.run)
+// start starts what correlates. It ends by end, not with ctx.
+func (b *backend) start(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	lines, giveUp := context.WithCancel(ctx)
+	b.giveUp, b.publisher.ctx = giveUp, lines
+	b.files.start(lines, b.writer.Run)
+	b.dispatch.start(ctx, b.dispatcher.run)
 	if b.enricher != nil {
-		lookups.start(context.WithoutCancel(ctx), b.enricher.Run)
+		b.lookups.start(ctx, b.enricher.Run)
 	}
-	intake.start(ctx, func(ctx context.Context) error {
-		defer stop() // whatever ends the intake ends the backend
-		return b.takeEvents(ctx)
-	})
-	outer.start(ctx, func(ctx context.Context) error {
-		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return b.watch(ctx) })
-		group.Go(func() error { return b.keepState(ctx) })
-		if diagnostics != nil {
-			group.Go(func() error { return diagnostics.Run(ctx) })
-		}
-		defer stop()
-		return group.Wait()
-	})
-	<-ctx.Done()
-	if signalled.Err() != nil {
-		b.logger.Info("termination signal received, shutting down ...")
-	} else {
-		b.logger.Warn("a part of the backend has ended, shutting down ...")
-	}
+}
+
+// end plays the events that still wait, and writes lines and state.
+func (b *backend) end(ctx context.Context) error {
 	// A disk that does not take the last lines must not keep the program alive.
-	defer time.AfterFunc(drainTime+lastEvents+closeTime, giveUp).Stop()
-	return errors.Join(intake.end(), outer.end(), dispatch.end(), lookups.end(), b.finish(context.WithoutCancel(ctx)), files.end())
-}
-
-// part is something that runs beside others.
-type part struct {
-	cancel context.CancelFunc
-	done   chan error
-}
-
-func (p *part) start(ctx context.Context, run func(context.Context) error) {
-	ctx, p.cancel = context.WithCancel(ctx)
-	p.done = make(chan error, 1)
-	go func() { p.done <- run(ctx) }()
-}
-
-// end tells a part to end and waits for it. The end of a context is no error.
-func (p *part) end() error {
-	if p.cancel == nil {
-		return nil
-	}
-	p.cancel()
-	if err := <-p.done; err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	defer time.AfterFunc(lastEvents+closeTime, b.giveUp).Stop()
+	defer b.giveUp()
+	return errors.Join(b.dispatch.end(), b.lookups.end(), b.finish(ctx), b.files.end())
 }
 
 // takeEvents connects to the message queue and takes events until ctx ends.
 func (b *backend) takeEvents(ctx context.Context) error {
-	o := b.options
-	conn, err := bus.Connect(ctx, bus.Options{
-		URL: o.NATS, Name: "dsiem-backend " + o.Node,
-		CredsFile: o.NATSCreds, NKeyFile: o.NATSNKey, CAFile: o.NATSCA, CertFile: o.NATSCert, KeyFile: o.NATSKey,
-		Logger: b.target("worker"),
-	})
+	conn, err := b.connect(ctx, "dsiem-backend")
 	if err != nil {
 		return err
 	}
-	b.conn.set(conn)
 	err = conn.Subscribe(ctx, b.queue.limit, b.queue.put)
 	if err == nil {
 		b.logStart()
@@ -418,13 +346,13 @@ func (b *backend) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.metrics.engine.Checkpoint(time.Now(), written.Backlogs)
+	b.metrics.engine.Checkpoint(b.now(), written.Backlogs)
 	return b.state.started(true)
 }
 
 // finish writes what is left when all parts have ended: lines, state, files.
 func (b *backend) finish(ctx context.Context) error {
-	b.publisher.end(time.Now())
+	b.publisher.end(b.now())
 	if n := b.stats.abandoned.Load(); n > 0 {
 		b.target("worker").Warn("events dropped, there was no time for them before the end", "dropped", n)
 	}
@@ -435,11 +363,8 @@ func (b *backend) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, closeTime)
 	defer cancel()
 	errs = append(errs, b.writer.Close(ctx))
-	if conn := b.conn.get(); conn != nil {
-		if b.publisher.pressure.Overloaded() { // frontends must not wait for a backend that is gone
-			b.signal(false)
-		}
-		errs = append(errs, conn.Close(ctx))
+	if b.publisher.pressure.Overloaded() { // frontends must not wait for a backend that is gone
+		b.signal(false)
 	}
 	b.logger.Info("backlog manager exiting")
 	return errors.Join(errs...)

@@ -12,7 +12,6 @@ import (
 
 	"dsiem/internal/demo"
 	"dsiem/internal/event"
-	"dsiem/internal/intake"
 	"dsiem/internal/sink"
 )
 
@@ -31,6 +30,11 @@ type DemoOptions struct {
 	Start time.Time
 	// Took is the time the story takes to show.
 	Took time.Duration
+	// Address is where the server of the demo listens, host:port; port 0 is any
+	// free one, "" a free one of the loopback interface.
+	Address string
+	// Stay lets it serve on when the story has ended, until ctx ends.
+	Stay bool
 	// Screen receives the show, with colours if Colour is set.
 	Screen io.Writer
 	Colour bool
@@ -40,11 +44,13 @@ type DemoOptions struct {
 const (
 	demoConfigs = "configs"
 	demoEvents  = "events.ndjson"
+	demoLog     = "dsiem.log"
 )
 
-// Demo plays the embedded story through the engine, in real time compressed to
-// o.Took, and shows each alarm as it opens and grows. It is a Replay of real
-// files, which it leaves behind.
+// Demo plays the embedded story, in real time compressed to o.Took, and shows
+// each alarm as it opens and grows. It starts a standalone server on real files
+// and sends it the events over HTTP, one after the other. The server's clock is
+// that of the story. The files stay behind.
 func Demo(ctx context.Context, o *DemoOptions) error {
 	dir, err := demoDir(o)
 	if err != nil {
@@ -64,21 +70,25 @@ func Demo(ctx context.Context, o *DemoOptions) error {
 	}
 	show := newPresenter(o, len(story))
 	show.begin()
-	input, feed := io.Pipe()
-	go func() { // ends with the story, or when the replay closes its end
-		feed.CloseWithError(tell(ctx, o, story, lines, feed))
-	}()
-	summary, err := Replay(ctx, &ReplayOptions{
-		Config: os.DirFS(configs), ConfigName: configs,
-		Inputs: []string{intake.Stdin}, Stdin: input,
-		Out: dir, Overwrite: true, BatchSize: 1, Shards: 1,
-		Diagnostics: o.Screen, Watch: show.watch,
-	})
-	err = errors.Join(err, input.Close())
+	server, err := startDemoServer(ctx, o, dir, configs, show.watch)
 	if err != nil {
 		return err
 	}
-	return show.end(summary, dir, configs, filepath.Join(dir, demoEvents))
+	err = tell(ctx, o, story, lines, server.send)
+	if err == nil {
+		counts := server.node.stats
+		err = show.end(&Summary{
+			Events:     EventCounts{Read: int(counts.received.Load())},
+			Lines:      LineCounts{Alarms: int(counts.alarms())},
+			AlarmsFile: filepath.Join(dir, sink.AlarmsName), AlarmEventsFile: filepath.Join(dir, sink.AlarmEventsName),
+		}, dir, configs, filepath.Join(dir, demoEvents))
+	}
+	if err == nil && o.Stay {
+		if err = show.stay(server.url); err == nil {
+			server.stay(ctx)
+		}
+	}
+	return errors.Join(err, server.stop())
 }
 
 // demoDir returns the directory for the demo's files.
@@ -90,9 +100,16 @@ func demoDir(o *DemoOptions) (string, error) {
 		}
 		return dir, nil
 	}
-	for _, name := range []string{demoConfigs, demoEvents, sink.AlarmsName, sink.AlarmEventsName} {
-		if _, err := os.Stat(filepath.Join(o.Out, name)); err == nil && !o.Overwrite {
+	for _, name := range []string{demoConfigs, demoEvents, sink.AlarmsName, sink.AlarmEventsName, demoLog} {
+		path := filepath.Join(o.Out, name)
+		if _, err := os.Stat(path); err == nil && !o.Overwrite {
 			return "", fmt.Errorf("%s holds %s already; use --overwrite to replace it, or another directory", o.Out, name)
+		}
+		if name == demoConfigs { // files in it are replaced one by one
+			continue
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("removing what an earlier demo left: %w", err)
 		}
 	}
 	return o.Out, nil
@@ -100,22 +117,8 @@ func demoDir(o *DemoOptions) (string, error) {
 
 // writeDemoFiles writes the configuration and the events.
 func writeDemoFiles(dir, configs string, events []byte) error {
-	if err := os.MkdirAll(configs, 0o755); err != nil {
-		return fmt.Errorf("making a directory for the demo: %w", err)
-	}
-	sample := demo.Configs()
-	names, err := fs.Glob(sample, "*.json")
-	if err != nil {
-		return fmt.Errorf("listing the sample configuration: %w", err)
-	}
-	for _, name := range names {
-		content, err := fs.ReadFile(sample, name)
-		if err != nil {
-			return fmt.Errorf("reading the sample configuration: %w", err)
-		}
-		if err := os.WriteFile(filepath.Join(configs, name), content, 0o644); err != nil {
-			return fmt.Errorf("writing the sample configuration: %w", err)
-		}
+	if _, err := copySamples(configs); err != nil {
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, demoEvents), events, 0o644); err != nil {
 		return fmt.Errorf("writing the demo's events: %w", err)
@@ -123,22 +126,24 @@ func writeDemoFiles(dir, configs string, events []byte) error {
 	return nil
 }
 
-// tell writes each event when its time has come.
-func tell(ctx context.Context, o *DemoOptions, story []event.Event, lines [][]byte, w io.Writer) error {
+// tell sends each event when its time has come.
+func tell(ctx context.Context, o *DemoOptions, story []event.Event, lines [][]byte,
+	send func(ctx context.Context, at time.Time, line []byte) error,
+) error {
 	started := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for i := range lines {
+		at := time.Unix(story[i].Seconds, int64(story[i].Nanos))
 		if !o.Fast {
-			at := time.Unix(story[i].Seconds, int64(story[i].Nanos)).Sub(o.Start)
-			timer.Reset(time.Until(started.Add(compressed(at, o.Took))))
+			timer.Reset(time.Until(started.Add(compressed(at.Sub(o.Start), o.Took))))
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		if _, err := w.Write(lines[i]); err != nil {
+		if err := send(ctx, at, lines[i]); err != nil {
 			return err
 		}
 	}

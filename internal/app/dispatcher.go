@@ -38,21 +38,39 @@ type dispatcher struct {
 	found <-chan struct{}
 	// ticked is called at the start and after every tick.
 	ticked func()
+	// traced, if not nil, is told about events that were played, with the traces
+	// they belong to, and what changed.
+	traced func(received time.Time, steps []step, carriers []event.Carrier, changes []correlate.Change)
+	// played is called when events have been played.
+	played func()
 	// stepped is told how long the engines took for how many events.
 	stepped func(took time.Duration, events int)
 
 	asks    chan func()
 	stopped chan struct{}
 
-	taken   payloads
-	left    int // events of taken that were not played yet
+	taken delivery
+	next  place // what was not played yet of it
+	// released is the number of batches whose memory was given back.
+	released int
 	events  []event.Event
-	verdict []*event.Rejection
+	verdict []verdict
 	steps   []step
+	// carriers has an element for each of steps, if events are traced.
+	carriers []event.Carrier
 }
 
+// verdict is what came out of decoding a text.
+type verdict struct {
+	rejection *event.Rejection
+	skipped   bool // no rule wants it
+}
+
+// place is a place in a delivery: the texts come first, then the batches.
+type place struct{ text, batch, event int }
+
 func newDispatcher() *dispatcher {
-	return &dispatcher{asks: make(chan func()), stopped: make(chan struct{})}
+	return &dispatcher{asks: make(chan func()), stopped: make(chan struct{}), played: func() {}}
 }
 
 var errStopped = errors.New("the correlation has stopped")
@@ -128,33 +146,42 @@ func isClosed(c <-chan struct{}) bool {
 
 // abandon counts events that there was no time for.
 func (d *dispatcher) abandon() {
-	d.stats.abandoned.Add(uint64(d.left))
-	d.left = 0
+	d.stats.abandoned.Add(uint64(d.left()))
 	for d.queue.take(&d.taken) {
 		d.stats.abandoned.Add(uint64(d.taken.len()))
 	}
+	d.taken.reset()
+	d.next, d.released = place{}, 0
+}
+
+// left returns the number of events that were taken and not played yet.
+func (d *dispatcher) left() int {
+	n := d.taken.texts.len() - d.next.text - d.next.event
+	for _, b := range d.taken.batches[d.next.batch:] {
+		n += len(b.Events)
+	}
+	return n
+}
+
+// more reports whether there are events to play, and takes them if need be.
+func (d *dispatcher) more() bool {
+	if d.next.text < d.taken.texts.len() || d.next.batch < len(d.taken.batches) {
+		return true
+	}
+	d.next, d.released = place{}, 0
+	return d.queue.take(&d.taken)
 }
 
 // drain plays events until none waits or ctx ends.
 func (d *dispatcher) drain(ctx context.Context, ticks <-chan time.Time) {
-	for d.left > 0 || d.queue.take(&d.taken) {
-		if d.left == 0 {
-			d.left = d.taken.len()
-		}
-		for d.left > 0 {
-			if ctx.Err() != nil {
-				return
-			}
-			from := d.taken.len() - d.left
-			d.left -= min(chunkSize, d.left)
-			d.play(from, d.taken.len()-d.left)
-			select {
-			case <-ticks:
-				d.tick()
-			case fn := <-d.asks:
-				fn()
-			default:
-			}
+	for ctx.Err() == nil && d.more() {
+		d.play()
+		select {
+		case <-ticks:
+			d.tick()
+		case fn := <-d.asks:
+			fn()
+		default:
 		}
 	}
 }
@@ -174,30 +201,13 @@ func (d *dispatcher) count() {
 	d.ticked()
 }
 
-// play decodes and plays the events from, from+1 … to-1 of those taken.
-func (d *dispatcher) play(from, to int) {
-	n := to - from
-	if len(d.events) < n {
-		d.events, d.verdict = make([]event.Event, chunkSize), make([]*event.Rejection, chunkSize)
-	}
-	d.decode(from, to)
-	now := d.now().Unix()
-	d.steps = d.steps[:0]
-	for i := range n {
-		ev := &d.events[i]
-		switch rej := d.verdict[i]; {
-		case rej != nil:
-			d.stats.rejected[rej.Reason].Add(1)
-			d.rejected(d.taken.at(from+i), rej)
-		case d.assets.Whitelisted(ev.SrcIP):
-			d.stats.whitelisted.Add(1)
-		default:
-			if ev.ID == "" {
-				d.stats.withoutID.Add(1)
-			}
-			d.steps = append(d.steps, step{now: now, event: ev})
-		}
-	}
+// play plays the next events of those taken, at most chunkSize of them.
+func (d *dispatcher) play() {
+	received := d.now()
+	now := received.Unix()
+	d.steps, d.carriers = d.steps[:0], d.carriers[:0]
+	n := d.offerTexts(now)
+	n += d.offerBatches(now, chunkSize-n)
 	d.stats.received.Add(uint64(n))
 	d.stats.offered.Add(uint64(len(d.steps)))
 	started := time.Now()
@@ -205,8 +215,86 @@ func (d *dispatcher) play(from, to int) {
 	took := time.Since(started)
 	d.stats.busy.Add(int64(took))
 	d.stepped(took, len(d.steps))
+	if d.traced != nil {
+		d.traced(received, d.steps, d.carriers, changes)
+	}
 	if len(changes) > 0 {
 		d.publish(d.now(), changes)
+	}
+	d.played()
+	for _, b := range d.taken.batches[d.released:d.next.batch] {
+		b.Release()
+	}
+	d.released = d.next.batch
+}
+
+// offerTexts decodes the next texts, offers those that are events, and returns
+// how many texts that were.
+func (d *dispatcher) offerTexts(now int64) int {
+	from := d.next.text
+	to := min(from+chunkSize, d.taken.texts.len())
+	if from == to {
+		return 0
+	}
+	if len(d.events) == 0 {
+		d.events, d.verdict = make([]event.Event, chunkSize), make([]verdict, chunkSize)
+	}
+	d.decode(from, to)
+	unwanted := uint64(0)
+	for i := range to - from {
+		switch rej := d.verdict[i].rejection; {
+		case rej != nil:
+			d.stats.rejected[rej.Reason].Add(1)
+			d.rejected(d.taken.texts.at(from+i), rej)
+		case d.verdict[i].skipped:
+			unwanted++
+		case d.traced != nil:
+			d.offer(now, &d.events[i], event.ReadCarrier(d.taken.texts.at(from+i)))
+		default:
+			d.offer(now, &d.events[i], event.Carrier{})
+		}
+	}
+	d.stats.unwanted.Add(unwanted)
+	d.next.text = to
+	return to - from
+}
+
+// offerBatches offers up to most events of the next batches and returns how
+// many that were.
+func (d *dispatcher) offerBatches(now int64, most int) int {
+	n := 0
+	for d.next.batch < len(d.taken.batches) && n < most {
+		b := d.taken.batches[d.next.batch]
+		events := b.Events
+		to := min(d.next.event+most-n, len(events))
+		for i := d.next.event; i < to; i++ {
+			var carrier event.Carrier
+			if b.Carriers != nil {
+				carrier = b.Carriers[i]
+			}
+			d.offer(now, &events[i], carrier)
+		}
+		n += to - d.next.event
+		d.next.event = to
+		if to == len(events) {
+			d.next.batch, d.next.event = d.next.batch+1, 0
+		}
+	}
+	return n
+}
+
+// offer adds an event to the steps, unless its source is whitelisted.
+func (d *dispatcher) offer(now int64, ev *event.Event, carrier event.Carrier) {
+	if d.assets.Whitelisted(ev.SrcIP) {
+		d.stats.whitelisted.Add(1)
+		return
+	}
+	if ev.ID == "" {
+		d.stats.withoutID.Add(1)
+	}
+	d.steps = append(d.steps, step{now: now, event: ev})
+	if d.traced != nil {
+		d.carriers = append(d.carriers, carrier)
 	}
 }
 
@@ -228,7 +316,9 @@ func (d *dispatcher) decode(from, to int) {
 }
 
 func (d *dispatcher) decodePart(base, from, to int) {
+	wants := d.engines.wants
 	for i := from; i < to; i++ {
-		d.verdict[i-base] = event.Decode(d.taken.at(i), &d.events[i-base])
+		v := &d.verdict[i-base]
+		v.rejection, v.skipped = event.DecodeWanted(d.taken.texts.at(i), &d.events[i-base], wants)
 	}
 }

@@ -71,18 +71,18 @@ func TestEventQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
 		t.Errorf("%d events wait and %d were dropped, want %d and 3", q.len(), q.dropped.Load(), burst*2)
 	}
 	<-q.filled
-	var taken payloads
+	var taken delivery
 	if !q.take(&taken) || taken.len() != burst*2 {
 		t.Fatalf("took %d events", taken.len())
 	}
 	for i := range taken.len() {
-		if got := string(taken.at(i)); got != fmt.Sprint(i) {
+		if got := string(taken.texts.at(i)); got != fmt.Sprint(i) {
 			t.Errorf("event %d is %s", i, got)
 		}
 	}
 	q.put([]byte("next"))
 	<-q.filled
-	if !q.take(&taken) || string(taken.at(0)) != "next" || q.take(&taken) {
+	if !q.take(&taken) || string(taken.texts.at(0)) != "next" || q.take(&taken) {
 		t.Error("the queue does not go on")
 	}
 }

@@ -37,6 +37,16 @@ func (all engines) of(directive uint64) *correlate.Engine {
 	return all[correlate.ShardOf(directive, len(all))]
 }
 
+// wants reports whether any engine wants events of an identity.
+func (all engines) wants(id event.Identity) bool {
+	for _, e := range all {
+		if e.Wants(id) {
+			return true
+		}
+	}
+	return false
+}
+
 // restore gives a saved backlog to the engine of its directive.
 func (all engines) restore(directive uint64, s *alarm.Saved) error {
 	return all.of(directive).Restore(directive, s)

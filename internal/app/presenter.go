@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"dsiem/internal/alarm"
@@ -13,9 +14,10 @@ import (
 	"dsiem/internal/demo"
 )
 
-// presenter shows what happens in the demo. Its methods are called by the
-// goroutine that plays.
+// presenter shows what happens in the demo. Its methods may be called from any
+// goroutine.
 type presenter struct {
+	mu     sync.Mutex
 	w      io.Writer
 	colour bool
 	start  time.Time
@@ -23,6 +25,7 @@ type presenter struct {
 	acts   []demo.Act
 	alarms []*shownAlarm // in order of first appearance
 	byID   map[string]*shownAlarm
+	taken  int // events that alarms took
 }
 
 // shownAlarm is an alarm as it was shown last.
@@ -77,6 +80,8 @@ func (p *presenter) begin() {
 
 // watch shows captions whose time has come and alarms that changed.
 func (p *presenter) watch(now int64, changes []correlate.Change) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for len(p.acts) > 0 && !p.start.Add(p.acts[0].At).After(time.Unix(now, 0)) {
 		fmt.Fprintf(p.w, "%s  %s\n", p.start.Add(p.acts[0].At).Format(time.TimeOnly), p.paint(faint, p.acts[0].Text))
 		p.acts = p.acts[1:]
@@ -84,6 +89,7 @@ func (p *presenter) watch(now int64, changes []correlate.Change) {
 	for i := range changes {
 		switch c := &changes[i]; c.Kind {
 		case correlate.Accepted:
+			p.taken++
 			if a := p.byID[c.AlarmID]; a != nil {
 				a.taken++
 			} else {
@@ -156,6 +162,9 @@ func progressOf(a *alarm.Alarm) string {
 
 // end shows all alarms in a table, the gravest first, and where the files are.
 func (p *presenter) end(s *Summary, dir, configs, events string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.Lines.AlarmEvents = p.taken
 	slices.SortStableFunc(p.alarms, func(a, b *shownAlarm) int { return cmp.Compare(b.Risk, a.Risk) })
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n", p.paint(bold, fmt.Sprintf("%s events came down to %s",
@@ -171,6 +180,18 @@ func (p *presenter) end(s *Summary, dir, configs, events string) error {
 	fmt.Fprintf(&b, "\nChange the directives there, then see what differs:\n  dsiem validate --config %s\n  dsiem replay --config %s --out %s/again %s\n",
 		configs, configs, dir, events)
 	_, err := io.WriteString(p.w, b.String())
+	if err != nil {
+		return fmt.Errorf("writing to the screen: %w", err)
+	}
+	return nil
+}
+
+// stay says where the server is, which goes on.
+func (p *presenter) stay(url string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := fmt.Fprintf(p.w, "\nDsiem goes on serving at %[1]s until you press Ctrl-C.\n"+
+		"Its state: %[1]s/   Send it events: curl -d @event.json %[1]s/events\n", url)
 	if err != nil {
 		return fmt.Errorf("writing to the screen: %w", err)
 	}

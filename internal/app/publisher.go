@@ -12,6 +12,7 @@ import (
 	"dsiem/internal/bus"
 	"dsiem/internal/correlate"
 	"dsiem/internal/enrich"
+	"dsiem/internal/webui"
 )
 
 // lineWriter takes whole lines for the two alarm files. It may wait.
@@ -41,6 +42,9 @@ type publisher struct {
 	// latency is told how long an accepted event took from its receipt until
 	// its line was handed over.
 	latency func(time.Duration)
+
+	// recent has the alarms that were written last.
+	recent *webui.Recent
 
 	events, alarms []byte
 }
@@ -106,7 +110,7 @@ func (p *publisher) publish(now time.Time, changes []correlate.Change) {
 		case correlate.Advanced:
 		}
 	}
-	p.write(p.outboxTick(now))
+	p.write(now, p.outboxTick(now))
 	p.send(p.pressure.Tick(now))
 }
 
@@ -134,11 +138,11 @@ func (p *publisher) send(s bus.Signal) {
 
 func (p *publisher) updated(now time.Time, c *correlate.Change) {
 	if p.enricher == nil {
-		p.line(c.Alarm)
+		p.line(now, c.Alarm)
 		return
 	}
 	ticket, lines := p.outbox.Add(now, c.Alarm, c.Lookup)
-	p.append(lines)
+	p.append(now, lines)
 	if ticket == 0 {
 		return
 	}
@@ -161,7 +165,7 @@ func (p *publisher) resolve(now time.Time) {
 	}
 	for _, f := range p.findings.take() {
 		p.engines.of(f.directive).Enrich(f.alarmID, f.result.Intel, f.result.Vulns)
-		p.append(p.outbox.Resolve(now, f.ticket, f.result))
+		p.append(now, p.outbox.Resolve(now, f.ticket, f.result))
 	}
 }
 
@@ -172,20 +176,21 @@ func (p *publisher) outboxTick(now time.Time) []*alarm.Alarm {
 	return p.outbox.Tick(now)
 }
 
-func (p *publisher) append(lines []*alarm.Alarm) {
+func (p *publisher) append(now time.Time, lines []*alarm.Alarm) {
 	for _, a := range lines {
-		p.line(a)
+		p.line(now, a)
 	}
 }
 
-func (p *publisher) line(a *alarm.Alarm) {
+func (p *publisher) line(now time.Time, a *alarm.Alarm) {
+	p.recent.Add(shown(now, a))
 	p.stats.alarmLines[a.Class].Add(1)
 	p.alarms = a.AppendJSON(p.alarms)
 }
 
 // write hands the collected lines to the writer, and these behind them.
-func (p *publisher) write(lines []*alarm.Alarm) {
-	p.append(lines)
+func (p *publisher) write(now time.Time, lines []*alarm.Alarm) {
+	p.append(now, lines)
 	if len(p.events)+len(p.alarms) == 0 {
 		return
 	}
@@ -199,9 +204,9 @@ func (p *publisher) write(lines []*alarm.Alarm) {
 func (p *publisher) end(now time.Time) {
 	p.resolve(now)
 	if p.enricher != nil {
-		p.append(p.outbox.Flush())
+		p.append(now, p.outbox.Flush())
 	}
-	p.write(nil)
+	p.write(now, nil)
 }
 
 // log writes the lines that other tools know from the references

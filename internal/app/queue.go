@@ -3,6 +3,8 @@ package app
 import (
 	"sync"
 	"sync/atomic"
+
+	"dsiem/internal/intake/httpintake"
 )
 
 // The bounds of the event queue.
@@ -47,9 +49,29 @@ func (p *payloads) reset() {
 	p.data, p.ends = p.data[:0], p.ends[:0]
 }
 
-// eventQueue holds events between the bus, whose goroutine must never wait,
-// and the dispatcher. When it is full the newest event is dropped and counted:
-// the oldest ones may be the beginning of an attack. Order is kept.
+
+// delivery is a number of events that were waiting: texts from the bus and
+// batches from the HTTP intake.
+type delivery struct {
+	texts   payloads
+	batches []*httpintake.Batch
+	decoded int // events in batches
+}
+
+func (d *delivery) len() int { return d.texts.len() + d.decoded }
+
+func (d *delivery) reset() {
+	d.texts.reset()
+	clear(d.batches)
+	d.batches, d.decoded = d.batches[:0], 0
+}
+
+// eventQueue holds events between those who receive them and the dispatcher.
+// Order is kept within the texts and within the batches.
+//
+// When it is full the newest text is dropped and counted, because the bus's
+// goroutine must never wait: the oldest ones may be the beginning of an attack.
+// A batch is refused instead, and its sender told to try again.
 type eventQueue struct {
 	limit int
 	// filled has an element when events wait.
@@ -57,7 +79,7 @@ type eventQueue struct {
 	dropped atomic.Uint64
 
 	mu      sync.Mutex
-	waiting payloads
+	waiting delivery
 }
 
 // newEventQueue returns a queue for max_queue, 0 for a large one.
@@ -75,12 +97,13 @@ func newEventQueue(maxQueue int) *eventQueue {
 // put adds an event, whose text it copies, or drops and counts it.
 func (q *eventQueue) put(data []byte) {
 	q.mu.Lock()
-	full := len(q.waiting.ends) >= q.limit || len(q.waiting.data)+len(data) > queueBytes
+	w := &q.waiting
+	first := w.len() == 0
+	full := w.len() >= q.limit || len(w.texts.data)+len(data) > queueBytes
 	if !full {
-		q.waiting.data = append(q.waiting.data, data...)
-		q.waiting.ends = append(q.waiting.ends, len(q.waiting.data))
+		w.texts.data = append(w.texts.data, data...)
+		w.texts.ends = append(w.texts.ends, len(w.texts.data))
 	}
-	first := len(q.waiting.ends) == 1
 	q.mu.Unlock()
 	switch {
 	case full:
@@ -90,6 +113,24 @@ func (q *eventQueue) put(data []byte) {
 	}
 }
 
+// putBatch adds all events of a batch, which it keeps, or none, and reports
+// which. It adds them while there is room for one, so that no batch is too
+// large for ever.
+func (q *eventQueue) putBatch(b *httpintake.Batch) bool {
+	q.mu.Lock()
+	w := &q.waiting
+	before := w.len()
+	if before < q.limit {
+		w.batches = append(w.batches, b)
+		w.decoded += len(b.Events)
+	}
+	q.mu.Unlock()
+	if before == 0 {
+		q.signal()
+	}
+	return before < q.limit
+}
+
 func (q *eventQueue) signal() {
 	select {
 	case q.filled <- struct{}{}:
@@ -97,14 +138,14 @@ func (q *eventQueue) signal() {
 	}
 }
 
-// take moves all waiting events into p, whose memory the queue uses from now
+// take moves all waiting events into d, whose memory the queue uses from now
 // on, and reports whether there were any.
-func (q *eventQueue) take(p *payloads) bool {
-	p.reset()
+func (q *eventQueue) take(d *delivery) bool {
+	d.reset()
 	q.mu.Lock()
-	*p, q.waiting = q.waiting, *p
+	*d, q.waiting = q.waiting, *d
 	q.mu.Unlock()
-	return p.len() > 0
+	return d.len() > 0
 }
 
 // len returns the number of waiting events.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,7 @@ func (c *connection) dropped() uint64 {
 // them.
 type serveStats struct {
 	received, offered, whitelisted, withoutID atomic.Uint64
+	unwanted                                  atomic.Uint64
 	rejected                                  [event.Reasons]atomic.Uint64
 	matched                                   atomic.Uint64
 	opened, finished, expired                 atomic.Uint64
@@ -50,6 +52,15 @@ type serveStats struct {
 	live, active                              atomic.Int64
 	// abandoned are events that were still waiting when the backend had to end.
 	abandoned atomic.Uint64
+}
+
+// alarms returns the number of alarm lines.
+func (s *serveStats) alarms() uint64 {
+	n := uint64(0)
+	for i := range s.alarmLines {
+		n += s.alarmLines[i].Load()
+	}
+	return n
 }
 
 // serveMetrics shows the counters to Prometheus. The pipeline counts in
@@ -65,7 +76,7 @@ type serveMetrics struct {
 }
 
 func newServeMetrics(b *backend) *serveMetrics {
-	registry := prometheus.NewRegistry()
+	registry := b.registry
 	outcomes := make([]string, event.Reasons)
 	for i := range outcomes {
 		outcomes[i] = event.Reason(i).String()
@@ -74,7 +85,6 @@ func newServeMetrics(b *backend) *serveMetrics {
 	for i := range b.services {
 		names[i] = b.services[i].Name
 	}
-	telemetry.RegisterProcess(registry, b.options.Version, "")
 	telemetry.RegisterQueue(registry, b.queue.limit, b.queue.len)
 	m := &serveMetrics{
 		registry: registry, backend: b, shown: map[*atomic.Uint64]uint64{},
@@ -99,6 +109,7 @@ func (m *serveMetrics) since(c *atomic.Uint64) int {
 func (m *serveMetrics) update() {
 	s := m.backend.stats
 	m.events.Outcome(int(event.Accepted), m.since(&s.offered))
+	m.events.Outcome(int(event.Unwanted), m.since(&s.unwanted))
 	m.events.Outcome(int(event.Whitelisted), m.since(&s.whitelisted))
 	for reason := range s.rejected {
 		m.events.Outcome(reason, m.since(&s.rejected[reason]))
@@ -146,36 +157,37 @@ func (m *serveMetrics) files(w *sink.Writer) {
 }
 
 // listen opens the diagnostics server, if there is to be one.
-func (b *backend) listen(ctx context.Context) (*telemetry.Server, error) {
-	o := b.options
+func (n *node) listen(ctx context.Context) (*telemetry.Server, error) {
+	o := n.options
 	if o.MetricsAddress == "" {
 		return nil, nil //nolint:nilnil // no server is no error
 	}
+	shows := n.diagnosticsOptions()
 	server, err := telemetry.Listen(ctx, telemetry.ServerOptions{
-		Address: o.MetricsAddress, Gatherer: b.metrics.registry, Pprof: o.PProf, Logger: b.target("diagnostics"),
-		Checks: []telemetry.Check{
-			{Name: "configuration", Ready: func(context.Context) error { return nil }},
-			{Name: "nats", Ready: b.takesEvents},
-			{Name: "alarm_files", Ready: func(context.Context) error { return b.writer.Err() }},
-		},
+		Address: o.MetricsAddress, Gatherer: shows.Gatherer, Checks: shows.Checks, Variables: shows.Variables,
+		Pprof: shows.Pprof, Logger: shows.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.target("diagnostics").Info("diagnostics server listening", "address", server.Addr().String())
+	n.target("diagnostics").Info("diagnostics server listening", "address", server.Addr().String())
 	return server, nil
 }
 
 // watch writes the watchdog report until ctx ends.
-func (b *backend) watch(ctx context.Context) error {
-	logger := b.target("watchdog")
+func (n *node) watch(ctx context.Context) error {
+	logger := n.target("watchdog")
 	watchdog := telemetry.NewWatchdog(time.Now())
 	ticker := time.NewTicker(telemetry.WatchdogEvery)
 	defer ticker.Stop()
 	for {
 		now := time.Now()
-		watchdog.Report(now, b.totals()).Log(ctx, logger, b.options.MaxEPS)
-		_ = b.limited.Sweep(ctx, now)
+		if n.backend != nil {
+			watchdog.Report(now, n.backend.totals()).Log(ctx, logger, n.options.MaxEPS)
+		} else {
+			n.frontend.report(ctx, logger, watchdog.Report(now, telemetry.Totals{Received: n.frontend.meter.Total()}))
+		}
+		_ = n.limited.Sweep(ctx, now)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -184,12 +196,25 @@ func (b *backend) watch(ctx context.Context) error {
 	}
 }
 
+// report writes a frontend's watchdog report.
+func (f *frontend) report(ctx context.Context, logger *slog.Logger, r telemetry.Report) {
+	s := f.intake.Stats()
+	rejected := uint64(0)
+	for _, n := range s.Rejected {
+		rejected += n
+	}
+	logger.LogAttrs(ctx, slog.LevelInfo, "watchdog report",
+		slog.Float64("eps", r.EPS), slog.Uint64("events_rcvd", r.Received), slog.Int("eps_limit", f.limiter.Limit()),
+		slog.Bool("overloaded", f.limiter.Overloaded()), slog.Uint64("rejected", rejected), slog.Uint64("limited", s.Limited),
+		slog.Uint64("unavailable", s.Unavailable), slog.Int("connections", f.listener.Open()))
+}
+
 func (b *backend) totals() telemetry.Totals {
 	s := b.stats
 	dropped := b.queue.dropped.Load() + b.conn.dropped()
 	return telemetry.Totals{
 		Received: s.received.Load() + dropped, Dropped: dropped,
-		Matched: s.matched.Load(), Processed: s.offered.Load(), Busy: time.Duration(s.busy.Load()),
+		Matched: s.matched.Load(), Processed: s.offered.Load() + s.unwanted.Load(), Busy: time.Duration(s.busy.Load()),
 		QueueLength: b.queue.len(), Directives: len(b.configuration.directives),
 		ActiveDirectives: int(s.active.Load()), Backlogs: int(s.live.Load()),
 	}

@@ -1,9 +1,11 @@
-// Package bus talks to the other nodes of a cluster over core NATS: it takes
-// events that frontends publish and exchanges overload signals with them. It
-// also holds the rule that decides when a backend signals overload.
+// Package bus talks to the other nodes of a cluster over core NATS: frontends
+// publish events and take overload signals, backends the other way round. It
+// also holds the server for nodes that bring their own, and the rule that
+// decides when a backend signals overload.
 //
 // A Conn owns its connection, its goroutines and its subscriptions; what is
-// handed to a subscriber belongs to the subscriber. The package never decodes
+// handed to a subscriber belongs to the subscriber, what is published stays the
+// publisher's. A Server owns the clients' connections. The package never decodes
 // an event and never drops one without counting it. Delivery is at most once:
 // what is published while a node is away is lost for it.
 //
@@ -36,14 +38,18 @@ const (
 	defaultReportInterval = 10 * time.Second
 )
 
-// Options say where the message queue is and how to talk to it. URL must be
-// given; everything else may be left zero.
+// Options say where the message queue is and how to talk to it. Either URL or
+// Server must be given; everything else may be left zero.
 type Options struct {
 	// URL is the server, or a list of servers separated by commas, of one
 	// cluster: nats://host:4222, tls://host:4222, host:4222. A server may carry
 	// user:password@ or token@; special characters in these must be
 	// percent-encoded.
 	URL string
+	// Server is a server of this process to connect to, without a network and
+	// whatever it asks of clients over TCP. URL and the files for keys and
+	// certificates are not used then.
+	Server *Server
 	// Name is what the server shows for this connection.
 	Name string
 	// CredsFile is a file with a user JWT and its key, NKeyFile one with the
@@ -53,13 +59,16 @@ type Options struct {
 	// the system's are used. CertFile and KeyFile are the client's own
 	// certificate and key. Any of them makes TLS mandatory.
 	CAFile, CertFile, KeyFile string
+	// NoEcho keeps what this connection publishes from its own subscriptions.
+	NoEcho bool
 
 	// Retry is the wait between two attempts to connect at the start (default
 	// 3 s), ReconnectWait that between two rounds through the servers after the
 	// connection was lost (default 2 s, plus some jitter).
 	Retry, ReconnectWait time.Duration
 	// Timeout is the longest that one attempt on one server may take (default
-	// 5 s, once to reach it and once to log in).
+	// 5 s, once to reach it and once to log in), and that it may take to take or
+	// confirm what is sent to it.
 	Timeout time.Duration
 	// ReportInterval is the time between two reports of dropped events (default
 	// 10 s).
@@ -87,26 +96,34 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Server != nil {
+		o.URL = inProcessURL
+	}
 	return o
 }
 
 // Conn is a connection to the message queue. It reconnects by itself for ever.
 // Close it. Its methods may be called from any goroutine.
 type Conn struct {
-	nc       *nats.Conn
-	log      *slog.Logger
-	timeout  time.Duration
-	dialer   *dialer
-	warnings *limited
+	nc        *nats.Conn
+	log       *slog.Logger
+	timeout   time.Duration
+	dialer    *dialer
+	publisher *publisher
+	overload  overload
+	warnings  *limited
 
 	connected   atomic.Bool
+	ending      atomic.Bool // no reconnect is worth waiting for
 	closing     atomic.Bool // the end is ours
 	stopped     atomic.Bool // nothing is handed over any more
 	received    atomic.Uint64
 	disconnects atomic.Uint64
 	reconnects  atomic.Uint64
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex      // guards what follows
+	up       context.Context //nolint:containedctx // ends when the connection is lost
+	lose     context.CancelFunc
 	events   *nats.Subscription
 	dropped  uint64 // of events, as last seen
 	reported uint64 // the part of dropped that is in the log
@@ -132,6 +149,9 @@ type Stats struct {
 	// Pending is the number of events that wait for the subscriber now,
 	// including the one it works on.
 	Pending int
+	// Published is the number of events for which PublishEvents returned nil,
+	// Failed that of those for which it returned an error, each time.
+	Published, Failed uint64
 }
 
 // Stats returns the counts of now. It does not wait for the network.
@@ -146,6 +166,8 @@ func (c *Conn) Stats() Stats {
 		Received:    c.received.Load(),
 		Dropped:     c.dropped,
 		Pending:     c.pending(),
+		Published:   c.publisher.published.Load(),
+		Failed:      c.publisher.failed.Load(),
 	}
 }
 
@@ -157,31 +179,13 @@ func (c *Conn) Connected() bool { return c.connected.Load() }
 // which is logged.
 func (c *Conn) Closed() <-chan struct{} { return c.closed }
 
-// PublishOverload tells all frontends that this backend is overloaded, or that
-// it no longer is. While the connection is lost the signal waits in memory for
-// the next one; it may wait for an attempt to reconnect that is under way
-// (spec/interfaces.md §4.1, §4.6).
-func (c *Conn) PublishOverload(overloaded bool) error {
-	payload := "false"
-	if overloaded {
-		payload = "true"
-	}
-	if err := c.nc.Publish(OverloadSubject, []byte(payload)); err != nil {
-		return fmt.Errorf("publishing overload signal %s: %w", payload, err)
-	}
-	if overloaded {
-		c.log.Info("overload = true signal sent to frontend")
-	} else {
-		c.log.Info("overload = false signal sent to frontend")
-	}
-	return nil
-}
-
-// Drain stops the intake: it hands over what the server has sent so far, then
-// unsubscribes. After it no subscriber is called any more, but signals can
-// still be published. If the context ends first, the connection is cut and the
-// error says how many events were not handed over; a subscriber that is at work
-// then is not interrupted.
+// Drain stops the intake and the publishing of events. It waits for the
+// server's answer to what PublishEvents has accepted, hands over what the server
+// has sent so far, then unsubscribes. After it no subscriber is called any more
+// and PublishEvents returns ErrClosed, but signals can still be published. If
+// the context ends first, the connection is cut and the error says how many
+// events were not handed over; a subscriber that is at work then is not
+// interrupted.
 func (c *Conn) Drain(ctx context.Context) error {
 	c.drainOnce.Do(func() { c.drainErr = c.drain(ctx) })
 	return c.drainErr
@@ -189,11 +193,17 @@ func (c *Conn) Drain(ctx context.Context) error {
 
 func (c *Conn) drain(ctx context.Context) error {
 	defer context.AfterFunc(ctx, c.dialer.cut)()
+	c.ending.Store(true)
+	defer c.ending.Store(false)
 	if !c.Connected() {
 		// Nothing more can come, and an attempt to reconnect would hold us up.
 		c.dialer.cut()
-	} else if err := c.flushInHalf(ctx); err != nil {
-		c.log.Debug("message queue does not answer while draining", "error", err)
+	}
+	unconfirmed := c.publisher.close(ctx)
+	if c.Connected() {
+		if err := c.flushInHalf(ctx); err != nil {
+			c.log.Debug("message queue does not answer while draining", "error", err)
+		}
 	}
 	done := make(chan struct{})
 	err := c.nc.Barrier(func() {
@@ -218,6 +228,9 @@ func (c *Conn) drain(ctx context.Context) error {
 	}
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		return fmt.Errorf("draining the message queue, %d events not taken: %w", left, err)
+	}
+	if unconfirmed != nil {
+		return fmt.Errorf("draining the message queue: %w", unconfirmed)
 	}
 	return nil
 }
@@ -244,6 +257,7 @@ func (c *Conn) Close(ctx context.Context) error {
 
 func (c *Conn) close(ctx context.Context) error {
 	err := c.Drain(ctx)
+	c.ending.Store(true)
 	defer context.AfterFunc(ctx, c.dialer.cut)()
 	if c.Connected() && err == nil {
 		if e := c.flush(ctx); e != nil {
@@ -256,20 +270,59 @@ func (c *Conn) close(ctx context.Context) error {
 	}
 	c.nc.Close()
 	c.dialer.cut()
+	<-c.publisher.stopped
 	close(c.stopReport)
 	c.reporter.Wait()
 	c.report()
+	c.overload.abandon(c.log)
 	<-c.closed
 	c.connected.Store(false)
 	return err
 }
 
 // flush returns when the server has seen everything sent so far, which also
-// means that everything it sent before has arrived.
-func (c *Conn) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+// means that everything it sent before has arrived. It fails when the connection
+// is lost.
+func (c *Conn) flush(outer context.Context) error {
+	ctx, cancel := context.WithTimeout(outer, c.timeout)
 	defer cancel()
-	return c.nc.FlushWithContext(ctx)
+	c.mu.Lock()
+	up := c.up
+	c.mu.Unlock()
+	if up.Err() != nil {
+		return ErrNotConnected
+	}
+	defer context.AfterFunc(up, cancel)()
+	err := c.nc.FlushWithContext(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case outer.Err() != nil: // which may be why the connection was cut
+		return context.Cause(outer)
+	case up.Err() != nil:
+		return ErrNotConnected
+	}
+	return err
+}
+
+// isUp notes that the connection is up.
+func (c *Conn) isUp() {
+	c.mu.Lock()
+	c.up, c.lose = context.WithCancel(context.Background()) //nolint:gosec // isDown calls lose
+	c.mu.Unlock()
+	c.connected.Store(true)
+}
+
+// isDown notes that the connection is lost and ends what waits for it.
+func (c *Conn) isDown() {
+	c.connected.Store(false)
+	c.mu.Lock()
+	c.lose()
+	c.mu.Unlock()
+	c.publisher.lost()
+	if c.ending.Load() {
+		c.dialer.cut()
+	}
 }
 
 // flushInHalf is flush in half the time that the context has left.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -21,6 +19,10 @@ const (
 	// maxPings, not after the minutes that the library takes.
 	pingInterval = 20 * time.Second
 	maxPings     = 2
+
+	// inProcessURL is what the library takes for the place of a server in this
+	// process, and what logs show.
+	inProcessURL = "nats://in-process"
 )
 
 // Connect connects to the message queue. It tries until it succeeds or the
@@ -34,6 +36,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		log:        o.Logger,
 		timeout:    o.Timeout,
 		dialer:     newDialer(ctx, o.Timeout),
+		publisher:  newPublisher(),
 		warnings:   newLimited(o.ReportInterval),
 		closed:     make(chan struct{}),
 		stopReport: make(chan struct{}),
@@ -46,6 +49,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		c.dialer.cut()
 		return nil, fmt.Errorf("connecting to the message queue: %w", err)
 	}
+	c.publisher.start(c)
 	c.log.Info("successfully connected to message queue", "url", Redact(c.nc.ConnectedUrl()))
 	c.reporter.Go(func() { c.reports(o.ReportInterval) })
 	return c, nil
@@ -53,7 +57,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 
 // dial tries to connect until it succeeds or the context ends.
 func (c *Conn) dial(ctx context.Context, o *Options, options nats.Options) (*nats.Conn, error) {
-	c.connected.Store(true) // From here on the callbacks know.
+	c.isUp() // From here on the callbacks know.
 	release := context.AfterFunc(ctx, c.dialer.cut)
 	attempt := 0
 	nc, err := backoff.Retry(ctx, func() (*nats.Conn, error) {
@@ -79,11 +83,6 @@ func (c *Conn) dial(ctx context.Context, o *Options, options nats.Options) (*nat
 // options returns the library's options for ours.
 func (c *Conn) options(o *Options) (nats.Options, error) {
 	options := nats.GetDefaultOptions()
-	servers, err := servers(o.URL)
-	if err != nil {
-		return options, err
-	}
-	options.Servers = servers
 	set := []nats.Option{
 		nats.Name(o.Name),
 		nats.Timeout(o.Timeout),
@@ -95,21 +94,50 @@ func (c *Conn) options(o *Options) (nats.Options, error) {
 		nats.IgnoreAuthErrorAbort(), // A password may be put right on the server.
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),
+		nats.FlusherTimeout(o.Timeout),
+		nats.ReconnectBufSize(-1), // What cannot be sent now is an error now.
 		nats.DisconnectErrHandler(c.onDisconnect),
 		nats.ReconnectHandler(c.onReconnect),
 		nats.ErrorHandler(c.onError),
 		nats.ClosedHandler(c.onClosed),
 	}
-	secrets, err := secrets(o)
+	if o.NoEcho {
+		set = append(set, nats.NoEcho())
+	}
+	place, err := c.place(o)
 	if err != nil {
 		return options, err
 	}
-	for _, apply := range append(set, secrets...) {
+	options.Servers = place.servers
+	for _, apply := range append(set, place.set...) {
 		if err := apply(&options); err != nil {
 			return options, err
 		}
 	}
 	return options, nil
+}
+
+// place is where to connect.
+type place struct {
+	servers []string
+	set     []nats.Option
+}
+
+// place returns where to connect and what to show there.
+func (c *Conn) place(o *Options) (place, error) {
+	if s := o.Server; s != nil {
+		p := place{servers: []string{inProcessURL}, set: []nats.Option{nats.InProcessServer(inProcess{c.dialer, s})}}
+		if s.login.user != "" {
+			p.set = append(p.set, nats.UserInfo(s.login.user, s.login.password))
+		}
+		return p, nil
+	}
+	servers, err := servers(o.URL)
+	if err != nil {
+		return place{}, err
+	}
+	set, err := secrets(o)
+	return place{servers, set}, err
 }
 
 // secrets returns the library's options for keys and certificates.
@@ -189,7 +217,7 @@ func servers(list string) ([]string, error) {
 }
 
 func (c *Conn) onDisconnect(_ *nats.Conn, err error) {
-	c.connected.Store(false)
+	c.isDown()
 	if c.closing.Load() {
 		return
 	}
@@ -198,9 +226,11 @@ func (c *Conn) onDisconnect(_ *nats.Conn, err error) {
 }
 
 func (c *Conn) onReconnect(nc *nats.Conn) {
-	c.connected.Store(true)
+	c.publisher.largest.Store(nc.MaxPayload())
+	c.isUp()
 	c.reconnects.Add(1)
 	c.log.Info("Reconnected to NATS server", "url", Redact(nc.ConnectedUrl()))
+	c.sendOverload()
 }
 
 // onError takes errors that belong to no call. Dropped messages are counted in
@@ -212,7 +242,7 @@ func (c *Conn) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
 }
 
 func (c *Conn) onClosed(nc *nats.Conn) {
-	c.connected.Store(false)
+	c.isDown()
 	if !c.closing.Load() {
 		c.log.Error("message queue ended the connection for good, events that waited are lost", "error", reason(nc.LastError()))
 	}
@@ -224,54 +254,4 @@ func reason(err error) string {
 		return "unknown"
 	}
 	return err.Error()
-}
-
-// dialer makes network connections that can all be cut at once: the library
-// holds a lock while it connects, which would keep Close waiting.
-type dialer struct {
-	net.Dialer
-	life context.Context
-	cut  context.CancelFunc
-
-	mu  sync.Mutex // guards what follows
-	err error
-}
-
-func newDialer(ctx context.Context, timeout time.Duration) *dialer {
-	d := &dialer{Dialer: net.Dialer{Timeout: timeout}}
-	d.life, d.cut = context.WithCancel(context.WithoutCancel(ctx))
-	return d
-}
-
-// Dial implements nats.CustomDialer.
-func (d *dialer) Dial(network, address string) (net.Conn, error) {
-	conn, err := d.DialContext(d.life, network, address)
-	d.mu.Lock()
-	d.err = err
-	d.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	release := context.AfterFunc(d.life, func() { _ = conn.Close() })
-	return &wire{Conn: conn, release: release}, nil
-}
-
-// lastError returns why the server that was tried last was not reached, nil if
-// it was.
-func (d *dialer) lastError() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.err
-}
-
-// wire is a network connection of a dialer.
-type wire struct {
-	net.Conn
-	release func() bool
-}
-
-// Close closes the connection and lets its dialer forget it.
-func (w *wire) Close() error {
-	w.release()
-	return w.Conn.Close()
 }

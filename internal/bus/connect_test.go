@@ -403,8 +403,12 @@ func TestTheEndOfTheContextOfConnectIsNotTheEndOfTheConnection(t *testing.T) {
 	in.want(t, "hello")
 }
 
+// hangUp is an answer of fake.
+const hangUp = "hang up"
+
 // fake is a server for one client that does what real ones do not. It answers
-// each line of the client, after the greeting, with what answer returns.
+// each line of the client, after the greeting, with what answer returns, or
+// hangs up.
 func fake(t *testing.T, answer func(line string) string) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -420,7 +424,11 @@ func fake(t *testing.T, answer func(line string) string) (url string) {
 		defer conn.Close()
 		fmt.Fprint(conn, "INFO {\"server_id\":\"x\",\"version\":\"2.0.0\",\"max_payload\":1048576}\r\n")
 		for lines := bufio.NewScanner(conn); lines.Scan(); {
-			fmt.Fprint(conn, answer(lines.Text()))
+			text := answer(lines.Text())
+			if text == hangUp {
+				return
+			}
+			fmt.Fprint(conn, text)
 		}
 	})
 	t.Cleanup(func() {

@@ -45,14 +45,19 @@ func (l *logbook) with(texts ...string) []string {
 	})
 }
 
+// next returns a channel that is closed when the next line is written.
+func (l *logbook) next() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
 // wait waits for a line that contains all texts.
 func (l *logbook) wait(t *testing.T, texts ...string) {
 	t.Helper()
 	timeout := time.After(patience)
 	for {
-		l.mu.Lock()
-		changed := l.changed
-		l.mu.Unlock()
+		changed := l.next()
 		if len(l.with(texts...)) > 0 {
 			return
 		}

@@ -2,13 +2,13 @@
 // app, runs a command and turns its error into an exit code. It holds no logic
 // of its own.
 //
-// The commands are read by kong, except serve. Its flags and variables are those
-// of three generations of Dsiem: any spelling of a name, flags before and after
-// the command, -n with two meanings, switches with values, several variables for
-// one setting and where each value came from. Kong could be bent to some of
-// that by rewriting its arguments, and would know nothing of the rest; a small
-// parser of one table, optionTable, is simpler. Kong only lists serve in the
-// help.
+// The commands are read by kong, except serve and healthcheck, which asks the node
+// that serve runs. Their flags and variables are those of three generations of
+// Dsiem: any spelling of a name, flags before and after the command, -n with two
+// meanings, switches with values, several variables for one setting, options that
+// only some modes have, and where each value came from. Kong could be bent to some
+// of that by rewriting its arguments, and would know nothing of the rest; a small
+// parser of one table, optionTable, is simpler. Kong only lists them in the help.
 package cli
 
 import (
@@ -47,32 +47,55 @@ func terminal(stream any) bool {
 
 // commands is the command line of dsiem.
 type commands struct {
-	Demo       demoCommand       `cmd:"" help:"Play a story of attacks through the engine and watch the alarms grow."`
-	Replay     replayCommand     `cmd:"" help:"Play recorded events through the engine, with their own time as the clock."`
-	Serve      serveCommand      `cmd:"" help:"Run a node: take events from NATS, write alarms."`
-	Validate   validateCommand   `cmd:"" help:"Report every problem of every configuration file, with its place and the remedy."`
-	Completion completionCommand `cmd:"" help:"Print a script that completes the command line in a shell."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Demo        demoCommand        `cmd:"" help:"Play a story of attacks through the engine and watch the alarms grow."`
+	Replay      replayCommand      `cmd:"" help:"Play recorded events through the engine, with their own time as the clock."`
+	Serve       serveCommand       `cmd:"" help:"Run a node: standalone, frontend or backend."`
+	Validate    validateCommand    `cmd:"" help:"Report every problem of every configuration file, with its place and the remedy."`
+	Secret      secretCommand      `cmd:"" help:"Make a token, or hash a password, for --auth-file."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask the node on this machine whether it is ready."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that completes the command line in a shell."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+// frontendCommands is the command line of dsiem-frontend.
+type frontendCommands struct {
+	Serve       serveCommand       `cmd:"" help:"Run a frontend: take events over HTTP, publish them over NATS, hand out the configuration."`
+	Secret      secretCommand      `cmd:"" help:"Make a token, or hash a password, for --auth-file."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask the node on this machine whether it is ready."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that completes the command line in a shell."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // backendCommands is the command line of dsiem-backend.
 type backendCommands struct {
-	Serve      serveCommand      `cmd:"" help:"Run a backend: take events from NATS, write alarms."`
-	Completion completionCommand `cmd:"" help:"Print a script that completes the command line in a shell."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Serve       serveCommand       `cmd:"" help:"Run a backend: take events from NATS, write alarms."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask the node on this machine whether it is ready."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that completes the command line in a shell."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
-// serveCommand stands for serve in the help; see the package comment.
-type serveCommand struct{}
+// serveCommand and healthcheckCommand stand for serve and healthcheck in the
+// help; see the package comment.
+type (
+	serveCommand       struct{}
+	healthcheckCommand struct{}
+)
 
-// runOthers runs a command that is not serve.
+// grammar returns what kong reads.
+func (p program) grammar() any {
+	switch p.mode {
+	case app.ModeFrontend:
+		return &frontendCommands{}
+	case app.ModeBackend:
+		return &backendCommands{}
+	}
+	return &commands{}
+}
+
+// runOthers runs a command that kong reads.
 func runOthers(ctx context.Context, p program, args []string, streams Streams) int {
 	exited, code := false, exitDone
-	var grammar any = &commands{}
-	if p.backend {
-		grammar = &backendCommands{}
-	}
-	parser, err := kong.New(grammar,
+	parser, err := kong.New(p.grammar(),
 		kong.Name(p.called),
 		kong.Description("Dsiem turns normalized security events into the few alarms that matter."),
 		kong.Writers(streams.Out, streams.Err),

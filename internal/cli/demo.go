@@ -14,12 +14,14 @@ type demoCommand struct {
 	Overwrite bool          `help:"Replace the files of an earlier demo."`
 	Seed      uint64        `default:"1" help:"Number that decides the details of the story (${default})."`
 	Duration  time.Duration `default:"20s" help:"How long to play (${default})."`
+	Address   string        `placeholder:"HOST:PORT" help:"Where the demo's server listens; a free port of the loopback interface by default."`
+	Stay      bool          `help:"Let the server go on when the story has ended, until Ctrl-C."`
 	Start     time.Time     `placeholder:"TIME" format:"2006-01-02T15:04:05Z07:00" help:"When the story begins, like 2026-01-01T09:00:00Z; 40 minutes ago by default."`
 }
 
 // Help is shown below the flags.
 func (demoCommand) Help() string {
-	return "The events go through the same engine and into the same files as those of a replay; nothing else is touched."
+	return "The events go over HTTP to a standalone server, which this command starts; its files are left behind."
 }
 
 // Run plays the demo.
@@ -34,7 +36,7 @@ func (c *demoCommand) Run(ctx context.Context, streams Streams) error {
 	}
 	return app.Demo(ctx, &app.DemoOptions{
 		Out: c.Out, Overwrite: c.Overwrite, Fast: c.Fast, Seed: c.Seed,
-		Start: start, Took: c.Duration,
+		Start: start, Took: c.Duration, Address: c.Address, Stay: c.Stay,
 		Screen: streams.Out, Colour: terminal(streams.Out) && os.Getenv("NO_COLOR") == "",
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"dsiem/internal/app"
 )
 
 // flags returns how the flags of an option are shown: -n, --node=NAME.
@@ -30,43 +32,73 @@ func (o *option) defaultText() string {
 	return o.def
 }
 
-// writeServeHelp writes the help of serve.
-func writeServeHelp(w io.Writer, p program, groups []group) error {
+// page is the help of a command whose options are in a table.
+type page struct {
+	usage, about, exitCodes string
+	groups                  []group
+}
+
+// serveHelp is the help of serve.
+func serveHelp(p program, groups []group) page {
+	return page{
+		usage: p.serveUsage(), groups: groups,
+		about: map[string]string{
+			"": "Run a node: standalone, frontend or backend.\n\n" +
+				"A standalone node takes events over HTTP, correlates them and writes alarms. In a cluster\n" +
+				"a frontend takes events over HTTP, publishes them over NATS and hands out configuration\n" +
+				"files; backends take them from NATS, correlate them and write alarms.",
+			app.ModeFrontend: "Run a frontend: it takes events over HTTP, publishes them over NATS and hands out\n" +
+				"configuration files.",
+			app.ModeBackend: "Run a backend: it takes events from NATS and writes alarms.",
+		}[p.mode],
+		exitCodes: "0 stopped by a signal, 1 failed, 2 usage",
+	}
+}
+
+// write writes the help.
+func (h page) write(w io.Writer, p program) error {
 	const width, indent = 88, "        "
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", p.serveUsage())
-	b.WriteString(`Run a backend: it takes events from NATS and writes alarms.
-
+	fmt.Fprintf(&b, "%s\n\n%s\n", h.usage, h.about)
+	b.WriteString(`
 Every flag may be written as --max-eps, --max_eps or --maxEPS, and stand before or
-after serve. A switch is turned on by --json, off by --json=false or --no-json.
+after the command. A switch is turned on by --json, off by --json=false or --no-json.
 Lists have commas in between. Times are numbers of the unit that is shown, or
 durations like 1m30s. The variables in brackets are read from the first to the last
 until one is not empty; a flag counts more than they do.
 `)
-	for _, g := range groups {
+	for _, g := range h.groups {
 		fmt.Fprintf(&b, "\n%s:\n", g.title)
 		for _, o := range g.options {
 			fmt.Fprintf(&b, "  %s\n", o.flags())
-			for _, line := range wrap(o.describe(), width-len(indent)) {
+			for _, line := range wrap(o.describe(p), width-len(indent)) {
 				fmt.Fprintf(&b, "%s%s\n", indent, line)
 			}
 		}
 	}
-	b.WriteString("\nExit codes: 0 stopped by a signal, 1 failed, 2 usage.\n")
+	fmt.Fprintf(&b, "\nExit codes: %s.\n", h.exitCodes)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// describe returns the text below the flags of an option.
-func (o *option) describe() string {
-	parts := []string{o.help}
-	if o.isForeign() {
+// describe returns the text below the flags of an option. Of one that the
+// program does not have it says who has it.
+func (o *option) describe(p program) string {
+	var parts []string
+	has := o.appliesTo(p.roles())
+	if has {
+		parts = append(parts, o.help)
+	}
+	if o.roles != 0 && (p.mode == "" || !has) {
+		parts = append(parts, "Only in "+strings.Join(o.roles.modes(), " and ")+".")
+	}
+	if o.noEffect != "" && o.only == "" {
 		parts = append(parts, "No effect: "+o.noEffect+".")
 	}
 	if len(o.aliases) > 0 {
 		parts = append(parts, "Also called "+strings.Join(o.aliases, ", ")+".")
 	}
-	if o.defaultText() != "" {
+	if o.defaultText() != "" && has {
 		parts = append(parts, "Default: "+o.defaultText()+".")
 	}
 	if len(o.env) > 0 {
@@ -91,6 +123,3 @@ func wrap(text string, width int) []string {
 	}
 	return append(lines, line)
 }
-
-// isForeign reports whether an option is another program's.
-func (o *option) isForeign() bool { return o.noEffect != "" && o.only == "" }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -32,29 +33,42 @@ func newEnvironment(environ []string) environment {
 
 // resolved says where the values of options come from.
 type resolved struct {
-	groups  []group
+	groups []group
+	// role is that of the mode.
+	role    roles
 	sources map[*option]string // the flag or variable, none for a default
 	// notes are for the log; problems are texts that an option cannot take.
 	notes    []app.Note
 	problems []string
 }
 
-// resolve sets every option: from the command line, or else from the
-// environment, or else to its default.
+// resolve sets every option of the mode's role: from the command line, or else
+// from the environment, or else to its default. Those of other roles stay as
+// they are.
 func resolve(groups []group, line *commandLine, env environment) *resolved {
-	r := &resolved{groups: groups, sources: map[*option]string{}}
+	const mode = "mode"
+	r := &resolved{groups: groups, role: anyRole, sources: map[*option]string{}}
 	for o := range options(groups) {
-		if o.def != "" {
-			o.value.set([]string{o.def})
+		if o.name == mode {
+			r.take(o, line, env)
+			r.role = roleOf(o.value.get())
 		}
-		r.take(o, line, env)
+	}
+	for o := range options(groups) {
+		if o.name != mode {
+			r.take(o, line, env)
+		}
 	}
 	r.warnOfUnknown(env)
 	return r
 }
 
-// take sets one option, if a flag or a variable says how.
+// take sets one option.
 func (r *resolved) take(o *option, line *commandLine, env environment) {
+	reason, v := o.reason(r.role), o.valueIn(r.role)
+	if o.def != "" && o.appliesTo(r.role) {
+		v.set([]string{o.def})
+	}
 	source, texts := line.texts(o)
 	if source == "" {
 		var text string
@@ -64,27 +78,43 @@ func (r *resolved) take(o *option, line *commandLine, env environment) {
 		texts = []string{text}
 	}
 	switch {
-	case o.noEffect != "" && o.asksForNothing(last(texts)):
-	case o.noEffect != "" && o.only != "" && strings.HasPrefix(source, "-"):
+	case reason != "" && o.asksForNothing(last(texts)):
+	case reason != "" && o.only != "" && strings.HasPrefix(source, "-"):
 		r.problems = append(r.problems, fmt.Sprintf("%s: %q is not possible; use %s", source, last(texts), o.only))
-	case o.noEffect != "":
-		r.note(slog.LevelWarn, "setting has no effect", slog.String("setting", source), slog.String("reason", o.noEffect))
-	case !o.value.set(texts):
-		r.problems = append(r.problems,
-			fmt.Sprintf("%s: %q is not possible; use %s", source, strings.Join(texts, ","), o.value.accepts()))
+	case reason != "":
+		r.note(slog.LevelWarn, "setting has no effect", slog.String("setting", source), slog.String("reason", reason))
+	case !v.set(texts):
+		r.problems = append(r.problems, o.impossible(source, strings.Join(texts, ","), v))
 	default:
 		r.sources[o] = source
 	}
 }
 
+// impossible says that a value cannot be a text.
+func (o *option) impossible(source, text string, v value) string {
+	if o.urls {
+		text = app.WithoutCredentials(text)
+	}
+	problem := fmt.Sprintf("%s: %q is not possible; use %s", source, text, v.accepts())
+	if o.original != "" {
+		problem += " (" + strings.ReplaceAll(o.original, "%s", printable(text)) + ")"
+	}
+	return problem
+}
+
 // given reports whether a flag or a variable set an option.
 func (r *resolved) given(name string) bool {
-	for o := range r.sources {
+	return r.source(name) != ""
+}
+
+// source returns the flag or variable that set an option, "" if none did.
+func (r *resolved) source(name string) string {
+	for o, source := range r.sources {
 		if o.name == name {
-			return true
+			return source
 		}
 	}
-	return false
+	return ""
 }
 
 // asksForNothing reports whether a text for an option without effect needs no
@@ -139,6 +169,17 @@ func (r *resolved) warnOfUnknown(env environment) {
 	}
 }
 
+// printable returns a text in one line and without control characters, as a
+// terminal and a log can show it.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsGraphic(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
 func isForeign(name string) bool {
 	return slices.ContainsFunc(foreignVariables(), func(pattern string) bool {
 		prefix, anyEnd := strings.CutSuffix(pattern, "*")
@@ -146,14 +187,14 @@ func isForeign(name string) bool {
 	})
 }
 
-// effective returns the settings for the log, in the order of the table: all
-// that have a value, without passwords, and where those that are no defaults
+// effective returns the settings for the log, in the order of the table: all of
+// the node's role that have a value, without passwords, and where those that are no defaults
 // come from.
 func (r *resolved) effective() []slog.Attr {
 	var attrs []slog.Attr
 	var setBy []string
 	for o := range options(r.groups) {
-		if o.noEffect != "" || o.stops {
+		if o.reason(r.role) != "" || o.stops {
 			continue
 		}
 		key := strings.ReplaceAll(o.name, "-", "_")

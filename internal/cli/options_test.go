@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/internal/app"
 )
 
 // sample returns a text for a value that is not its default, and what is logged
@@ -29,8 +31,24 @@ func sample(v value) (text string, logged any) {
 		return "77", (77 * v.unit).String()
 	case list:
 		return "New, Much newer", "New,Much newer"
+	case address:
+		return "::1", "::1"
+	case size:
+		return "64 kib", "64KiB"
+	case listenURL:
+		return "127.0.0.1:4223", "nats://127.0.0.1:4223"
 	}
 	return "some-text", "some-text"
+}
+
+// modeOf returns the variable of a mode in which an option does something.
+func modeOf(o *option) string {
+	for i, mode := range allModes() {
+		if o.appliesTo(1 << i) {
+			return "DSIEM_MODE=" + mode
+		}
+	}
+	return ""
 }
 
 // spellings returns a kebab-case name in all forms of all generations.
@@ -66,10 +84,14 @@ func resolveWith(t *testing.T, p program, name string, args, environ []string) (
 // one.
 func TestEverySpelling(t *testing.T) {
 	t.Parallel()
-	for _, p := range []program{dsiem, backend} {
+	for _, p := range everyProgram() {
 		for o := range options(optionTable(p, &settings{})) {
 			if o.stops {
 				continue
+			}
+			var environ []string
+			if p.mode == "" {
+				environ = append(environ, modeOf(o))
 			}
 			text, want := sample(o.value)
 			if o.only != "" {
@@ -77,8 +99,8 @@ func TestEverySpelling(t *testing.T) {
 			}
 			for _, args := range waysToWrite(o, text) {
 				for _, around := range [][]string{append([]string{"serve"}, args...), append(slices.Clone(args), "serve")} {
-					set, r := resolveWith(t, p, o.name, around, nil)
-					checkSet(t, fmt.Sprintf("%s %q", p.called, around), set, r, want)
+					set, r := resolveWith(t, p, o.name, around, environ)
+					checkSet(t, fmt.Sprintf("%s %q", p.called, around), p, set, r, want)
 				}
 			}
 		}
@@ -117,12 +139,12 @@ func waysToWrite(o *option, text string) [][]string {
 	return ways
 }
 
-func checkSet(t *testing.T, how string, o *option, r *resolved, want any) {
+func checkSet(t *testing.T, how string, p program, o *option, r *resolved, want any) {
 	t.Helper()
 	if len(r.problems) > 0 {
 		t.Errorf("%s: %q", how, r.problems)
 	}
-	if o.noEffect != "" {
+	if o.reason(p.roles()) != "" {
 		if o.only == "" && len(r.notes) != 1 {
 			t.Errorf("%s: %d remarks, want 1", how, len(r.notes))
 		}
@@ -136,11 +158,15 @@ func checkSet(t *testing.T, how string, o *option, r *resolved, want any) {
 // TestEveryVariable sets every option by each of its variables.
 func TestEveryVariable(t *testing.T) {
 	t.Parallel()
-	for _, p := range []program{dsiem, backend} {
+	for _, p := range everyProgram() {
 		for o := range options(optionTable(p, &settings{})) {
 			text, want := sample(o.value)
 			for _, name := range o.env {
-				set, r := resolveWith(t, p, o.name, nil, []string{name + "=" + text})
+				environ := []string{name + "=" + text}
+				if p.mode == "" && o.name != "mode" {
+					environ = append(environ, modeOf(o))
+				}
+				set, r := resolveWith(t, p, o.name, nil, environ)
 				if !strings.HasPrefix(name, "DSIEM_") {
 					use := o.env[0]
 					if len(r.notes) == 0 || r.notes[0].Message != "environment variable without prefix" || r.notes[0].Attrs[1].Value.String() != use {
@@ -149,8 +175,8 @@ func TestEveryVariable(t *testing.T) {
 					}
 					r.notes = r.notes[1:]
 				}
-				checkSet(t, p.called+" with "+name, set, r, want)
-				if o.noEffect == "" && r.sources[set] != name {
+				checkSet(t, p.called+" with "+name, p, set, r, want)
+				if o.reason(p.roles()) == "" && r.sources[set] != name {
 					t.Errorf("--%s comes from %q, want %s", o.name, r.sources[set], name)
 				}
 			}
@@ -161,7 +187,7 @@ func TestEveryVariable(t *testing.T) {
 // TestTable checks what the table must be to be read by people and programs.
 func TestTable(t *testing.T) {
 	t.Parallel()
-	for _, p := range []program{dsiem, backend} {
+	for _, p := range everyProgram() {
 		seen := map[string]string{}
 		unique := func(name, of string) {
 			if other := seen[name]; other != "" {
@@ -213,6 +239,8 @@ func TestDefaults(t *testing.T) {
 	want.CacheDuration, want.IntelPrivateIP, want.EnrichWait = 10*time.Minute, false, 2*time.Second
 	want.ReloadBacklogs, want.Checkpoint, want.Fsync = true, 30*time.Second, "interval"
 	want.MetricsAddress, want.PProf, want.Notes = "", false, nil
+	want.Tracing = app.TracingOptions{Endpoint: "http://localhost:4317"}
+	want.MinEPS, want.HTTP, want.Listen = 0, app.HTTPOptions{}, app.NATSListenOptions{}
 	if diff := cmp.Diff(&want, o); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
@@ -443,13 +471,12 @@ func TestUnknownVariables(t *testing.T) {
 func TestWithoutEffect(t *testing.T) {
 	t.Parallel()
 	o := served(t, backend, strings.Fields("serve -nb0 --port nonsense --apm=what --filter-threads=3 --websocket=false"),
-		"DSIEM_MINEPS=-1", "DSIEM_OTEL_TRACING_ENABLED=true", "DSIEM_OTEL_METRICS_ENABLED=false", "DSIEM_MODE=nonsense", "DSIEM_PPROF=1")
+		"DSIEM_MINEPS=-1", "DSIEM_WRITEABLECONFIG=false", "DSIEM_MODE=nonsense", "DSIEM_PPROF=1")
 	want := []string{
 		"WARN setting has no effect setting=DSIEM_MODE reason=this program is always a cluster-backend",
-		"WARN setting has no effect setting=--port reason=only a frontend uses it",
-		"WARN setting has no effect setting=DSIEM_MINEPS reason=only a frontend uses it",
-		"WARN setting has no effect setting=--apm reason=telemetry is served at --metrics-address",
-		"WARN setting has no effect setting=DSIEM_OTEL_TRACING_ENABLED reason=telemetry is served at --metrics-address",
+		"WARN setting has no effect setting=--port reason=only the modes standalone and cluster-frontend use it",
+		"WARN setting has no effect setting=DSIEM_MINEPS reason=only the modes standalone and cluster-frontend use it",
+		"WARN setting has no effect setting=--apm reason=use --otel-tracing-enabled and --otel-metrics-enabled",
 		"WARN setting has no effect setting=--filter-threads reason=see --shards",
 		"WARN setting has no effect setting=pprof reason=there is no --metrics-address",
 	}
@@ -473,7 +500,7 @@ func TestEffective(t *testing.T) {
 	}
 	for name, want := range map[string]any{
 		"msq": "nats://***@a:4222,nats://***@b:4222,nats://c", "frontend": "http://***@fe:8080", "mode": "cluster-backend",
-		"max_queue": int64(25000), "expand_titles": true, "set_by": "node=--node mode=-m frontend=--frontend msq=DSIEM_MSQ",
+		"max_queue": int64(25000), "expand_titles": true, "port": nil, "set_by": "node=--node mode=-m frontend=--frontend msq=DSIEM_MSQ",
 	} {
 		if got := effective(o, name); got != want {
 			t.Errorf("%s is logged as %v, want %v", name, got, want)
@@ -483,7 +510,7 @@ func TestEffective(t *testing.T) {
 		for _, opt := range g.options {
 			key := strings.ReplaceAll(opt.name, "-", "_")
 			_, isText := opt.value.(text)
-			if logged := slices.Contains(keys, key); logged != (opt.noEffect == "" && !opt.stops) && (logged || !isText) {
+			if logged := slices.Contains(keys, key); logged != (opt.reason(backendRole) == "" && !opt.stops) && (logged || !isText) {
 				t.Errorf("--%s: logged is %t", opt.name, logged)
 			}
 		}
@@ -509,7 +536,7 @@ func FuzzCommandLine(f *testing.F) {
 		f.Add(args, "DSIEM_NODE=x")
 	}
 	f.Fuzz(func(t *testing.T, joined, variable string) {
-		for _, p := range []program{dsiem, backend} {
+		for _, p := range everyProgram() {
 			args := strings.Split(joined, "\x00")
 			groups := optionTable(p, &settings{})
 			index := newFlagIndex(p, groups)

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"math"
+	"net"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -205,3 +208,108 @@ func (v list) set(texts []string) bool {
 func (v list) get() any            { return strings.Join(*v.p, ",") }
 func (v list) placeholder() string { return v.form }
 func (v list) accepts() string     { return "a list with commas in between" }
+
+// address is an IP address.
+type address struct{ p *string }
+
+func (v address) set(texts []string) bool {
+	text := strings.TrimSpace(last(texts))
+	if _, err := netip.ParseAddr(text); err != nil {
+		return false
+	}
+	*v.p = text
+	return true
+}
+
+func (v address) get() any            { return *v.p }
+func (v address) placeholder() string { return "IP" }
+func (v address) accepts() string     { return "an IPv4 or IPv6 address, like 0.0.0.0 or ::1" }
+
+// size is a number of bytes from min to max. It must have a unit: the references
+// take plain numbers for bytes in one place and for MiB in another.
+type size struct {
+	p        *int64
+	min, max int64
+}
+
+// sizeUnits are the units, the largest first and B, which ends all of them, last.
+func sizeUnits() []sizeUnit {
+	return []sizeUnit{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+}
+
+type sizeUnit struct {
+	name  string
+	bytes int64
+}
+
+func (v size) set(texts []string) bool {
+	text := strings.ToLower(strings.TrimSpace(last(texts)))
+	for _, unit := range sizeUnits() {
+		digits, found := strings.CutSuffix(text, strings.ToLower(unit.name))
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err != nil || n > v.max/unit.bytes || n*unit.bytes < v.min {
+			return false
+		}
+		*v.p = n * unit.bytes
+		return true
+	}
+	return false
+}
+
+func (v size) get() any            { return sizeText(*v.p) }
+func (v size) placeholder() string { return "SIZE" }
+
+func (v size) accepts() string {
+	return "a size from " + sizeText(v.min) + " to " + sizeText(v.max) + ", like 512KiB or 10MiB"
+}
+
+// sizeText returns a number of bytes in the largest unit it is a multiple of.
+func sizeText(bytes int64) string {
+	for _, unit := range sizeUnits() {
+		if bytes != 0 && bytes%unit.bytes == 0 {
+			return strconv.FormatInt(bytes/unit.bytes, 10) + unit.name
+		}
+	}
+	return "0B"
+}
+
+// listenURL is where a NATS server listens: HOST:PORT or a URL of one host, with
+// user and password or without. It becomes nats://[user:password@]host:port.
+type listenURL struct{ p *string }
+
+func (v listenURL) set(texts []string) bool {
+	text := strings.TrimSpace(last(texts))
+	if text == "" { // on the command line: nowhere after all
+		*v.p = ""
+		return true
+	}
+	if !strings.Contains(text, "://") {
+		text = "nats://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "nats" || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
+		return false
+	}
+	if password, given := u.User.Password(); u.User != nil && (!given || password == "" || u.User.Username() == "") {
+		return false
+	}
+	host, port, err := net.SplitHostPort(u.Host)
+	if _, ok := parseInt(port, 0, math.MaxUint16); err != nil || !ok || strings.Contains(host, ",") {
+		return false
+	}
+	if host == "" {
+		u.Host = net.JoinHostPort("0.0.0.0", port)
+	}
+	*v.p = (&url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host}).String()
+	return true
+}
+
+func (v listenURL) get() any            { return *v.p }
+func (v listenURL) placeholder() string { return "HOST:PORT" }
+
+func (v listenURL) accepts() string {
+	return "HOST:PORT or nats://USER:PASSWORD@HOST:PORT, with %XX for special letters of a password"
+}

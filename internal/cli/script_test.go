@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -15,17 +16,30 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"dsiem/internal/app"
 	"dsiem/internal/cli"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"dsiem": func() {
-			os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
-		},
-	})
+	program := func() {
+		os.Exit(cli.MainWith(context.Background(), os.Args[0], os.Args[1:],
+			cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, printOptions))
+	}
+	testscript.Main(m, map[string]func(){"dsiem": program, "dsiem-frontend": program, "dsiem-backend": program})
+}
+
+// printOptions prints the settings of a node and the remarks on them, as they
+// would be logged, instead of running one.
+func printOptions(_ context.Context, o *app.ServeOptions) error {
+	for _, a := range o.Effective {
+		fmt.Fprintln(o.Out, a)
+	}
+	for _, n := range o.Notes {
+		fmt.Fprintln(o.Out, n.Level, n.Message, n.Attrs)
+	}
+	return nil
 }
 
 // TestScripts runs the command line as a user does. Besides the commands of

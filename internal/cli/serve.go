@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,9 @@ type process struct {
 	Streams
 	environ []string // NAME=value
 	// executable returns the path of the running program. Its directory holds
-	// configs and logs, unless they are elsewhere (spec/interfaces.md §7.1).
-	executable func() (string, error)
+	// configs, logs and web/dist, unless they are elsewhere (spec/interfaces.md
+	// §7.1). directory returns the working directory.
+	executable, directory func() (string, error)
 	// serve runs a node until the context ends. It logs why it failed.
 	serve func(context.Context, *app.ServeOptions) error
 	// exit ends the process at once, on a second signal.
@@ -30,60 +32,72 @@ type process struct {
 
 func thisProcess(streams Streams) *process {
 	return &process{
-		Streams: streams, environ: os.Environ(), executable: os.Executable,
+		Streams: streams, environ: os.Environ(), executable: os.Executable, directory: os.Getwd,
 		serve: app.Serve, exit: os.Exit,
 	}
 }
 
-// programCalled returns what a program is by the name it was called by: the
-// backend's name makes it a backend, any other name is dsiem's
-// (spec/interfaces.md §1.6, binary names).
-func programCalled(path string) program {
-	name := programName(path)
-	if name != "dsiem-backend" && name != "dsiem-frontend" {
-		name = "dsiem"
-	}
-	return program{called: name, backend: name == "dsiem-backend"}
-}
+// The names that decide what a program is.
+const (
+	nameDsiem    = "dsiem"
+	nameBackend  = "dsiem-backend"
+	nameFrontend = "dsiem-frontend"
+)
 
-// backendCalled is programCalled for a program that is a backend by any name. In
-// the seed's container it is called dsiem.
-func backendCalled(path string) program {
-	name := programName(path)
-	if name != "dsiem" {
-		name = "dsiem-backend"
+// programCalled returns what a program is: dsiem-backend and dsiem-frontend are
+// that by their names, whatever they were built as. Any other name leaves a
+// program what it was built as (spec/interfaces.md §1.6, binary names): in the
+// seed's container dsiem-backend is called dsiem, and so are its messages.
+func programCalled(path string, built program) program {
+	switch strings.TrimSuffix(filepath.Base(path), ".exe") {
+	case nameBackend:
+		return program{called: nameBackend, mode: app.ModeBackend}
+	case nameFrontend:
+		return program{called: nameFrontend, mode: app.ModeFrontend}
+	case nameDsiem:
+		built.called = nameDsiem
 	}
-	return program{called: name, backend: true}
+	return built
 }
-
-func programName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".exe") }
 
 // Main runs dsiem, or what the program's name says instead, and returns its exit
 // code.
 func Main(ctx context.Context, args []string, streams Streams) int {
-	return run(ctx, thisProcess(streams), programCalled(os.Args[0]), args)
+	built := program{called: nameDsiem}
+	return run(ctx, thisProcess(streams), programCalled(os.Args[0], built), args)
 }
 
 // MainBackend runs dsiem-backend, which has the seed's command line, and returns
 // its exit code.
 func MainBackend(ctx context.Context, args []string, streams Streams) int {
-	return run(ctx, thisProcess(streams), backendCalled(os.Args[0]), args)
+	built := program{called: nameBackend, mode: app.ModeBackend}
+	return run(ctx, thisProcess(streams), programCalled(os.Args[0], built), args)
 }
 
-// run finds the command. serve has a parser of its own, the other commands are
-// left to kong.
+// MainFrontend runs dsiem-frontend, which has the command line of dsiem-rs's
+// frontend, and returns its exit code.
+func MainFrontend(ctx context.Context, args []string, streams Streams) int {
+	built := program{called: nameFrontend, mode: app.ModeFrontend}
+	return run(ctx, thisProcess(streams), programCalled(os.Args[0], built), args)
+}
+
+// run finds the command. serve and healthcheck have a parser of their own, the
+// other commands are left to kong.
 func run(ctx context.Context, proc *process, p program, args []string) int {
-	line := newFlagIndex(p, optionTable(p, &settings{})).untilCommand(args)
+	known := slices.Concat(optionTable(p, &settings{}), healthcheckTable(p, &healthcheck{}))
+	line := newFlagIndex(p, known).untilCommand(args)
 	switch {
 	case len(line.words) > 0 && line.words[0] == "serve":
 		return exitCode(proc.runServe(ctx, p, args), p, proc.Streams)
+	case len(line.words) > 0 && line.words[0] == "healthcheck":
+		return exitCode(proc.runHealthcheck(ctx, p, args), p, proc.Streams)
 	case len(line.words) > 0 && line.words[0] == "help" && args[0] == "help":
 		return run(ctx, proc, p, append(args[1:len(args):len(args)], "--help"))
 	case len(line.words) == 0 && line.stop != nil && line.stop.name == "version":
 		return exitCode(versionCommand{}.Run(p, proc.Streams), p, proc.Streams)
 	case len(line.words) == 0 && line.stop != nil: // --help
 		return runOthers(ctx, p, []string{"--help"}, proc.Streams)
-	case len(args) == 0 && p.backend: // as for the seed, spec/interfaces.md §11 T2
+	case len(args) == 0 && p.mode != "": // as for the seed, spec/interfaces.md §11 T2
 		_ = runOthers(ctx, p, []string{"--help"}, Streams{In: proc.In, Out: proc.Err, Err: proc.Err})
 		return exitUsage
 	case len(args) == 0:
@@ -103,11 +117,9 @@ func (proc *process) runServe(ctx context.Context, p program, args []string) err
 	case line.stop != nil && line.stop.name == "version":
 		return versionCommand{}.Run(p, proc.Streams)
 	case line.stop != nil:
-		return writeServeHelp(proc.Out, p, groups)
+		return serveHelp(p, groups).write(proc.Out, p)
 	case len(line.words) > 1:
 		return p.usage(fmt.Sprintf("unexpected argument %q; serve has flags only", line.words[1]))
-	case p.called == "dsiem-frontend":
-		return errors.New("a frontend is not available yet")
 	}
 	r := resolve(groups, line, newEnvironment(proc.environ))
 	if len(r.problems) > 0 {
@@ -132,10 +144,12 @@ func (p program) usage(problem string) error {
 
 // serveUsage is the shape of the command line of serve.
 func (p program) serveUsage() string {
-	if p.backend {
+	if p.mode != "" {
 		return "Usage: " + p.called + " serve --node=NAME [flags]"
 	}
-	return "Usage: " + p.called + " serve --mode=" + modeBackend + " --node=NAME --frontend=URL [flags]"
+	return "Usage: " + p.called + " serve [flags]\n" +
+		"       " + p.called + " serve --mode=" + app.ModeFrontend + " --node=NAME [flags]\n" +
+		"       " + p.called + " serve --mode=" + app.ModeBackend + " --node=NAME --frontend=URL [flags]"
 }
 
 // serveOptions checks what no single option can, and completes the options of
@@ -143,7 +157,10 @@ func (p program) serveUsage() string {
 func (s *settings) serveOptions(p program, r *resolved, proc *process) (*app.ServeOptions, error) {
 	o := &s.ServeOptions
 	o.Engine.MinAlarmLifetime = int64(s.lifetime / time.Second)
-	o.Engine.LiteralTitles = !s.expandTitles
+	o.Engine.LiteralTitles = r.role&engineRoles != 0 && !s.expandTitles
+	if r.role == standaloneRole {
+		o.Node = cmp.Or(o.Node, defaultNode)
+	}
 	if err := s.check(p, r); err != nil {
 		return nil, err
 	}
@@ -157,11 +174,8 @@ func (s *settings) serveOptions(p program, r *resolved, proc *process) (*app.Ser
 	if !o.ReloadBacklogs {
 		o.Checkpoint = 0
 	}
-	if o.PProf && o.MetricsAddress == "" {
-		r.note(slog.LevelWarn, "setting has no effect",
-			slog.String("setting", "pprof"), slog.String("reason", "there is no --metrics-address"))
-	}
-	if err := s.locate(proc.executable); err != nil {
+	s.warnOfUseless(r)
+	if err := s.locate(r, proc); err != nil {
 		return nil, err
 	}
 	env := newEnvironment(proc.environ)
@@ -176,15 +190,29 @@ func (s *settings) serveOptions(p program, r *resolved, proc *process) (*app.Ser
 // check returns an error for settings that do not fit together or are missing.
 func (s *settings) check(p program, r *resolved) error {
 	switch {
-	case s.Mode != modeBackend:
-		return fmt.Errorf("the mode %s is not available yet; use --mode %s (or DSIEM_MODE=%s)", s.Mode, modeBackend, modeBackend)
 	case s.Node == "":
 		return p.usage("--node is missing: this node needs a name; use --node=NAME or DSIEM_NODE=NAME")
-	case !p.backend && !r.given("frontend"):
-		return p.usage("--frontend is missing: a " + modeBackend + " downloads its configuration; use --frontend=URL or DSIEM_FRONTEND=URL," +
+	case r.role == backendRole && p.mode == "" && !r.given("frontend"):
+		return p.usage("--frontend is missing: a " + app.ModeBackend + " downloads its configuration; use --frontend=URL or DSIEM_FRONTEND=URL," +
 			" or --frontend=file: for the files that are there")
-	case (s.NATSCert == "") != (s.NATSKey == ""):
-		return p.usage("--nats-cert and --nats-key belong together; use both or none")
+	case s.Listen.CAFile != "" && s.Listen.CertFile == "":
+		return p.usage("--nats-listen-ca needs --nats-listen-cert and --nats-listen-key")
+	}
+	for _, pair := range []struct{ cert, key, option string }{
+		{s.NATSCert, s.NATSKey, "nats"},
+		{s.HTTP.CertFile, s.HTTP.KeyFile, "tls"},
+		{s.Listen.CertFile, s.Listen.KeyFile, "nats-listen"},
+	} {
+		if (pair.cert == "") != (pair.key == "") {
+			return p.usage(fmt.Sprintf("--%[1]s-cert and --%[1]s-key belong together; use both or none", pair.option))
+		}
+	}
+	if r.role&intakeRoles != 0 && s.MaxEPS > 0 && s.MinEPS > s.MaxEPS { // 0 is no limit; the original's words, §1.3
+		return fmt.Errorf("Incorrect EPS setting: minEPS must be <= than maxEPS: --min-eps is %d, --max-eps is %d", //nolint:staticcheck // the original's words
+			s.MinEPS, s.MaxEPS)
+	}
+	if r.role&engineRoles == 0 {
+		return nil
 	}
 	err := s.Engine.Check()
 	if err == nil && s.Engine.MedRiskMin == 0 { // stands for the default in the engine's options only
@@ -196,6 +224,22 @@ func (s *settings) check(p program, r *resolved) error {
 	return nil
 }
 
+// warnOfUseless warns of settings that do nothing without another one.
+func (s *settings) warnOfUseless(r *resolved) {
+	useless := func(name, reason string) {
+		r.note(slog.LevelWarn, "setting has no effect", slog.String("setting", name), slog.String("reason", reason))
+	}
+	if s.PProf && s.MetricsAddress == "" && r.role == backendRole {
+		useless("pprof", "there is no --metrics-address")
+	}
+	if s.Listen.CertFile != "" && s.Listen.URL == "" {
+		useless("nats-listen-cert", "there is no --nats-listen")
+	}
+	if r.given("otel-endpoint") && !s.Tracing.Traces && !s.Tracing.Metrics {
+		useless("otel-endpoint", "there is neither --otel-tracing-enabled nor --otel-metrics-enabled")
+	}
+}
+
 // level is the lowest level to log: the most that is asked for counts.
 func (s *settings) level() slog.Level {
 	switch {
@@ -205,23 +249,4 @@ func (s *settings) level() slog.Level {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
-}
-
-// locate sets the directories that are not set to those beside the program.
-// Symbolic links to the program are followed, as Linux does for the references.
-func (s *settings) locate(executable func() (string, error)) error {
-	if s.ConfigDir != "" && s.LogDir != "" {
-		return nil
-	}
-	path, err := executable()
-	if err != nil {
-		return fmt.Errorf("looking for the program's directory, use --config-dir and --log-dir: %w", err)
-	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	root := filepath.Dir(path)
-	s.ConfigDir = cmp.Or(s.ConfigDir, filepath.Join(root, "configs"))
-	s.LogDir = cmp.Or(s.LogDir, filepath.Join(root, "logs"))
-	return nil
 }

@@ -46,8 +46,8 @@ type completableFlag struct {
 	words      []string // the values, if they are known
 }
 
-// completableCommands are those that kong knows. Of serve it knows the name
-// only; its flags are those of the table.
+// completableCommands are those that kong knows. Of serve and healthcheck it
+// knows the names only; their flags are those of tables.
 func completableCommands(root *kong.Node, p program) []completableCommand {
 	commands := make([]completableCommand, 0, len(root.Children))
 	for _, node := range root.Children {
@@ -59,8 +59,11 @@ func completableCommands(root *kong.Node, p program) []completableCommand {
 			c.words = enumWords(arg)
 			c.paths = c.words == nil
 		}
-		if node.Name == "serve" {
-			c.flags = serveFlags(p)
+		switch node.Name {
+		case "serve":
+			c.flags = tableFlags(p, optionTable(p, &settings{}))
+		case "healthcheck":
+			c.flags = tableFlags(p, healthcheckTable(p, &healthcheck{}))
 		}
 		commands = append(commands, c)
 	}
@@ -88,10 +91,11 @@ func enumWords(v *kong.Value) []string {
 	return slices.Sorted(maps.Keys(v.EnumMap()))
 }
 
-func serveFlags(p program) []completableFlag {
+// tableFlags are the flags of a table that do something.
+func tableFlags(p program, groups []group) []completableFlag {
 	var flags []completableFlag
-	for o := range options(optionTable(p, &settings{})) {
-		if o.noEffect != "" {
+	for o := range options(groups) {
+		if o.reason(p.roles()) != "" {
 			continue
 		}
 		f := completableFlag{name: o.name, help: o.help}

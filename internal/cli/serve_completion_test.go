@@ -16,14 +16,14 @@ import (
 func TestCompletionScripts(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish"} {
-		for _, p := range []program{dsiem, backend} {
+		for _, p := range everyProgram() {
 			o := runAs(t, p, []string{"completion", shell}, nil)
 			if o.code != exitDone || o.err != "" {
 				t.Fatalf("%s: exit code %d\n%s", shell, o.code, o.err)
 			}
 			for opt := range options(optionTable(p, &settings{})) {
 				flag := map[string]string{"bash": "--" + opt.name + " ", "zsh": "'--" + opt.name, "fish": " -l " + opt.name + " "}[shell]
-				if got := strings.Contains(strings.ReplaceAll(o.out, "' ;;", " "), flag); got != (opt.noEffect == "") {
+				if got := strings.Contains(strings.ReplaceAll(o.out, "' ;;", " "), flag); got != (opt.reason(p.roles()) == "") {
 					t.Errorf("%s, %s: --%s is there: %t", p.called, shell, opt.name, got)
 				}
 			}

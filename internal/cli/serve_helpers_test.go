@@ -31,6 +31,7 @@ func runAs(t *testing.T, p program, args, environ []string) outcome {
 		Streams:    Streams{In: bytes.NewReader(nil), Out: &out, Err: &err},
 		environ:    environ,
 		executable: func() (string, error) { return filepath.FromSlash("/opt/dsiem/dsiem"), nil },
+		directory:  func() (string, error) { return filepath.FromSlash("/home/me/dsiem"), nil },
 		serve: func(_ context.Context, given *app.ServeOptions) error {
 			o.options = given
 			return nil
@@ -53,9 +54,15 @@ func served(t *testing.T, p program, args []string, environ ...string) *app.Serv
 
 // The programs by their names.
 var (
-	dsiem   = programCalled("/usr/bin/dsiem")
-	backend = programCalled("/usr/bin/dsiem-backend")
+	dsiem    = program{called: "dsiem"}
+	frontend = program{called: "dsiem-frontend", mode: "cluster-frontend"}
+	backend  = program{called: "dsiem-backend", mode: "cluster-backend"}
+	// seed is dsiem-backend under the name that it has in the seed's container.
+	seed = programCalled("/dsiem/dsiem", backend)
 )
+
+// everyProgram are the three programs.
+func everyProgram() []program { return []program{dsiem, frontend, backend} }
 
 // effective returns a setting as it is logged, nil if it is not.
 func effective(o *app.ServeOptions, name string) any {

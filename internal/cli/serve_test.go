@@ -3,10 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,7 +23,7 @@ import (
 
 func TestT01_HelpListsEveryOption(t *testing.T) {
 	t.Parallel()
-	for _, p := range []program{dsiem, backend} {
+	for _, p := range everyProgram() {
 		for _, args := range []string{"serve --help", "serve -h", "help serve", "serve -n b0 -vh"} {
 			o := runAs(t, p, strings.Fields(args), nil)
 			if o.code != exitDone || o.err != "" || o.options != nil {
@@ -46,8 +46,10 @@ func TestT01_HelpListsEveryOption(t *testing.T) {
 
 func TestT02_NoCommand(t *testing.T) {
 	t.Parallel()
-	if o := runAs(t, backend, nil, nil); o.code != exitUsage || o.out != "" || !strings.Contains(o.err, "Usage: dsiem-backend <command>") || o.options != nil {
-		t.Errorf("dsiem-backend: exit code %d\n%s%s", o.code, o.out, o.err)
+	for _, p := range []program{frontend, backend, seed} {
+		if o := runAs(t, p, nil, nil); o.code != exitUsage || o.out != "" || !strings.Contains(o.err, "Usage: "+p.called+" <command>") || o.options != nil {
+			t.Errorf("%s: exit code %d\n%s%s", p.called, o.code, o.out, o.err)
+		}
 	}
 	if o := runAs(t, dsiem, nil, nil); o.code != exitDone || o.err != "" || !strings.Contains(o.out, "Usage: dsiem <command>") || o.options != nil {
 		t.Errorf("dsiem: exit code %d\n%s%s", o.code, o.out, o.err)
@@ -64,6 +66,8 @@ func TestT03_NoNode(t *testing.T) {
 		{backend, "serve", nil},
 		{backend, "serve --frontend=http://fe", []string{"DSIEM_NODE="}},
 		{dsiem, "serve --mode=cluster-backend --frontend=http://fe", nil},
+		{frontend, "serve --msq=nats://n:4222", nil},
+		{dsiem, "serve", []string{"DSIEM_MODE=cluster-frontend"}},
 	} {
 		o := runAs(t, tt.p, strings.Fields(tt.args), tt.environ)
 		if o.code != exitUsage || o.options != nil || !strings.Contains(o.err, "--node is missing") || !strings.Contains(o.err, "DSIEM_NODE") {
@@ -208,18 +212,20 @@ func TestT12_ContainerOfTheOriginal(t *testing.T) {
 		"DSIEM_MODE=cluster-backend", "DSIEM_NODE=b0", "DSIEM_FRONTEND=http://fe:8080", "DSIEM_MSQ=nats://n:4222",
 		"DSIEM_APM=true", "DSIEM_PPROF=true", "DSIEM_PORT=8084", "DSIEM_WEB_ESURL=http://es:9200", "DSIEM_WHATEVER=1",
 	}
-	for _, p := range []program{dsiem, backend, backendCalled("/dsiem/dsiem")} {
+	for _, p := range []program{dsiem, backend, seed} {
 		o := served(t, p, []string{"serve"}, environ...)
 		if o.Mode != "cluster-backend" || o.Node != "b0" || o.Frontend != "http://fe:8080" || o.NATS != "nats://n:4222" || !o.PProf {
 			t.Errorf("%s: %+v", p.called, o)
 		}
+		got := notes(o)
+		slices.Sort(got)
 		want := []string{
-			"WARN setting has no effect setting=DSIEM_PORT reason=only a frontend uses it",
-			"WARN setting has no effect setting=DSIEM_APM reason=telemetry is served at --metrics-address",
-			"WARN unknown environment variable variable=DSIEM_WHATEVER",
+			"WARN setting has no effect setting=DSIEM_APM reason=use --otel-tracing-enabled and --otel-metrics-enabled",
+			"WARN setting has no effect setting=DSIEM_PORT reason=only the modes standalone and cluster-frontend use it",
 			"WARN setting has no effect setting=pprof reason=there is no --metrics-address",
+			"WARN unknown environment variable variable=DSIEM_WHATEVER",
 		}
-		if diff := cmp.Diff(want, notes(o)); diff != "" {
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: want -, got +:\n%s", p.called, diff)
 		}
 	}
@@ -228,55 +234,60 @@ func TestT12_ContainerOfTheOriginal(t *testing.T) {
 // TestProgramByName: the name that a program is called by decides what it is.
 func TestProgramByName(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]program{
-		"dsiem":                       {called: "dsiem"},
-		"/dsiem/dsiem":                {called: "dsiem"},
-		"/usr/local/bin/dsiem-next":   {called: "dsiem"},
-		"./dsiem-backend":             {called: "dsiem-backend", backend: true},
-		"dsiem-backend.exe":           {called: "dsiem-backend", backend: true},
-		"/opt/dsiem/dsiem-frontend":   {called: "dsiem-frontend"},
-		"/opt/dsiem-backend/bin/siem": {called: "dsiem"},
-	} {
-		if got := programCalled(path); got != want {
-			t.Errorf("%s: %+v, want %+v", path, got, want)
-		}
-	}
-	for path, want := range map[string]string{"/dsiem/dsiem": "dsiem", "/bin/dsiem-backend": "dsiem-backend", "/bin/x": "dsiem-backend"} {
-		if got := backendCalled(path); got.called != want || !got.backend {
-			t.Errorf("%s: %+v, want %s", path, got, want)
+	for _, built := range everyProgram() {
+		for path, want := range map[string]program{
+			"dsiem":                       {called: "dsiem", mode: built.mode},
+			"/dsiem/dsiem":                {called: "dsiem", mode: built.mode},
+			"/usr/local/bin/dsiem-next":   built,
+			"/opt/dsiem-backend/bin/siem": built,
+			"./dsiem-backend":             backend,
+			"dsiem-backend.exe":           backend,
+			"/opt/dsiem/dsiem-frontend":   frontend,
+		} {
+			if got := programCalled(path, built); got != want {
+				t.Errorf("%s, called %s: %+v, want %+v", built.called, path, got, want)
+			}
 		}
 	}
 }
 
-// TestModes: only backends are there.
+// TestModes: the name of the program decides the mode, then the flag, then the
+// variable.
 func TestModes(t *testing.T) {
 	t.Parallel()
-	const backendFlags = " --node=b0 --frontend=http://fe"
+	const cluster = " --node=b0 --frontend=http://fe"
 	for _, tt := range []struct {
 		p             program
 		args, environ string
+		want          string // of the modes, or of the error
 		code          int
-		err           string
 	}{
-		{dsiem, "serve -m cluster-backend" + backendFlags, "", exitDone, ""},
-		{dsiem, "serve --mode=CLUSTER-BACKEND" + backendFlags, "", exitDone, ""},
-		{dsiem, "serve" + backendFlags, "DSIEM_MODE=cluster-backend", exitDone, ""},
-		{dsiem, "serve", "", exitFailed, "the mode standalone is not available yet; use --mode cluster-backend"},
-		{dsiem, "serve -m standalone" + backendFlags, "", exitFailed, "the mode standalone is not available yet"},
-		{dsiem, "serve", "DSIEM_MODE=cluster-frontend", exitFailed, "the mode cluster-frontend is not available yet"},
-		{dsiem, "serve -m backend", "", exitUsage, `-m: "backend" is not possible; use standalone, cluster-frontend or cluster-backend`},
-		{dsiem, "serve", "DSIEM_MODE=backend", exitUsage, `DSIEM_MODE: "backend" is not possible`},
-		{backend, "serve --node=b0", "", exitDone, ""},
-		{backend, "serve --node=b0 -m cluster-backend", "", exitDone, ""},
-		{backend, "serve --node=b0", "DSIEM_MODE=standalone", exitDone, ""},
-		{programCalled("dsiem-frontend"), "serve -n fe", "", exitFailed, "dsiem-frontend: a frontend is not available yet"},
+		{dsiem, "serve", "", "standalone", exitDone},
+		{dsiem, "serve -m Standalone", "DSIEM_MODE=cluster-backend", "standalone", exitDone},
+		{dsiem, "serve -m cluster-backend" + cluster, "", "cluster-backend", exitDone},
+		{dsiem, "serve --mode=CLUSTER-BACKEND" + cluster, "", "cluster-backend", exitDone},
+		{dsiem, "serve" + cluster, "DSIEM_MODE=cluster-backend", "cluster-backend", exitDone},
+		{dsiem, "serve --node=fe", "DSIEM_MODE=cluster-frontend", "cluster-frontend", exitDone},
+		{dsiem, "serve --mode cluster-frontend --node fe", "DSIEM_MODE=nonsense", "cluster-frontend", exitDone},
+		{dsiem, "serve -m backend", "", `-m: "backend" is not possible; use standalone, cluster-frontend or cluster-backend` +
+			" (Incorrect mode configuration: mode must be standalone || cluster-frontend || cluster-backend)\n", exitUsage},
+		{dsiem, "serve", "DSIEM_MODE=backend", `DSIEM_MODE: "backend" is not possible`, exitUsage},
+		{backend, "serve --node=b0", "", "cluster-backend", exitDone},
+		{backend, "serve --node=b0 -m cluster-backend", "", "cluster-backend", exitDone},
+		{backend, "serve --node=b0", "DSIEM_MODE=standalone", "cluster-backend", exitDone},
+		{backend, "serve --node=b0 --mode=standalone", "", `--mode: "standalone" is not possible; use cluster-backend`, exitUsage},
+		{seed, "serve --node=b0", "DSIEM_MODE=cluster-frontend", "cluster-backend", exitDone},
+		{frontend, "serve -n fe", "", "cluster-frontend", exitDone},
+		{frontend, "serve -n fe -m cluster-frontend", "", "cluster-frontend", exitDone},
+		{frontend, "serve -n fe", "DSIEM_MODE=cluster-backend", "cluster-frontend", exitDone},
+		{frontend, "serve -n fe -m standalone", "", `-m: "standalone" is not possible; use cluster-frontend`, exitUsage},
 	} {
 		o := runAs(t, tt.p, strings.Fields(tt.args), []string{tt.environ})
-		if o.code != tt.code || !strings.Contains(o.err, tt.err) || (o.options != nil) != (tt.code == exitDone) {
+		if o.code != tt.code || (o.options != nil) != (tt.code == exitDone) {
 			t.Errorf("%s %s %s: exit code %d, want %d\n%s", tt.environ, tt.p.called, tt.args, o.code, tt.code, o.err)
 		}
-		if o.options != nil && o.options.Mode != "cluster-backend" {
-			t.Errorf("%s %s %s: mode %s", tt.environ, tt.p.called, tt.args, o.options.Mode)
+		if o.options != nil && o.options.Mode != tt.want || o.options == nil && !strings.Contains(o.err, tt.want) {
+			t.Errorf("%s %s %s: %+v, want %s\n%s", tt.environ, tt.p.called, tt.args, o.options, tt.want, o.err)
 		}
 	}
 }
@@ -299,7 +310,7 @@ func TestShortN(t *testing.T) {
 		{dsiem, "serve -n 20", "DSIEM_MODE=cluster-backend", "20", 10 * time.Second},
 		{backend, "serve -m cluster-backend -n 20", "", "20", 10 * time.Second},
 		{backend, "serve -n b1", "", "b1", 10 * time.Second},
-		{backendCalled("/dsiem/dsiem"), "serve -n b1", "", "b1", 10 * time.Second},
+		{seed, "serve -n b1", "", "b1", 10 * time.Second},
 	} {
 		o := served(t, tt.p, strings.Fields(tt.args), append(environ, tt.mode)...)
 		if o.Node != tt.node || o.HoldDuration != tt.hold {
@@ -335,60 +346,12 @@ func TestFrontend(t *testing.T) {
 	}
 }
 
-// TestDirectories: those beside the real file of the program, unless they are
-// given.
-func TestDirectories(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "dsiem"), nil, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	link := filepath.Join(t.TempDir(), "dsiem-backend")
-	if err := os.Symlink(filepath.Join(dir, "dsiem"), link); err != nil {
-		t.Skip(err)
-	}
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		given, want settings
-		fails       bool
-	}{
-		{want: directories(filepath.Join(dir, "configs"), filepath.Join(dir, "logs"))},
-		{given: directories("c", ""), want: directories("c", filepath.Join(dir, "logs"))},
-		{given: directories("", "l"), want: directories(filepath.Join(dir, "configs"), "l")},
-		{given: directories("c", "l"), want: directories("c", "l"), fails: true},
-	} {
-		got := tt.given
-		if err := got.locate(func() (string, error) {
-			if tt.fails {
-				return "", errors.New("nobody knows")
-			}
-			return link, nil
-		}); err != nil {
-			t.Errorf("%s, %s: %v", tt.given.ConfigDir, tt.given.LogDir, err)
-		}
-		if got.ConfigDir != tt.want.ConfigDir || got.LogDir != tt.want.LogDir {
-			t.Errorf("%s, %s; want %s, %s", got.ConfigDir, got.LogDir, tt.want.ConfigDir, tt.want.LogDir)
-		}
-	}
-	s := &settings{}
-	if err := s.locate(func() (string, error) { return "", errors.New("nobody knows") }); err == nil || !strings.Contains(err.Error(), "--config-dir") {
-		t.Errorf("error %v, want one that names --config-dir", err)
-	}
-}
-
-func directories(config, log string) settings {
-	return settings{ServeOptions: app.ServeOptions{ConfigDir: config, LogDir: log}}
-}
-
 // TestVersion: the name of the program and its version, wherever it is asked
 // for.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{"version", "--version", "-V", "serve --version", "-v --version", "serve -nb0 -V"} {
-		for _, p := range []program{dsiem, backend} {
+		for _, p := range everyProgram() {
 			o := runAs(t, p, strings.Fields(args), nil)
 			if o.code != exitDone || o.err != "" || !strings.HasPrefix(o.out, p.called+" ") || strings.Count(o.out, "\n") != 1 {
 				t.Errorf("%s %s: exit code %d\n%s%s", p.called, args, o.code, o.out, o.err)
@@ -402,15 +365,18 @@ func TestVersion(t *testing.T) {
 func TestHelpOfOthers(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"help":            "Usage: dsiem <command>",
-		"--help":          "Usage: dsiem <command>",
-		"-h":              "Usage: dsiem <command>",
-		"--debug -h":      "Usage: dsiem <command>",
-		"--help serve":    "Usage: dsiem <command>",
-		"help replay":     "Usage: dsiem replay",
-		"replay --help":   "Usage: dsiem replay",
-		"help completion": "Usage: dsiem completion <shell>",
-		"help serve":      "Usage: dsiem serve",
+		"help":             "Usage: dsiem <command>",
+		"--help":           "Usage: dsiem <command>",
+		"-h":               "Usage: dsiem <command>",
+		"--debug -h":       "Usage: dsiem <command>",
+		"--help serve":     "Usage: dsiem <command>",
+		"help replay":      "Usage: dsiem replay",
+		"replay --help":    "Usage: dsiem replay",
+		"help completion":  "Usage: dsiem completion <shell>",
+		"help serve":       "Usage: dsiem serve",
+		"help secret":      "Usage: dsiem secret",
+		"healthcheck -h":   "Usage: dsiem healthcheck",
+		"help healthcheck": "Usage: dsiem healthcheck",
 	} {
 		o := runAs(t, dsiem, strings.Fields(args), nil)
 		if o.code != exitDone || o.err != "" || !strings.HasPrefix(o.out, want) {
@@ -483,15 +449,28 @@ func TestRealSignals(t *testing.T) { //nolint:paralleltest // signals are the pr
 	}
 }
 
-// TestBackendCommands: dsiem-backend has no commands of dsiem.
-func TestBackendCommands(t *testing.T) {
+// TestCommands: dsiem-frontend and dsiem-backend have those commands of dsiem
+// that such a node needs.
+func TestCommands(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"demo", "replay", "validate"} {
-		if o := runAs(t, backend, []string{command}, nil); o.code != exitUsage {
-			t.Errorf("%s: exit code %d", command, o.code)
+	for _, tt := range []struct {
+		p           program
+		has, hasNot string
+	}{
+		{dsiem, "demo replay serve validate secret healthcheck completion version", ""},
+		{frontend, "serve secret healthcheck completion version", "demo replay validate"},
+		{backend, "serve healthcheck completion version", "demo replay validate secret"},
+	} {
+		help := runAs(t, tt.p, []string{"--help"}, nil).out
+		for command := range strings.FieldsSeq(tt.has) {
+			if !strings.Contains(help, "\n  "+command+" ") {
+				t.Errorf("%s has no %s:\n%s", tt.p.called, command, help)
+			}
 		}
-	}
-	if got := fmt.Sprint(runAs(t, backend, []string{"--help"}, nil).out); !strings.Contains(got, "  serve  ") || strings.Contains(got, "replay") {
-		t.Errorf("the help is\n%s", got)
+		for command := range strings.FieldsSeq(tt.hasNot) {
+			if o := runAs(t, tt.p, []string{command}, nil); o.code != exitUsage || strings.Contains(help, "\n  "+command+" ") {
+				t.Errorf("%s has %s: exit code %d\n%s", tt.p.called, command, o.code, help)
+			}
+		}
 	}
 }

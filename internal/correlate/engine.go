@@ -215,6 +215,12 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 	return e
 }
 
+// Wants reports whether a rule names the plugin or the taxonomy of an event: if
+// not, a step with that event does nothing but let time pass. It changes
+// nothing, and several goroutines may ask at once while nobody else uses the
+// engine.
+func (e *Engine) Wants(id event.Identity) bool { return e.index.wants(id) }
+
 // Stats returns the engine's counters.
 func (e *Engine) Stats() Stats {
 	stats := e.stats

@@ -51,6 +51,20 @@ func (x *index) find(ev *event.Event) (plugin, taxonomy []*stage) {
 	return plugin, taxonomy
 }
 
+// wants reports whether find would find any stage for an event of an identity.
+func (x *index) wants(id event.Identity) bool {
+	if id.PluginID != 0 && x.known.has(x.mix(id.PluginID, id.PluginSID)) {
+		if _, ok := x.plugin[pluginKey{id.PluginID, id.PluginSID}]; ok {
+			return true
+		}
+	}
+	if len(id.Product) == 0 || len(x.taxonomy) == 0 {
+		return false
+	}
+	_, ok := x.taxonomy[taxonomyKey{string(id.Product), string(id.Category)}]
+	return ok
+}
+
 // add makes the stages of a variant findable, remove takes them out again.
 func (x *index) add(v *variant) {
 	for i := range v.stages {

@@ -90,7 +90,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var ev, again event.Event
 		if rej := event.Decode(in, &ev); rej != nil {
-			if rej.Reason == event.Accepted || rej.Reason >= event.Whitelisted || rej.Detail == "" || ev != (event.Event{}) {
+			if rej.Reason == event.Accepted || rej.Reason >= event.Unwanted || rej.Detail == "" || ev != (event.Event{}) {
 				t.Fatalf("rejection %+v leaves %+v", rej, ev)
 			}
 			return

@@ -30,8 +30,12 @@ const (
 	// NoIdentity is an event with neither plugin_id and plugin_sid nor product
 	// and category (§1.2).
 	NoIdentity
-	// Whitelisted is an event whose source address is whitelisted (§10). The
-	// decoder never gives it; whoever holds the assets does.
+	// Unwanted is an event that no rule names, whose other members were not
+	// looked at (see DecodeWanted).
+	Unwanted
+	// Whitelisted is an event whose source address is whitelisted (§10).
+	// The decoder never gives it, nor Unwanted; whoever holds the assets and the
+	// directives does.
 	Whitelisted
 
 	// Reasons is the number of reasons, Accepted included.
@@ -61,6 +65,8 @@ func (r Reason) String() string {
 		return "bad_address"
 	case NoIdentity:
 		return "no_identity"
+	case Unwanted:
+		return "unwanted"
 	case Whitelisted:
 		return "whitelisted"
 	}

@@ -16,8 +16,10 @@ import (
 	"time"
 )
 
-// authority is a certificate authority for one test.
-type authority struct {
+// Authority is a certificate authority for one test. Its certificates are for
+// localhost and the loopback addresses.
+type Authority struct {
+	tb     testing.TB
 	cert   *x509.Certificate
 	key    *ecdsa.PrivateKey
 	server tls.Certificate
@@ -25,9 +27,10 @@ type authority struct {
 	serial int64
 }
 
-func newAuthority(tb testing.TB) *authority {
+// NewAuthority returns an authority that nobody trusts yet.
+func NewAuthority(tb testing.TB) *Authority {
 	tb.Helper()
-	a := &authority{key: newKey(tb)}
+	a := &Authority{tb: tb, key: newKey(tb)}
 	template := a.template("bustest authority")
 	template.IsCA = true
 	template.KeyUsage = x509.KeyUsageCertSign
@@ -37,11 +40,11 @@ func newAuthority(tb testing.TB) *authority {
 	a.cert, err = x509.ParseCertificate(der)
 	check(tb, err)
 	a.file = writePEM(tb, "ca.pem", "CERTIFICATE", der)
-	a.server = a.sign(tb, x509.ExtKeyUsageServerAuth)
+	a.server = a.sign(x509.ExtKeyUsageServerAuth)
 	return a
 }
 
-func (a *authority) template(name string) *x509.Certificate {
+func (a *Authority) template(name string) *x509.Certificate {
 	a.serial++
 	return &x509.Certificate{
 		SerialNumber: big.NewInt(a.serial),
@@ -51,27 +54,41 @@ func (a *authority) template(name string) *x509.Certificate {
 	}
 }
 
+// CAFile returns a PEM file with the authority's certificate.
+func (a *Authority) CAFile() string { return a.file }
+
+// ServerCert returns PEM files with a new certificate for a server, and its key.
+func (a *Authority) ServerCert() (certFile, keyFile string) {
+	a.tb.Helper()
+	return a.files("server", a.sign(x509.ExtKeyUsageServerAuth))
+}
+
+// ClientCert returns PEM files with a new certificate for a client, and its key.
+func (a *Authority) ClientCert() (certFile, keyFile string) {
+	a.tb.Helper()
+	return a.files("client", a.sign(x509.ExtKeyUsageClientAuth))
+}
+
 // sign makes a certificate for localhost.
-func (a *authority) sign(tb testing.TB, usage x509.ExtKeyUsage) tls.Certificate {
-	tb.Helper()
-	key := newKey(tb)
+func (a *Authority) sign(usage x509.ExtKeyUsage) tls.Certificate {
+	a.tb.Helper()
+	key := newKey(a.tb)
 	template := a.template("localhost")
 	template.DNSNames = []string{"localhost"}
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	check(tb, err)
+	check(a.tb, err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-func (a *authority) clientFiles(tb testing.TB) (certFile, keyFile string) {
-	tb.Helper()
-	client := a.sign(tb, x509.ExtKeyUsageClientAuth)
-	der, err := x509.MarshalPKCS8PrivateKey(client.PrivateKey)
-	check(tb, err)
-	return writePEM(tb, "client.pem", "CERTIFICATE", client.Certificate[0]),
-		writePEM(tb, "client-key.pem", "PRIVATE KEY", der)
+func (a *Authority) files(name string, cert tls.Certificate) (certFile, keyFile string) {
+	a.tb.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	check(a.tb, err)
+	return writePEM(a.tb, name+".pem", "CERTIFICATE", cert.Certificate[0]),
+		writePEM(a.tb, name+"-key.pem", "PRIVATE KEY", der)
 }
 
 func newKey(tb testing.TB) *ecdsa.PrivateKey {

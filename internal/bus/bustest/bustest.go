@@ -39,7 +39,7 @@ type Server struct {
 	tb        testing.TB
 	o         Options
 	port      int // 0 before the first start
-	authority *authority
+	authority *Authority
 	srv       *server.Server
 }
 
@@ -48,7 +48,7 @@ func Start(tb testing.TB, o Options) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, o: o}
 	if o.TLS || o.ClientCerts {
-		s.authority = newAuthority(tb)
+		s.authority = NewAuthority(tb)
 	}
 	tb.Cleanup(s.Stop)
 	s.Restart()
@@ -121,11 +121,11 @@ func (s *Server) URL() string {
 
 // CAFile returns a PEM file with the certificate of the authority that signed
 // the server's, for Options with TLS.
-func (s *Server) CAFile() string { return s.authority.file }
+func (s *Server) CAFile() string { return s.authority.CAFile() }
 
 // ClientCert returns PEM files with a certificate of that authority for a
 // client, and its key.
-func (s *Server) ClientCert() (certFile, keyFile string) { return s.authority.clientFiles(s.tb) }
+func (s *Server) ClientCert() (certFile, keyFile string) { return s.authority.ClientCert() }
 
 // Client returns a plain client of the server that ends with the test. It does
 // not come back when the server stops: ask for another.

@@ -1,0 +1,336 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dsiem/internal/access"
+	"dsiem/internal/bus"
+	"dsiem/internal/confdist"
+	"dsiem/internal/event"
+	"dsiem/internal/intake/httpintake"
+	"dsiem/internal/intake/limiter"
+	"dsiem/internal/telemetry"
+)
+
+// frontend takes events over HTTP and hands out configuration: the part of a
+// node that standalone nodes and frontends have.
+type frontend struct {
+	*node
+	seeded bool // the configuration is the sample that this start wrote
+
+	guard        *access.Guard        // nil lets everybody do everything
+	certificates *access.Certificates // nil is plain HTTP
+	limiter      *limiter.Limiter
+	intake       *httpintake.Handler
+	configs      *confdist.Server
+	meter        *telemetry.Meter
+	feed         *telemetry.Feed
+	metrics      *telemetry.HTTPMetrics
+	encoders     chan *encoder // those that are not in use
+
+	listener      *access.LimitedListener
+	server        *http.Server
+	configMetrics *telemetry.ConfigMetrics
+}
+
+func newFrontend(n *node) *frontend {
+	return &frontend{node: n, meter: &telemetry.Meter{}, encoders: make(chan *encoder, spareEncoders)}
+}
+
+// prepare does everything that can fail before requests are taken.
+func (f *frontend) prepare(ctx context.Context) error {
+	o := f.options
+	if f.standalone() {
+		var err error
+		if f.seeded, err = f.seed(); err != nil {
+			return err
+		}
+	}
+	settings := confdist.Settings{Status: o.Statuses, Tags: o.Tags}
+	if err := confdist.WriteSettings(o.ConfigDir, settings); err != nil { // D11
+		f.target("config").Warn("settings for the web UI not written, they are served all the same", "error", err)
+	}
+	if err := f.protect(); err != nil {
+		return err
+	}
+	f.limiter = limiter.New(limiter.Options{Max: o.MaxEPS, Min: o.MinEPS, Hold: o.HoldDuration, Logger: f.target("limiter")})
+	f.intake = httpintake.New(httpintake.Options{
+		Deliver: f.deliver, Limiter: f.limiter, Now: f.now, MaxBody: o.HTTP.MaxBody,
+		Logger: f.target("intake"),
+	})
+	f.configs = confdist.NewServer(confdist.ServerOptions{
+		Dir: o.ConfigDir, Writable: o.HTTP.WritableConfig, Check: checkUpload, Settings: settings,
+		User: access.User, Logger: f.target("config"),
+	})
+	f.feed = telemetry.NewFeed(telemetry.FeedOptions{EPS: f.meter.EPS, Logger: f.target("websocket")})
+	return f.listen(ctx)
+}
+
+// protect reads who may do what, and the certificate.
+func (f *frontend) protect() error {
+	o := &f.options.HTTP
+	var err error
+	if o.AuthFile != "" {
+		if f.guard, err = access.Load(o.AuthFile, f.target("access")); err != nil {
+			return fmt.Errorf("reading who may do what: %w", err)
+		}
+	}
+	if o.CertFile != "" {
+		if f.certificates, err = access.LoadCertificates(o.CertFile, o.KeyFile, f.target("access")); err != nil {
+			return fmt.Errorf("reading the certificate: %w", err)
+		}
+	}
+	return nil
+}
+
+// listen opens the port, so that one that is in use is an error at the start
+// (D46, D47). Requests wait until run.
+func (f *frontend) listen(ctx context.Context) error {
+	o := &f.options.HTTP
+	var config net.ListenConfig
+	inner, err := config.Listen(ctx, "tcp", net.JoinHostPort(o.Address, strconv.Itoa(o.Port)))
+	if err != nil {
+		return fmt.Errorf("starting the HTTP server: %w", err)
+	}
+	f.listener = access.LimitConnections(inner, o.MaxConnections)
+	routes := f.routes()
+	names := make([]string, len(routes))
+	for i := range routes {
+		names[i] = routes[i].name
+	}
+	slices.Sort(names)
+	f.metrics = telemetry.NewHTTPMetrics(f.registry, slices.Compact(names), f.listener.Open)
+	f.registerMetrics()
+	f.server = access.NewHTTPServer(f.handler(routes), f.target("http"))
+	if f.certificates != nil {
+		f.server.TLSConfig = f.certificates.TLSConfig()
+	}
+	return nil
+}
+
+// close gives the port back, if nobody serves there.
+func (f *frontend) close() {
+	if f.listener != nil {
+		_ = f.listener.Close() // it may be closed already
+	}
+}
+
+// url is where the node is found.
+func (f *frontend) url() string {
+	scheme := "http"
+	if f.certificates != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + f.listener.Addr().String()
+}
+
+// run serves until ctx ends, then lets requests end.
+func (f *frontend) run(ctx context.Context) error {
+	f.announce()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return f.limiter.Run(ctx) })
+	group.Go(func() error { return f.meter.Run(ctx) })
+	group.Go(func() error { return f.feed.Run(ctx) })
+	if f.guard != nil {
+		group.Go(func() error { return f.guard.Run(ctx) })
+	}
+	if f.certificates != nil {
+		group.Go(func() error { return f.certificates.Run(ctx) })
+	}
+	group.Go(func() error { return f.serveHTTP(ctx) })
+	return group.Wait()
+}
+
+func (f *frontend) serveHTTP(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() {
+		if f.certificates != nil {
+			served <- f.server.ServeTLS(f.listener, "", "")
+			return
+		}
+		served <- f.server.Serve(f.listener)
+	}()
+	if f.listening != nil {
+		f.listening(f.url())
+	}
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err := f.server.Shutdown(grace)
+	if err != nil { // whoever is still connected gets no answer and will try again
+		f.target("http").Warn("requests cut off by the end", "error", err)
+		err = f.server.Close()
+	}
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	return err
+}
+
+// announce says where the node is found and what to do next.
+func (f *frontend) announce() {
+	o := f.options
+	logger := f.target("http")
+	address := f.listener.Addr().String()
+	if f.standalone() {
+		logger.Info(fmt.Sprintf("Server mode %s listening on %s", o.Mode, address)) //nolint:sloglint // the original's text
+	} else {
+		logger.Info(fmt.Sprintf("starting dsiem frontend server listening on %s using message queue at %s", //nolint:sloglint // the successor's text
+			address, WithoutCredentials(o.NATS)))
+	}
+	if f.guard == nil && access.Exposed(address) {
+		logger.Warn("anybody who reaches this address may send events and read the configuration; "+
+			"use --auth-file, or --address=127.0.0.1", "address", address, "writable_config", o.HTTP.WritableConfig)
+	}
+	if f.certificates == nil && f.guard != nil && access.Exposed(address) {
+		logger.Warn("tokens and passwords cross the network unprotected; use --tls-cert and --tls-key", "address", address)
+	}
+	if f.seeded {
+		f.logNextSteps()
+	}
+}
+
+// logNextSteps tells a newcomer what to do with the sample configuration.
+func (f *frontend) logNextSteps() {
+	logger := f.target("dsiem")
+	_, port, _ := net.SplitHostPort(f.listener.Addr().String())
+	base := "http://localhost:" + port
+	event := fmt.Sprintf(sampleEvent, f.now().UTC().Format(time.RFC3339))
+	logger.Info("next: send an event, as with: curl -d '" + event + "' " + base + "/events") //nolint:sloglint // one command to copy
+	logger.Info("next: see the alarm in " + f.options.LogDir + "/siem_alarms.json and the state at " + base + "/")
+	logger.Info("next: describe your hosts and attacks in "+f.options.ConfigDir+", then restart; `dsiem validate` reports mistakes", //nolint:sloglint // where it is
+		"docs", "docs/directives.md")
+}
+
+// follow connects a frontend to the message queue and takes overload signals
+// until ctx ends.
+func (f *frontend) follow(ctx context.Context) error {
+	conn, err := f.connect(ctx, "dsiem-frontend")
+	if err != nil {
+		return err
+	}
+	if err := conn.SubscribeOverload(ctx, f.limiter.Overload); err != nil {
+		return err
+	}
+	f.target("worker").Info("frontend started, events are taken")
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-conn.Closed():
+		return errors.New("the message queue closed the connection for good")
+	}
+}
+
+// takesRequests returns why events cannot be handed on, nil if they can.
+func (f *frontend) takesRequests(ctx context.Context) error {
+	if f.backend != nil {
+		return f.backend.takesEvents(ctx)
+	}
+	if conn := f.conn.get(); conn == nil || !conn.Connected() {
+		return errors.New("not connected")
+	}
+	return nil
+}
+
+// deliver hands on the events of a request, all of them or none.
+func (f *frontend) deliver(ctx context.Context, b *httpintake.Batch) error {
+	if err := f.takesRequests(ctx); err != nil {
+		return fmt.Errorf("%w: message queue: %w", httpintake.ErrUnavailable, err)
+	}
+	n := len(b.Events)
+	spans := f.startSpans(b)
+	err := f.handOver(ctx, b)
+	endSpans(spans, err)
+	if err == nil {
+		f.meter.Add(n)
+	}
+	return err
+}
+
+// handOver gives events to those who correlate them: other nodes, this one, or
+// both.
+func (f *frontend) handOver(ctx context.Context, b *httpintake.Batch) error {
+	if f.backend == nil || f.queueServer.Addr() != "" {
+		if err := f.publish(ctx, b); err != nil {
+			return err
+		}
+	}
+	if f.backend == nil {
+		b.Release()
+		return nil
+	}
+	if !f.backend.queue.putBatch(b) {
+		return fmt.Errorf("%w: the event queue is full", httpintake.ErrUnavailable)
+	}
+	return nil
+}
+
+// encoder holds the messages of one request.
+type encoder struct {
+	data     []byte
+	ends     []int
+	payloads [][]byte
+}
+
+// spareEncoders is the number of encoders that are kept, and spareEncoder the
+// size from which one is not.
+const (
+	spareEncoders = 64
+	spareEncoder  = 1 << 20
+)
+
+func (e *encoder) encode(b *httpintake.Batch) [][]byte {
+	e.data, e.ends, e.payloads = e.data[:0], e.ends[:0], e.payloads[:0]
+	for i := range b.Events {
+		var carrier event.Carrier
+		if b.Carriers != nil {
+			carrier = b.Carriers[i]
+		}
+		e.data = event.AppendMessage(e.data, &b.Events[i], carrier)
+		e.ends = append(e.ends, len(e.data))
+	}
+	start := 0
+	for _, end := range e.ends {
+		e.payloads = append(e.payloads, e.data[start:end:end])
+		start = end
+	}
+	return e.payloads
+}
+
+// publish sends events to the backends and waits until the message queue has
+// them.
+func (f *frontend) publish(ctx context.Context, b *httpintake.Batch) error {
+	var e *encoder
+	select {
+	case e = <-f.encoders:
+	default:
+		e = &encoder{}
+	}
+	err := f.conn.get().PublishEvents(ctx, e.encode(b))
+	if cap(e.data) <= spareEncoder {
+		select {
+		case f.encoders <- e:
+		default:
+		}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, bus.ErrTooLarge):
+		return fmt.Errorf("%w: %w", httpintake.ErrTooLarge, err)
+	}
+	return fmt.Errorf("%w: %w", httpintake.ErrUnavailable, err)
+}

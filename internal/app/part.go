@@ -1,0 +1,31 @@
+package app
+
+import (
+	"context"
+	"errors"
+)
+
+// part is something that runs beside others.
+type part struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func (p *part) start(ctx context.Context, run func(context.Context) error) {
+	ctx, p.cancel = context.WithCancel(ctx)
+	p.done = make(chan error, 1)
+	go func() { p.done <- run(ctx) }()
+}
+
+// end tells a part to end and waits for it. The end of a context is no error,
+// and neither is a part that was never started.
+func (p *part) end() error {
+	if p.cancel == nil {
+		return nil
+	}
+	p.cancel()
+	if err := <-p.done; err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

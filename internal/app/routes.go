@@ -1,0 +1,120 @@
+package app
+
+import (
+	"net/http"
+
+	"dsiem/internal/access"
+	"dsiem/internal/telemetry"
+	"dsiem/internal/webui"
+)
+
+// route is one thing that a frontend answers.
+type route struct {
+	// pattern is a method and a path, as http.ServeMux has them.
+	pattern string
+	// name is the route's name in metrics.
+	name string
+	// right is what a caller needs; 0 is nothing.
+	right  access.Right
+	handle http.Handler
+}
+
+// routes is everything that a frontend answers (spec/interfaces.md §3.1). All
+// else is 404, or 405 for another method.
+func (f *frontend) routes() []route {
+	o := f.options
+	do := func(h http.HandlerFunc) http.Handler { return h }
+	status := webui.StatusPage(f.status)
+	diagnostics := f.diagnose()
+	routes := []route{
+		{"POST /events", "events", access.Intake, do(f.intake.Events)},
+		{"POST /events/{$}", "events", access.Intake, do(f.intake.Events)},
+		{"POST /events/suricata-eve", "suricata", access.Intake, do(f.intake.SuricataEVE)},
+
+		{"GET /config", "config", access.ConfigRead, do(f.configs.List)},
+		{"GET /config/{$}", "config", access.ConfigRead, do(f.configs.List)},
+		{"GET /config/{name}", "config", access.ConfigRead, do(f.configs.Download)},
+
+		{"GET /healthz", "health", 0, do(diagnostics.Healthz)},
+		{"GET /readyz", "health", 0, do(diagnostics.Readyz)},
+		{"GET /metrics", "diagnostics", access.Diagnostics, do(diagnostics.Metrics)},
+		{"GET /debug/vars", "diagnostics", access.Diagnostics, http.RedirectHandler("/debug/vars/", http.StatusMovedPermanently)},
+		{"GET /debug/vars/{$}", "diagnostics", access.Diagnostics, do(diagnostics.Vars)},
+
+		{"GET /{$}", "pages", access.Diagnostics, status},
+		{"GET /status", "pages", access.Diagnostics, status},
+		{"GET /status/", "pages", access.Diagnostics, status},
+		{"GET /ui/", "ui", access.ConfigRead, access.SecurityHeaders(access.UIPolicy, webui.Static(o.HTTP.WebDir))},
+		{"GET /ui", "ui", access.ConfigRead, http.RedirectHandler("/ui/", http.StatusMovedPermanently)},
+	}
+	if o.HTTP.WritableConfig {
+		routes = append(
+			routes,
+			route{"POST /config/{name}", "config", access.ConfigWrite, do(f.configs.Upload)},
+			route{"DELETE /config/{name}", "config", access.ConfigWrite, do(f.configs.Delete)},
+		)
+	}
+	if o.PProf {
+		routes = append(
+			routes,
+			route{"GET /debug/pprof/", "pprof", access.Diagnostics, access.ReadWithin(profileTime, do(diagnostics.Pprof))},
+			route{"GET /debug/pprof", "pprof", access.Diagnostics, http.RedirectHandler("/debug/pprof/", http.StatusMovedPermanently)},
+		)
+	}
+	if o.HTTP.WebSocket {
+		routes = append(
+			routes,
+			route{"GET /eps/", "websocket", access.Diagnostics, f.feed},
+			route{"GET /eps", "websocket", access.Diagnostics, http.RedirectHandler("/eps/", http.StatusMovedPermanently)},
+		)
+	}
+	return routes
+}
+
+// handler serves routes, each to whoever may use it, and counts the answers.
+func (f *frontend) handler(routes []route) http.Handler {
+	mux := http.NewServeMux()
+	for i := range routes {
+		r := &routes[i]
+		h := r.handle
+		if r.right != 0 {
+			h = f.guard.Require(r.right, h)
+		}
+		mux.Handle(r.pattern, counted(f.metrics.Route(r.name), f.configMetrics, h))
+	}
+	return access.CrossOrigin(mux)
+}
+
+// counted counts the answers of a handler.
+func counted(metrics *telemetry.RouteMetrics, changes *telemetry.ConfigMetrics, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := answerWriter{ResponseWriter: w, code: http.StatusOK}
+		next.ServeHTTP(&answer, r)
+		metrics.Count(answer.code)
+		switch {
+		case r.Method == http.MethodPost && answer.code == http.StatusCreated:
+			changes.Changed(telemetry.ConfigUploaded)
+		case r.Method == http.MethodDelete && answer.code == http.StatusOK:
+			changes.Changed(telemetry.ConfigDeleted)
+		}
+	})
+}
+
+// answerWriter remembers the status of an answer.
+type answerWriter struct {
+	http.ResponseWriter
+
+	code    int
+	written bool
+}
+
+// WriteHeader writes and remembers the final status.
+func (w *answerWriter) WriteHeader(code int) {
+	if !w.written && (code >= http.StatusOK || code == http.StatusSwitchingProtocols) {
+		w.code, w.written = code, true
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

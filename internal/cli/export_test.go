@@ -1,0 +1,14 @@
+package cli
+
+import (
+	"context"
+
+	"dsiem/internal/app"
+)
+
+// MainWith is Main in this process with another way to run a node.
+func MainWith(ctx context.Context, called string, args []string, streams Streams, serve func(context.Context, *app.ServeOptions) error) int {
+	proc := thisProcess(streams)
+	proc.serve = serve
+	return run(ctx, proc, programCalled(called, program{called: nameDsiem}), args)
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package httpintake_test
+
+const raceEnabled = true
