@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -102,13 +101,16 @@ func demoDir(o *DemoOptions) (string, error) {
 	}
 	for _, name := range []string{demoConfigs, demoEvents, sink.AlarmsName, sink.AlarmEventsName, demoLog} {
 		path := filepath.Join(o.Out, name)
-		if _, err := os.Stat(path); err == nil && !o.Overwrite {
+		if _, err := os.Stat(path); err != nil {
+			continue // what is wrong besides its absence will show
+		}
+		if !o.Overwrite {
 			return "", fmt.Errorf("%s holds %s already; use --overwrite to replace it, or another directory", o.Out, name)
 		}
 		if name == demoConfigs { // files in it are replaced one by one
 			continue
 		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(path); err != nil {
 			return "", fmt.Errorf("removing what an earlier demo left: %w", err)
 		}
 	}

@@ -79,15 +79,11 @@ func (f *frontend) prepare(ctx context.Context) error {
 func (f *frontend) protect() error {
 	o := &f.options.HTTP
 	var err error
-	if o.AuthFile != "" {
-		if f.guard, err = access.Load(o.AuthFile, f.target("access")); err != nil {
-			return fmt.Errorf("reading who may do what: %w", err)
-		}
+	if f.guard, err = access.Load(o.AuthFile, f.target("access")); err != nil {
+		return err
 	}
-	if o.CertFile != "" {
-		if f.certificates, err = access.LoadCertificates(o.CertFile, o.KeyFile, f.target("access")); err != nil {
-			return fmt.Errorf("reading the certificate: %w", err)
-		}
+	if f.certificates, err = access.LoadCertificates(o.CertFile, o.KeyFile, f.target("access")); err != nil {
+		return err
 	}
 	return nil
 }
@@ -140,12 +136,8 @@ func (f *frontend) run(ctx context.Context) error {
 	group.Go(func() error { return f.limiter.Run(ctx) })
 	group.Go(func() error { return f.meter.Run(ctx) })
 	group.Go(func() error { return f.feed.Run(ctx) })
-	if f.guard != nil {
-		group.Go(func() error { return f.guard.Run(ctx) })
-	}
-	if f.certificates != nil {
-		group.Go(func() error { return f.certificates.Run(ctx) })
-	}
+	group.Go(func() error { return f.guard.Run(ctx) })
+	group.Go(func() error { return f.certificates.Run(ctx) })
 	group.Go(func() error { return f.serveHTTP(ctx) })
 	return group.Wait()
 }

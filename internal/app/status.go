@@ -49,16 +49,21 @@ func (n *node) takesEvents(ctx context.Context) error {
 
 // registerMetrics shows to Prometheus what a frontend counts.
 func (f *frontend) registerMetrics() {
-	reasons := make([]string, event.Reasons)
-	for i := range reasons {
+	outcomes := make([]string, event.Reasons, event.Reasons+3)
+	for i := range outcomes {
 		if r := event.Reason(i); r != event.Accepted && r != event.Unwanted && r != event.Whitelisted {
-			reasons[i] = r.String()
+			outcomes[i] = r.String()
 		}
 	}
-	telemetry.RegisterHTTPEvents(f.registry, reasons, func() telemetry.HTTPEvents {
+	outcomes = append(outcomes, "incomplete", "withheld", "skipped")
+	telemetry.RegisterHTTPEvents(f.registry, outcomes, func() telemetry.HTTPEvents {
 		s := f.intake.Stats()
-		return telemetry.HTTPEvents{Accepted: s.Accepted, Limited: s.Limited, Unavailable: s.Unavailable, Rejected: s.Rejected[:]}
+		return telemetry.HTTPEvents{
+			Accepted: s.Accepted, Limited: s.Limited, Unavailable: s.Unavailable,
+			Rejected: append(s.Rejected[:], s.Incomplete, s.Withheld, s.Skipped),
+		}
 	})
+	telemetry.RegisterRefusals(f.registry, func() telemetry.Refusals { return telemetry.Refusals(f.guard.Stats()) })
 	telemetry.RegisterLimiter(f.registry, func() telemetry.Limiter {
 		return telemetry.Limiter{EPS: f.limiter.Limit(), Overloaded: f.limiter.Overloaded()}
 	})

@@ -95,6 +95,32 @@ func RegisterHTTPEvents(reg prometheus.Registerer, rejections []string, read fun
 	reg.MustRegister(s)
 }
 
+// Refusals are the requests that were refused for want of a right, by a moment.
+// All only grow.
+type Refusals struct {
+	// NoCredentials and WrongCredentials got 401, MissingRight 403, and Busy, for
+	// which there was no time to verify the password, 503.
+	NoCredentials, WrongCredentials, MissingRight, Busy uint64
+}
+
+// RegisterRefusals registers the counters of requests without rights. read is
+// called from any goroutine.
+func RegisterRefusals(reg prometheus.Registerer, read func() Refusals) {
+	desc := prometheus.NewDesc("dsiem_http_refused_total", "Requests refused for want of a right, by reason.", []string{"reason"}, nil)
+	s := &snapshot[Refusals]{read: read}
+	add := func(reason string, value func(Refusals) uint64) {
+		s.samples = append(s.samples, sample[Refusals]{
+			desc: desc, kind: prometheus.CounterValue, labels: []string{reason},
+			value: func(r Refusals) float64 { return float64(value(r)) },
+		})
+	}
+	add("no_credentials", func(r Refusals) uint64 { return r.NoCredentials })
+	add("wrong_credentials", func(r Refusals) uint64 { return r.WrongCredentials })
+	add("missing_right", func(r Refusals) uint64 { return r.MissingRight })
+	add("busy", func(r Refusals) uint64 { return r.Busy })
+	reg.MustRegister(s)
+}
+
 // Limiter is the state of the event rate limiter at a moment.
 type Limiter struct {
 	// EPS is the limit in events per second; 0 is none.

@@ -57,6 +57,21 @@ func TestLimiterAndNATSAreReadWhenAsked(t *testing.T) {
 	}
 }
 
+func TestRefusalsAreCountedByReason(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	telemetry.RegisterRefusals(reg, func() telemetry.Refusals {
+		return telemetry.Refusals{NoCredentials: 1, WrongCredentials: 2, MissingRight: 3, Busy: 4}
+	})
+	want := []string{
+		`dsiem_http_refused_total{reason="busy"} 4`, `dsiem_http_refused_total{reason="missing_right"} 3`,
+		`dsiem_http_refused_total{reason="no_credentials"} 1`, `dsiem_http_refused_total{reason="wrong_credentials"} 2`,
+	}
+	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
 func TestHTTPMetricsHaveBoundedLabels(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
@@ -114,12 +129,13 @@ func TestMetricsFollowTheConventionsOfPrometheus(t *testing.T) {
 	telemetry.RegisterLimiter(reg, func() telemetry.Limiter { return telemetry.Limiter{} })
 	telemetry.RegisterNATS(reg, func() telemetry.NATS { return telemetry.NATS{} })
 	telemetry.NewHTTPMetrics(reg, []string{"events"}, func() int { return 0 })
+	telemetry.RegisterRefusals(reg, func() telemetry.Refusals { return telemetry.Refusals{} })
 	telemetry.NewConfigMetrics(reg)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = 8
+	const want = 9
 	if len(families) != want {
 		t.Errorf("%d metrics, want %d", len(families), want)
 	}

@@ -67,10 +67,6 @@ type Options struct {
 	MaxBody int64
 	// Wait is the longest that Deliver may wait; 3 s if 0 or less.
 	Wait time.Duration
-	// Trace begins the trace of an event that is about to be delivered, and
-	// returns what goes with it. It must not change the event. Without it there
-	// is no tracing.
-	Trace func(r *http.Request, ev *event.Event) event.Carrier
 	// Logger gets what is wrong with requests, at most one line of each kind in
 	// ten seconds; nil is silence.
 	Logger *slog.Logger
@@ -82,7 +78,8 @@ type Options struct {
 type Batch struct {
 	// Events are valid, and stamped with ConnID and ReceivedAt.
 	Events []event.Event
-	// Carriers are the trace contexts of Events, one each; nil without tracing.
+	// Carriers are for Deliver to set: the trace contexts of Events, one each, or
+	// none at all.
 	Carriers []event.Carrier
 
 	single [1]event.Event // room for the only event of most requests
@@ -276,7 +273,7 @@ func (h *Handler) deliver(r *http.Request, b *Batch) *refusal {
 			return h.limited(r, err, n)
 		}
 	}
-	h.stamp(r, b)
+	h.stamp(b)
 	ctx := newPatience(r.Context(), h.o.Wait)
 	defer ctx.stop()
 	switch err := h.o.Deliver(ctx, b); { //nolint:contextcheck // it is the request's with a deadline
@@ -308,18 +305,11 @@ func (h *Handler) unavailable(err error, n int) *refusal {
 
 // stamp sets what the frontend says about events: when they came, and as which
 // ones of this process (spec/interfaces.md §3.4).
-func (h *Handler) stamp(r *http.Request, b *Batch) {
+func (h *Handler) stamp(b *Batch) {
 	now := h.o.Now().UnixNano()
 	conn := h.conns.Add(uint64(len(b.Events))) - uint64(len(b.Events))
 	for i := range b.Events {
 		conn++
 		b.Events[i].ConnID, b.Events[i].ReceivedAt = conn, now
-	}
-	if h.o.Trace == nil {
-		return
-	}
-	b.Carriers = slices.Grow(b.Carriers[:0], len(b.Events))
-	for i := range b.Events {
-		b.Carriers = append(b.Carriers, h.o.Trace(r, &b.Events[i]))
 	}
 }

@@ -138,22 +138,6 @@ func TestEventsAreStamped(t *testing.T) {
 	equal(t, numbers, []uint64{2, 3, 4})
 }
 
-func TestTrace(t *testing.T) {
-	t.Parallel()
-	h, in := newHandler(httpintake.Options{Trace: func(r *http.Request, ev *event.Event) event.Carrier {
-		return event.Carrier{TraceParent: fmt.Sprint(r.Header.Get("X"), ev.ID, ev.ConnID), TraceState: "s"}
-	}})
-	for range 2 {
-		post(t, h.Events, ev("a")+ev("b"), "X: x")
-	}
-	for i, want := range [][]event.Carrier{
-		{{TraceParent: "xa1", TraceState: "s"}, {TraceParent: "xb2", TraceState: "s"}},
-		{{TraceParent: "xa3", TraceState: "s"}, {TraceParent: "xb4", TraceState: "s"}},
-	} {
-		equal(t, in.batches[i].Carriers, want)
-	}
-}
-
 func TestTokensAreTakenForWholeRequestsThatAreValid(t *testing.T) {
 	t.Parallel()
 	tokens := new(limit)
@@ -280,9 +264,9 @@ func TestReleasedBatchesComeBackEmpty(t *testing.T) {
 	for _, n := range []int{1, 2, 5000} {
 		var got []int
 		h := httpintake.New(httpintake.Options{
-			Trace: func(*http.Request, *event.Event) event.Carrier { return event.Carrier{TraceParent: "p"} },
 			Deliver: func(_ context.Context, b *httpintake.Batch) error {
 				got = append(got, len(b.Events), len(b.Carriers))
+				b.Carriers = append(b.Carriers, make([]event.Carrier, len(b.Events))...)
 				events := b.Events[:cap(b.Events)]
 				b.Release()
 				if slices.ContainsFunc(events, func(ev event.Event) bool { return ev.ID != "" }) && len(events) <= 4096 {
@@ -293,7 +277,7 @@ func TestReleasedBatchesComeBackEmpty(t *testing.T) {
 		})
 		post(t, h.Events, strings.Repeat(ev("a"), n))
 		post(t, h.Events, ev("a"))
-		equal(t, got, []int{n, n, 1, 1})
+		equal(t, got, []int{n, 0, 1, 0})
 	}
 }
 
