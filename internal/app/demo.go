@@ -71,7 +71,7 @@ func Demo(ctx context.Context, o *DemoOptions) error {
 	show.begin()
 	server, err := startDemoServer(ctx, o, dir, configs, show.watch)
 	if err != nil {
-		return err
+		return interrupted(ctx, err, dir)
 	}
 	err = tell(ctx, o, story, lines, server.send)
 	if err == nil {
@@ -87,7 +87,15 @@ func Demo(ctx context.Context, o *DemoOptions) error {
 			server.stay(ctx)
 		}
 	}
-	return errors.Join(err, server.stop())
+	return errors.Join(interrupted(ctx, err, dir), server.stop())
+}
+
+// interrupted says so if that is what an error comes from.
+func interrupted(ctx context.Context, err error, dir string) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return errors.New("interrupted; what was played before is in " + dir)
+	}
+	return err
 }
 
 // demoDir returns the directory for the demo's files.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/demo"
 	"dsiem/internal/event"
+	"dsiem/internal/sink"
 )
 
 func TestCompressed(t *testing.T) {
@@ -103,6 +105,37 @@ func TestTell(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 	})
+}
+
+// TestDemoEqualsReplay compares the files of the demo's server, which gets its
+// events over HTTP one by one, with those of a replay of the same events.
+func TestDemoEqualsReplay(t *testing.T) {
+	t.Parallel()
+	dir, again := filepath.Join(t.TempDir(), "demo"), t.TempDir()
+	o := &DemoOptions{Out: dir, Fast: true, Seed: 7, Start: time.Unix(1_700_000_000, 0), Screen: io.Discard}
+	if err := Demo(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Replay(t.Context(), &ReplayOptions{
+		Config: os.DirFS(filepath.Join(dir, demoConfigs)), Inputs: []string{filepath.Join(dir, demoEvents)},
+		Out: again, Diagnostics: io.Discard,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{sink.AlarmsName, sink.AlarmEventsName} {
+		live, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		replayed, err := os.ReadFile(filepath.Join(again, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(live) == 0 || !bytes.Equal(live, replayed) {
+			t.Errorf("%s: %d bytes from the server, %d from the replay, and they differ", name, len(live), len(replayed))
+		}
+	}
 }
 
 // TestDemoStays keeps serving after the story until its context ends.

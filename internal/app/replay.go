@@ -62,9 +62,6 @@ type ReplayOptions struct {
 	Diagnostics io.Writer
 	// Progress, unless nil, receives a line about progress that is rewritten.
 	Progress io.Writer
-	// Watch, unless nil, is called after every portion of a batch, when its
-	// lines are written, with the replay clock (UNIX seconds) and what changed.
-	Watch func(now int64, changes []correlate.Change)
 }
 
 // shownRejections is the number of rejected records that are shown with their
@@ -244,13 +241,7 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 		case correlate.Advanced:
 		}
 	}
-	if err := r.files.Flush(); err != nil {
-		return err
-	}
-	if r.options.Watch != nil {
-		r.options.Watch(r.pipeline.clock.now, changes)
-	}
-	return nil
+	return r.files.Flush()
 }
 
 // finish completes the summary.

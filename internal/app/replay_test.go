@@ -202,44 +202,6 @@ func TestReplayRefuses(t *testing.T) {
 	}
 }
 
-// TestReplayWatch watches a replay event by event: the clock stands at the largest
-// event time when the lines of the event are written.
-func TestReplayWatch(t *testing.T) {
-	t.Parallel()
-	text := line("e1", 100, 1, "10.0.0.2") + line("e2", 90, 1, "10.0.0.3") + line("e3", 120, 2, "10.0.0.2")
-	type seen struct {
-		Now   int64
-		Kinds []correlate.Kind
-		Lines int
-	}
-	var got []seen
-	var out string
-	_, _, err := replayText(t, text, func(o *ReplayOptions) {
-		out, o.BatchSize = o.Out, 1
-		o.Watch = func(now int64, changes []correlate.Change) {
-			s := seen{Now: now, Lines: strings.Count(contents(t, out), "\n")}
-			for i := range changes {
-				if kind := changes[i].Kind; kind != correlate.Advanced { // it has no line
-					s.Kinds = append(s.Kinds, kind)
-				}
-			}
-			got = append(got, s)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	opening := []correlate.Kind{correlate.Opened, correlate.Accepted, correlate.Updated}
-	want := []seen{
-		{Now: 100, Kinds: opening, Lines: 2},
-		{Now: 100, Kinds: opening, Lines: 4},
-		{Now: 120, Kinds: []correlate.Kind{correlate.Accepted, correlate.Updated, correlate.Finished}, Lines: 6},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("what was seen (-want +got):\n%s", diff)
-	}
-}
-
 // TestReplayStopsWhenItCannotWrite fills the disk while the input goes on for ever.
 func TestReplayStopsWhenItCannotWrite(t *testing.T) {
 	t.Parallel()

@@ -109,8 +109,9 @@ func TestDemoInterrupted(t *testing.T) {
 		return len(p), nil
 	})
 	var stderr bytes.Buffer
-	code := cli.Main(ctx, []string{"demo", "--duration", "1h", "--out", t.TempDir() + "/demo"}, cli.Streams{Out: screen, Err: &stderr})
-	if want := "dsiem: interrupted; what was read before has been written\n"; code != 1 || stderr.String() != want {
+	dir := t.TempDir() + "/demo"
+	code := cli.Main(ctx, []string{"demo", "--duration", "1h", "--out", dir}, cli.Streams{Out: screen, Err: &stderr})
+	if want := "dsiem: interrupted; what was played before is in " + dir + "\n"; code != 1 || stderr.String() != want {
 		t.Errorf("exit code %d, standard error %q, want 1 and %q", code, stderr.String(), want)
 	}
 }
