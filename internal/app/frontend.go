@@ -311,7 +311,13 @@ func (f *frontend) publish(ctx context.Context, b *httpintake.Batch) error {
 	default:
 		e = &encoder{}
 	}
-	err := f.conn.get().PublishEvents(ctx, e.encode(b))
+	payloads := e.encode(b)
+	for i := range payloads {
+		if len(payloads[i]) > event.MaxSize { // backends would refuse it
+			return fmt.Errorf("%w: event %d is a message of %d bytes", httpintake.ErrTooLarge, i+1, len(payloads[i]))
+		}
+	}
+	err := f.conn.get().PublishEvents(ctx, payloads)
 	if cap(e.data) <= spareEncoder {
 		select {
 		case f.encoders <- e:

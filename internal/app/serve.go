@@ -212,7 +212,31 @@ func (n *node) beside(ctx context.Context, diagnostics *telemetry.Server) error 
 	if diagnostics != nil {
 		group.Go(func() error { return diagnostics.Run(ctx) })
 	}
+	if n.queueServer != nil && n.options.Listen.CertFile != "" {
+		group.Go(func() error { return n.reloadCertificate(ctx) })
+	}
 	return group.Wait()
+}
+
+// reloadEvery is the time after which a new certificate of the message queue is
+// used at the latest.
+const reloadEvery = time.Minute
+
+// reloadCertificate lets the message queue use its certificate files as they
+// are, until ctx ends.
+func (n *node) reloadCertificate(ctx context.Context) error {
+	ticker := time.NewTicker(reloadEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if err := n.queueServer.Reload(); err != nil {
+				n.target("nats").Warn("certificate of the message queue not read again, the earlier one stays", "error", err)
+			}
+		}
+	}
 }
 
 // connect connects to the message queue, trying until ctx ends.

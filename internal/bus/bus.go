@@ -122,7 +122,7 @@ type Conn struct {
 	reconnects  atomic.Uint64
 
 	mu       sync.Mutex      // guards what follows
-	up       context.Context //nolint:containedctx // ends when the connection is lost
+	up       context.Context // ends when the connection is lost
 	lose     context.CancelFunc
 	events   *nats.Subscription
 	dropped  uint64 // of events, as last seen
@@ -292,7 +292,7 @@ func (c *Conn) flush(outer context.Context) error {
 	if up.Err() != nil {
 		return ErrNotConnected
 	}
-	defer context.AfterFunc(up, cancel)()
+	defer context.AfterFunc(up, cancel)() //nolint:contextcheck // the end of either context ends it
 	err := c.nc.FlushWithContext(ctx)
 	switch {
 	case err == nil:
@@ -308,7 +308,7 @@ func (c *Conn) flush(outer context.Context) error {
 // isUp notes that the connection is up.
 func (c *Conn) isUp() {
 	c.mu.Lock()
-	c.up, c.lose = context.WithCancel(context.Background()) //nolint:gosec // isDown calls lose
+	c.up, c.lose = context.WithCancel(context.Background())
 	c.mu.Unlock()
 	c.connected.Store(true)
 }

@@ -49,7 +49,8 @@ const (
 //   - for a backend whose connection breaks before it has read the event, also
 //     because it was too slow for too long and the server cut it off;
 //   - for a backend whose own queue is full (Stats.Dropped there);
-//   - if the server ends before it has sent it on.
+//   - if the server ends before it has sent it on, which includes sending it to
+//     other servers of its NATS cluster for the backends there.
 //
 // After an error the caller may publish the same events again: backends know
 // an event by its id. ErrTooLarge says that this is of no use, ErrNotConnected

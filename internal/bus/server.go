@@ -35,10 +35,12 @@ type ServerOptions struct {
 	// digits, '.', '_' and '-' are replaced. The default is "dsiem".
 	Name string
 	// Listen is where clients connect over TCP: host:port, or a URL,
-	// nats://user:password@host:port, if they must log in. Special characters
-	// in user and password must be percent-encoded. Without a host it is all
-	// addresses, without a port 4222; port 0 or -1 is any free one. The default
-	// is nowhere: only connections of this process (Options.Server).
+	// nats://user:password@host:port, if they must log in, with at most 256
+	// bytes for each. Special characters in user and password must be
+	// percent-encoded. Without a host it is all addresses of IPv4, without a
+	// port 4222; port 0 or -1 is any free one. With tls:// a certificate must be
+	// there. The default is nowhere: only connections of this process
+	// (Options.Server).
 	Listen string
 	// CertFile and KeyFile are the server's certificate and key, in PEM. With
 	// them clients must use TLS. CAFile holds certificates, in PEM; with it a
@@ -130,7 +132,7 @@ func (s *Server) Addr() string { return s.addr }
 // because it took messages too slowly. What waited for such a client is lost
 // for it; each time is a warning in the log.
 func (s *Server) SlowClients() uint64 {
-	return uint64(max(s.ns.NumSlowConsumers(), 0)) //nolint:gosec // not negative
+	return uint64(max(s.ns.NumSlowConsumers(), 0))
 }
 
 // Reload reads the certificate files again, for connections from then on;

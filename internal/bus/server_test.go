@@ -161,10 +161,11 @@ func turnedAway(t *testing.T, o bus.Options) {
 func TestTheLogDoesNotShowSecrets(t *testing.T) {
 	s, log := serve(t, bus.ServerOptions{Listen: "nats://n0body:s3cret@127.0.0.1:0"})
 	o, _ := options("nats://n0body:s3cret@" + s.Addr())
-	carries(t, s, o)
+	shut(t, connect(t, o))
+	log.wait(t, "Client connection closed", "user:xxxxx")
 	turnedAway(t, bus.Options{URL: "nats://n0body2:s3cret2@" + s.Addr()})
 	turnedAway(t, bus.Options{URL: "nats://s3cret3@" + s.Addr()})
-	end(t, s)
+	log.wait(t, "authentication error", `User \"xxxxx\"`)
 	for _, secret := range []string{"n0body", "s3cret"} {
 		if lines := log.with(secret); len(lines) > 0 {
 			t.Errorf("the log shows a secret: %q", lines)
@@ -306,6 +307,7 @@ func TestAServerThatCannotStart(t *testing.T) {
 		"CA garbage":        {bus.ServerOptions{Listen: some, CertFile: cert, KeyFile: key, CAFile: garbage}, "ca certificate"},
 		"cert without key":  {bus.ServerOptions{Listen: some, CertFile: cert}, "must be given together"},
 		"CA without cert":   {bus.ServerOptions{Listen: some, CAFile: cert}, "need a certificate of the server"},
+		"TLS without cert":  {bus.ServerOptions{Listen: "tls://u:s3cret@127.0.0.1:0"}, "needs a certificate"},
 		"payload too large": {bus.ServerOptions{MaxPayload: 8<<20 + 1}, "largest payload"},
 		"payload negative":  {bus.ServerOptions{MaxPayload: -1}, "largest payload"},
 		"scheme":            {bus.ServerOptions{Listen: "http://u:s3cret@h:1"}, "neither nats:// nor tls://"},

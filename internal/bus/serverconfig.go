@@ -38,7 +38,10 @@ var (
 type login struct{ user, password string }
 
 // listenAddress is where a server listens; without host it does not.
-type listenAddress struct{ host, port string }
+type listenAddress struct {
+	host, port string
+	tls        bool // asked for by the scheme
+}
 
 // serverOptions returns the library's options for ours. They are made from a
 // configuration text, the only form in which the library checks all of them.
@@ -49,6 +52,9 @@ func (o *ServerOptions) serverOptions() (*server.Options, login, error) {
 	address, login, err := parseListen(o.Listen)
 	if err != nil {
 		return nil, login, err
+	}
+	if address.tls && o.CertFile == "" {
+		return nil, login, fmt.Errorf("%q needs a certificate", Redact(o.Listen))
 	}
 	options := &server.Options{NoSigs: true, NoLog: true, DontListen: address.host == ""}
 	if err := options.ProcessConfigString(o.configuration(address, login)); err != nil {
@@ -144,7 +150,7 @@ func parseListen(listen string) (listenAddress, login, error) {
 }
 
 func listenOn(u *url.URL) (listenAddress, error) {
-	a := listenAddress{host: cmp.Or(u.Hostname(), anyHost), port: cmp.Or(u.Port(), defaultPort)}
+	a := listenAddress{host: cmp.Or(u.Hostname(), anyHost), port: cmp.Or(u.Port(), defaultPort), tls: u.Scheme == "tls"}
 	port, err := strconv.ParseUint(a.port, 10, 16)
 	if err != nil {
 		return a, errors.New("the port is not between 0 and 65535")

@@ -21,8 +21,8 @@ const (
 	serverLogInterval = 10 * time.Second
 
 	// What the server reports at a level that is not ours.
-	slowConsumer      = "Slow Consumer"
-	plaintextPassword = "Plaintext passwords detected"
+	slowConsumer = "Slow Consumer"
+	hashAdvice   = "Plaintext passwords detected"
 )
 
 // userNames is where the server's texts show who logged in or tried to.
@@ -58,7 +58,7 @@ func (l *serverLog) Noticef(format string, v ...any) {
 // here.
 func (l *serverLog) Warnf(format string, v ...any) {
 	level := slog.LevelWarn
-	if strings.Contains(format, plaintextPassword) {
+	if strings.Contains(format, hashAdvice) {
 		level = slog.LevelDebug
 	}
 	l.write(level, format, v)

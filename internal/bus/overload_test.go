@@ -1,0 +1,50 @@
+package bus_test
+
+import (
+	"errors"
+	"testing"
+
+	"dsiem/internal/bus"
+	"dsiem/internal/bus/bustest"
+)
+
+func TestTheLastSignalOfAnOutageIsSentAfterIt(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{})
+	collector := s.Collect(bus.OverloadSubject)
+	p := newProxy(t, s.Address())
+	o, log := options(p.url())
+	c := connect(t, o)
+	signal := func(overloaded bool) {
+		if err := c.PublishOverload(overloaded); err != nil {
+			t.Error(err)
+		}
+	}
+	signal(true)
+	collector.Wait(1)
+	p.down.Store(true)
+	p.cut()
+	log.wait(t, "Disconnected from NATS server")
+	signal(false)
+	signal(true)
+	signal(false)
+	p.down.Store(false)
+	equal(t, collector.Wait(2), []string{"true", "false"})
+	signal(true)
+	equal(t, collector.Wait(3), []string{"true", "false", "true"})
+}
+
+func TestASignalThatNeverWentIsReported(t *testing.T) {
+	s := bustest.Start(t, bustest.Options{})
+	o, log := options(s.URL())
+	c := connect(t, o)
+	s.Stop()
+	log.wait(t, "Disconnected from NATS server")
+	if err := c.PublishOverload(true); err != nil {
+		t.Error(err)
+	}
+	shut(t, c)
+	equal(t, len(log.with("level=WARN", "overload signal not sent, there was no connection", "payload=true")), 1)
+	if err := c.PublishOverload(true); !errors.Is(err, bus.ErrClosed) {
+		t.Errorf("got error %v", err)
+	}
+}
