@@ -150,7 +150,7 @@ func TestDemoStays(t *testing.T) {
 		if _, rest, ok := strings.Cut(string(p), "goes on serving at "); ok {
 			url, _, _ := strings.Cut(rest, " ")
 			var response *http.Response
-			if response, asked = http.Get(url + "/status"); asked == nil { //nolint:bodyclose // it is closed below
+			if response, asked = http.Get(url + "/status"); asked == nil {
 				var body []byte
 				body, asked = io.ReadAll(response.Body)
 				answer = string(body)

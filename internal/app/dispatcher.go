@@ -53,9 +53,9 @@ type dispatcher struct {
 	next  place // what was not played yet of it
 	// released is the number of batches whose memory was given back.
 	released int
-	events  []event.Event
-	verdict []verdict
-	steps   []step
+	events   []event.Event
+	verdict  []verdict
+	steps    []step
 	// carriers has an element for each of steps, if events are traced.
 	carriers []event.Carrier
 }

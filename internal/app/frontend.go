@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"dsiem/internal/event"
 	"dsiem/internal/intake/httpintake"
 	"dsiem/internal/intake/limiter"
+	"dsiem/internal/sink"
 	"dsiem/internal/telemetry"
 )
 
@@ -202,9 +204,9 @@ func (f *frontend) logNextSteps() {
 	base := "http://localhost:" + port
 	event := fmt.Sprintf(sampleEvent, f.now().UTC().Format(time.RFC3339))
 	logger.Info("next: send an event, as with: curl -d '" + event + "' " + base + "/events") //nolint:sloglint // one command to copy
-	logger.Info("next: see the alarm in " + f.options.LogDir + "/siem_alarms.json and the state at " + base + "/")
-	logger.Info("next: describe your hosts and attacks in "+f.options.ConfigDir+", then restart; `dsiem validate` reports mistakes", //nolint:sloglint // where it is
-		"docs", "docs/directives.md")
+	logger.Info("next: see the alarm", "file", filepath.Join(f.options.LogDir, sink.AlarmsName), "status_page", base+"/")
+	logger.Info("next: describe your hosts and attacks, check them with dsiem validate, and restart",
+		"directory", f.options.ConfigDir, "manual", "docs/directives.md")
 }
 
 // follow connects a frontend to the message queue and takes overload signals
@@ -243,7 +245,7 @@ func (f *frontend) deliver(ctx context.Context, b *httpintake.Batch) error {
 		return fmt.Errorf("%w: message queue: %w", httpintake.ErrUnavailable, err)
 	}
 	n := len(b.Events)
-	spans := f.startSpans(b)
+	spans := f.startSpans(b) //nolint:contextcheck // the SDK keeps no more of a context than the trace
 	err := f.handOver(ctx, b)
 	endSpans(spans, err)
 	if err == nil {

@@ -49,7 +49,6 @@ func (p *payloads) reset() {
 	p.data, p.ends = p.data[:0], p.ends[:0]
 }
 
-
 // delivery is a number of events that were waiting: texts from the bus and
 // batches from the HTTP intake.
 type delivery struct {

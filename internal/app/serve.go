@@ -68,8 +68,8 @@ type node struct {
 	watched func(now int64, changes []correlate.Change)
 	played  func()
 
-	backend  *backend    // nil in a frontend
-	frontend *frontend   // nil in a backend
+	backend     *backend    // nil in a frontend
+	frontend    *frontend   // nil in a backend
 	queueServer *bus.Server // the message queue of a standalone node
 }
 
@@ -112,7 +112,7 @@ func (n *node) serve(ctx context.Context) error {
 		}
 	}
 	if n.standalone() {
-		if err := n.startServer(); err != nil {
+		if err := n.startServer(); err != nil { //nolint:contextcheck // it ends by close
 			return errors.Join(err, n.backend.writer.Close(ctx))
 		}
 	}

@@ -15,7 +15,9 @@ import (
 const profileTime = 2 * time.Minute
 
 // diagnose returns what operators see of the node.
-func (n *node) diagnose() *telemetry.Diagnostics { return telemetry.NewDiagnostics(n.diagnosticsOptions()) }
+func (n *node) diagnose() *telemetry.Diagnostics {
+	return telemetry.NewDiagnostics(n.diagnosticsOptions())
+}
 
 func (n *node) diagnosticsOptions() telemetry.DiagnosticsOptions {
 	o := n.options
@@ -84,8 +86,8 @@ func (f *frontend) status() webui.Status {
 	now := f.now()
 	s := webui.Status{
 		Role: o.Mode, Node: o.Node, Version: o.Version, Started: f.started, UptimeSeconds: int64(now.Sub(f.started).Seconds()),
-		EPS:  &webui.EPS{Now: f.meter.EPS(), Limit: f.limiter.Limit(), Overloaded: f.limiter.Overloaded()},
-		NATS: &webui.NATS{},
+		EPS:   &webui.EPS{Now: f.meter.EPS(), Limit: f.limiter.Limit(), Overloaded: f.limiter.Overloaded()},
+		NATS:  &webui.NATS{},
 		Links: webui.Links{Ready: true, Metrics: true, Config: true, UI: isDirectory(o.HTTP.WebDir)},
 	}
 	if conn := f.conn.get(); conn != nil {
