@@ -206,6 +206,7 @@ func (n *node) link(ctx context.Context) error {
 func (n *node) beside(ctx context.Context, diagnostics *telemetry.Server) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.watch(ctx) })
+	group.Go(func() error { return collectLessOften(ctx) })
 	if n.backend != nil {
 		group.Go(func() error { return n.backend.keepState(ctx) })
 	}
