@@ -278,9 +278,12 @@ func (b *backend) takeEvents(ctx context.Context) error {
 		return err
 	}
 	err = conn.Subscribe(ctx, b.queue.limit, b.queue.put)
+	if err == nil && b.standalone() && b.queueServer.Addr() != "" { // other backends get our events
+		err = conn.SubscribeOverload(ctx, b.frontend.limiter.Overload)
+	}
 	if err == nil {
-		b.logStart()
 		close(b.begun)
+		b.logStart()
 		select {
 		case <-ctx.Done():
 		case <-conn.Closed():

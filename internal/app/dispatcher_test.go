@@ -10,6 +10,7 @@ import (
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
 	"dsiem/internal/event"
+	"dsiem/internal/intake/httpintake"
 )
 
 // P13 (spec/correlation.md §13.3): what there is no time for at the end is
@@ -84,6 +85,32 @@ func TestEventQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
 	<-q.filled
 	if !q.take(&taken) || string(taken.texts.at(0)) != "next" || q.take(&taken) {
 		t.Error("the queue does not go on")
+	}
+}
+
+func TestEventQueueRefusesBatchesAsAWhole(t *testing.T) {
+	t.Parallel()
+	q := newEventQueue(1)
+	b := func(events, size int) *httpintake.Batch {
+		return &httpintake.Batch{Events: make([]event.Event, events), Size: size}
+	}
+	if !q.putBatch(b(burst-1, 1)) || !q.putBatch(b(10, 1)) || q.putBatch(b(1, 1)) {
+		t.Error("a batch that finds room is not taken as a whole, or one is that does not")
+	}
+	if q.put([]byte("text")); q.len() != burst+9 || q.dropped.Load() != 1 {
+		t.Errorf("%d events wait, %d were dropped", q.len(), q.dropped.Load())
+	}
+	<-q.filled
+	var taken delivery
+	if !q.take(&taken) || taken.len() != burst+9 || len(taken.batches) != 2 || q.len() != 0 {
+		t.Errorf("took %d events in %d batches", taken.len(), len(taken.batches))
+	}
+	big := newEventQueue(10)
+	if !big.putBatch(b(1, queueBytes)) || big.putBatch(b(1, 1)) {
+		t.Error("the queue takes more text than it may")
+	}
+	if big.put([]byte("text")); big.dropped.Load() != 1 {
+		t.Error("the queue takes more text than it may from the bus")
 	}
 }
 

@@ -54,7 +54,8 @@ func (p *payloads) reset() {
 type delivery struct {
 	texts   payloads
 	batches []*httpintake.Batch
-	decoded int // events in batches
+	// decoded are the events in batches, size the bytes of their texts.
+	decoded, size int
 }
 
 func (d *delivery) len() int { return d.texts.len() + d.decoded }
@@ -62,7 +63,7 @@ func (d *delivery) len() int { return d.texts.len() + d.decoded }
 func (d *delivery) reset() {
 	d.texts.reset()
 	clear(d.batches)
-	d.batches, d.decoded = d.batches[:0], 0
+	d.batches, d.decoded, d.size = d.batches[:0], 0, 0
 }
 
 // eventQueue holds events between those who receive them and the dispatcher.
@@ -98,7 +99,7 @@ func (q *eventQueue) put(data []byte) {
 	q.mu.Lock()
 	w := &q.waiting
 	first := w.len() == 0
-	full := w.len() >= q.limit || len(w.texts.data)+len(data) > queueBytes
+	full := w.len() >= q.limit || len(w.texts.data)+w.size+len(data) > queueBytes
 	if !full {
 		w.texts.data = append(w.texts.data, data...)
 		w.texts.ends = append(w.texts.ends, len(w.texts.data))
@@ -119,15 +120,17 @@ func (q *eventQueue) putBatch(b *httpintake.Batch) bool {
 	q.mu.Lock()
 	w := &q.waiting
 	before := w.len()
-	if before < q.limit {
+	room := before < q.limit && len(w.texts.data)+w.size < queueBytes
+	if room {
 		w.batches = append(w.batches, b)
 		w.decoded += len(b.Events)
+		w.size += b.Size
 	}
 	q.mu.Unlock()
 	if before == 0 {
 		q.signal()
 	}
-	return before < q.limit
+	return room
 }
 
 func (q *eventQueue) signal() {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -19,26 +20,49 @@ import (
 const (
 	// keptBody bounds the memory for a body that is kept for the next request.
 	keptBody = 1 << 20
-	// firstRead is the memory for a body whose sender has not sent it yet.
-	firstRead = 64 << 10
+	// firstRead is the memory for a body whose sender has not sent it yet. What a
+	// body needs beyond that counts against Options.MaxMemory.
+	firstRead = 16 << 10
 	// zstdWindow is the window that decoders of the content encoding zstd have
 	// to take, and the largest they need to (RFC 9659).
 	zstdWindow = 8 << 20
 )
 
-// errTooLong says that a body is over the limit.
-var errTooLong = errors.New("body too long")
+// errTooLong says that a body is over the limit, errBusy that there is no memory
+// for it now.
+var (
+	errTooLong = errors.New("body too long")
+	errBusy    = errors.New("too many large bodies at a time")
+)
+
+// budget is the memory that the bodies of all requests share.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take takes bytes, or reports that there are not that many.
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) <= b.limit {
+		return true
+	}
+	b.used.Add(-n)
+	return false
+}
 
 // scratch is the memory for one request.
 type scratch struct {
 	raw, body []byte // as sent, and after decompression
+	held      int64  // taken from the budget
 	event     event.Event
 	source    bytes.Reader
 	gzip      gzip.Reader
 }
 
 // release lets go of the request, and of memory that is too large to keep.
-func (s *scratch) release() {
+func (s *scratch) release(b *budget) {
+	b.used.Add(-s.held)
+	s.held = 0
 	if cap(s.raw) > keptBody {
 		s.raw = nil
 	}
@@ -73,9 +97,11 @@ func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
 	}
 	s.raw = slices.Grow(s.raw[:0], int(min(max(r.ContentLength, 0), firstRead)))
 	var err error
-	switch s.raw, err = readAll(s.raw, r.Body, h.o.MaxBody); {
+	switch s.raw, err = h.readAll(s, s.raw, r.Body); {
 	case errors.Is(err, errTooLong):
 		return nil, h.tooLong()
+	case errors.Is(err, errBusy):
+		return nil, busy()
 	case err != nil:
 		return nil, unread(err)
 	case decompress == nil:
@@ -84,6 +110,8 @@ func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
 	switch err = decompress(s); {
 	case errors.Is(err, errTooLong), errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
 		return nil, h.tooLong()
+	case errors.Is(err, errBusy):
+		return nil, busy()
 	case err != nil:
 		return nil, h.reject(rejected(&event.Rejection{Reason: event.BadEncoding, Detail: "damaged compression: " + err.Error()}, s.raw), 0)
 	}
@@ -116,7 +144,7 @@ func (h *Handler) gunzip(s *scratch) error {
 		err := s.gzip.Reset(&s.source)
 		if err == nil {
 			s.gzip.Multistream(false) // the library takes some damaged headers for the end
-			s.body, err = readAll(s.body, &s.gzip, h.o.MaxBody)
+			s.body, err = h.readAll(s, s.body, &s.gzip)
 		}
 		if err != nil {
 			return noEOF(err)
@@ -127,6 +155,10 @@ func (h *Handler) gunzip(s *scratch) error {
 
 // unzstd decompresses all frames of zstd data.
 func (h *Handler) unzstd(s *scratch) error {
+	// How much it will be shows only afterwards.
+	if !s.hold(&h.budget, max(h.o.MaxBody, zstdWindow)) {
+		return errBusy
+	}
 	body, err := h.zstd.DecodeAll(s.raw, s.body[:0])
 	if err != nil {
 		return noEOF(err)
@@ -145,18 +177,33 @@ func noEOF(err error) error {
 	return err
 }
 
-// readAll appends what a reader has to dst, up to a length of limit bytes and
-// not much more.
-func readAll(dst []byte, r io.Reader, limit int64) ([]byte, error) {
+// hold takes memory from the budget until the scratch memory is released.
+func (s *scratch) hold(b *budget, n int64) bool {
+	ok := b.take(n)
+	if ok {
+		s.held += n
+	}
+	return ok
+}
+
+// readAll appends what a reader has to dst, up to the length of the largest body
+// and not much more.
+func (h *Handler) readAll(s *scratch, dst []byte, r io.Reader) ([]byte, error) {
 	const least = 512
+	counted := int64(firstRead)
 	for {
 		if len(dst) == cap(dst) {
 			dst = slices.Grow(dst, max(least, len(dst)))
 		}
 		n, err := r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
+		for ; int64(len(dst)) > counted; counted *= 2 { // as its memory does
+			if !s.hold(&h.budget, counted) {
+				return dst, errBusy
+			}
+		}
 		switch {
-		case int64(len(dst)) > limit:
+		case int64(len(dst)) > h.o.MaxBody:
 			return dst, errTooLong
 		case errors.Is(err, io.EOF):
 			return dst, nil
@@ -167,6 +214,11 @@ func readAll(dst []byte, r io.Reader, limit int64) ([]byte, error) {
 }
 
 func (h *Handler) tooLong() *refusal { return tooLong(h.o.MaxBody) }
+
+// busy refuses a body for which there is no memory now.
+func busy() *refusal {
+	return &refusal{status: http.StatusServiceUnavailable, detail: errBusy.Error(), cause: errBusy}
+}
 
 // tooLong refuses a body over the limit.
 func tooLong(limit int64) *refusal {

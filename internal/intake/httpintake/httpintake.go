@@ -30,6 +30,8 @@ import (
 const (
 	defaultMaxBody = 10 << 20
 	defaultWait    = 3 * time.Second
+
+	defaultMaxMemory = 128 << 20
 )
 
 var (
@@ -65,6 +67,11 @@ type Options struct {
 	// decompression; 10 MiB if 0 or less. A single event is limited by
 	// event.MaxSize, too.
 	MaxBody int64
+	// MaxMemory is the memory in bytes that large bodies may take together while
+	// they are read; 128 MiB if 0 or less, and at least what one of them needs.
+	// Others are refused then, and told to try again (503). Decoded events take
+	// up to five times as much for a moment.
+	MaxMemory int64
 	// Wait is the longest that Deliver may wait; 3 s if 0 or less.
 	Wait time.Duration
 	// Logger gets what is wrong with requests, at most one line of each kind in
@@ -81,6 +88,8 @@ type Batch struct {
 	// Carriers are for Deliver to set: the trace contexts of Events, one each, or
 	// none at all.
 	Carriers []event.Carrier
+	// Size is the length of their text in bytes.
+	Size int
 
 	single [1]event.Event // room for the only event of most requests
 	pool   *sync.Pool
@@ -111,6 +120,7 @@ type Handler struct {
 	zstd *zstd.Decoder
 
 	scratch, batches sync.Pool
+	budget           budget
 	conns            atomic.Uint64 // the last ConnID given
 	counters         counters
 	warnings         *warnings
@@ -134,6 +144,8 @@ func New(o Options) *Handler {
 		o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		zstd: newZstd(o.MaxBody), warnings: newWarnings(),
 	}
+	// One body may have its raw form and, decompressed, twice that length.
+	h.budget.limit = max(cmp.Or(max(o.MaxMemory, 0), defaultMaxMemory), 4*max(o.MaxBody, zstdWindow))
 	h.scratch.New = func() any { return new(scratch) }
 	h.batches.New = func() any {
 		b := &Batch{pool: &h.batches}
@@ -166,7 +178,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, format intake.Fo
 	} else {
 		h.counters.request(http.StatusOK) // which is what net/http writes now
 	}
-	s.release()
+	s.release(&h.budget)
 	h.scratch.Put(s)
 }
 
@@ -178,6 +190,7 @@ func (h *Handler) take(r *http.Request, format intake.Format, s *scratch) *refus
 		return refused
 	}
 	b := h.batches.Get().(*Batch) // the pool holds nothing else
+	b.Size = len(body)
 	if refused = h.decode(body, format, s, b); refused == nil && len(b.Events) > 0 {
 		if refused = h.deliver(r, b); refused == nil {
 			return nil // b is no longer ours
