@@ -56,7 +56,7 @@ func loadOptions(p program, s *settings) []*option {
 			help: "Age from which a matched event is a sign of overload that makes frontends throttle; 0 for never.",
 		},
 		{
-			name: "hold-duration", shortWithMode: 'n', env: []string{"DSIEM_HOLDDURATION", "DSIEM_HOLD_DURATION"}, roles: engineRoles,
+			name: "hold-duration", shortWithMode: 'n', env: []string{"DSIEM_HOLDDURATION", "DSIEM_HOLD_DURATION"},
 			value: span{&s.HoldDuration, time.Second, time.Second}, def: "10",
 			help: "How long an overload lasts after its last sign.",
 		},

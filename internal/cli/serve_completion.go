@@ -51,6 +51,9 @@ type completableFlag struct {
 func completableCommands(root *kong.Node, p program) []completableCommand {
 	commands := make([]completableCommand, 0, len(root.Children))
 	for _, node := range root.Children {
+		if node.Hidden {
+			continue
+		}
 		c := completableCommand{name: node.Name, help: node.Help, flags: []completableFlag{{name: "help", short: "h", help: "Show help."}}}
 		for _, f := range node.Flags {
 			c.flags = append(c.flags, completableFlags(f)...)

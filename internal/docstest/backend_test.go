@@ -1,10 +1,10 @@
 package docstest
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -15,8 +15,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -41,7 +39,7 @@ func TestBackendRun(t *testing.T) {
 	t.Cleanup(frontend.Close)
 	nats := bustest.Start(t, bustest.Options{})
 	dir := t.TempDir()
-	b := startBackend(t, "--node=backend0", "--frontend="+frontend.URL, "--msq="+nats.URL(), "--intel-private-ip",
+	b := start(t, t, dir, nil, "dsiem-backend", "serve", "--node=backend0", "--frontend="+frontend.URL, "--msq="+nats.URL(), "--intel-private-ip",
 		"--config-dir="+filepath.Join(dir, "configs"), "--log-dir="+filepath.Join(dir, "logs"), "--metrics-address=127.0.0.1:0")
 	url := "http://" + b.says(t, `diagnostics server listening address="([^"]+)"`)
 	b.says(t, `(watchdog report)`)
@@ -55,14 +53,9 @@ func TestBackendRun(t *testing.T) {
 	}
 	checkMetrics(t, p, get(t, url+"/metrics"))
 	b.stop(t)
-	log := strings.Split(b.out.String(), "\n")
 	for _, block := range p.blocks {
-		if block.kind != "log" {
-			continue
-		}
-		want := append([]string{ellipsis}, strings.Split(strings.TrimSpace(block.text), "\n")...)
-		if want = withGaps(want); !matchLines(want, log) {
-			t.Errorf("line %d: the log is not like this:\n%s", block.at, b.out.String())
+		if block.kind == "log" {
+			b.logs(t, block.text)
 		}
 	}
 	var findings, alarm map[string]json.RawMessage
@@ -77,15 +70,6 @@ func TestBackendRun(t *testing.T) {
 }
 
 var eventTime = regexp.MustCompile(`"timestamp":"[^"]*"`)
-
-// withGaps puts "any lines" behind every line.
-func withGaps(lines []string) []string {
-	var out []string
-	for _, line := range lines {
-		out = append(out, line, ellipsis)
-	}
-	return out
-}
 
 // only returns the one block of a kind.
 func only(t *testing.T, p *page, kind string) *block {
@@ -143,99 +127,6 @@ func frontendOf(t *testing.T, p *page, services string) http.Handler {
 		_, _ = io.WriteString(w, files[r.PathValue("name")])
 	})
 	return mux
-}
-
-// running is a backend as a child process.
-type running struct {
-	cmd   *exec.Cmd
-	out   output
-	ended chan struct{}
-}
-
-// output is what a process has printed so far.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-func startBackend(t *testing.T, flags ...string) *running {
-	t.Helper()
-	b := &running{ended: make(chan struct{})}
-	b.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(binary(t), "dsiem-backend"), append([]string{"serve"}, flags...)...)
-	b.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	b.cmd.Stdout, b.cmd.Stderr = &b.out, &b.out
-	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = b.cmd.Wait() // stop looks at the code
-		close(b.ended)
-	}()
-	t.Cleanup(func() {
-		_ = b.cmd.Process.Kill()
-		<-b.ended
-		if t.Failed() {
-			t.Log(b.out.String())
-		}
-	})
-	return b
-}
-
-// patience is the longest that anything may take that is expected to happen.
-const patience = 30 * time.Second
-
-// eventually returns what found returns when it is not "".
-func eventually(t *testing.T, what string, found func() string) string {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
-		if text := found(); text != "" {
-			return text
-		}
-	}
-	t.Fatalf("%s did not come", what)
-	return ""
-}
-
-// says waits for a text in the log and returns its group.
-func (b *running) says(t *testing.T, pattern string) string {
-	t.Helper()
-	form := regexp.MustCompile(pattern)
-	return eventually(t, pattern, func() string {
-		if m := form.FindStringSubmatch(b.out.String()); m != nil {
-			return m[1]
-		}
-		return ""
-	})
-}
-
-func (b *running) stop(t *testing.T) {
-	t.Helper()
-	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-b.ended:
-	case <-time.After(patience):
-		t.Fatal("the backend does not end")
-	}
-	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit code %d\n%s", code, b.out.String())
-	}
 }
 
 // firstLine waits for the first line of a file.
@@ -363,23 +254,25 @@ func TestSourceKeys(t *testing.T) {
 }
 
 // TestBackendSettings compares the settings that docs/backend.md picks out with
-// the page that is made from the table of options.
+// the page that is made from the table of options, and their defaults with what
+// the program says.
 func TestBackendSettings(t *testing.T) {
 	t.Parallel()
-	rows := map[string][]string{}
+	variables := map[string]string{}
 	for _, table := range pageNamed(t, optionsPage).tables {
 		for _, row := range table.rows {
 			if flags := codeOf(row[0]); len(flags) > 0 {
-				rows[flags[0]] = row
+				variables[flags[0]] = row[1]
 			}
 		}
 	}
+	defaults := defaultsOf(t, "dsiem-backend")
 	const header = "Backend flag"
 	for _, table := range tablesOf(t, header) {
 		for _, row := range table.rows {
-			known := rows[plain(row[0])]
-			if known == nil || !slices.Contains(codeOf(known[1]), plain(row[1])) || known[3] != row[2] {
-				t.Errorf("%s is really %v", row, known)
+			flag := plain(row[0])
+			if !slices.Contains(codeOf(variables[flag]), plain(row[1])) || defaults[flag] != plain(row[2]) {
+				t.Errorf("%s is really %s, by default %q", row, variables[flag], defaults[flag])
 			}
 		}
 	}
@@ -388,13 +281,46 @@ func TestBackendSettings(t *testing.T) {
 	}
 }
 
+var (
+	helpEntry   = regexp.MustCompile(`(?m)^ {2,6}(?:-[a-zA-Z], )?--(?:\[no-\])?([a-z0-9-]+)`)
+	helpDefault = regexp.MustCompile(`Default: (.*?)\. \[`)
+)
+
+// defaultsOf returns what the help of serve says of the defaults of flags. That
+// of a switch is not shown if it is off.
+func defaultsOf(t *testing.T, program string) map[string]string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(binary(t), program), "serve", "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults, text := map[string]string{}, string(out)
+	entries := helpEntry.FindAllStringSubmatchIndex(text, -1)
+	for i, at := range entries {
+		end := len(text)
+		if i+1 < len(entries) {
+			end = entries[i+1][0]
+		}
+		entry := strings.Join(strings.Fields(text[at[0]:end]), " ")
+		flag, value := "--"+text[at[2]:at[3]], ""
+		if !strings.Contains(strings.Split(text[at[0]:end], "\n")[0], "=") {
+			value = "false"
+		}
+		if m := helpDefault.FindStringSubmatch(entry); m != nil {
+			value = m[1]
+		}
+		defaults[flag] = value
+	}
+	return defaults
+}
+
 var variableForm = regexp.MustCompile(`^(DSIEM_[A-Z_]+)(?:=|$)`)
 
-// TestVariables checks that the variables that pages name exist, or are among
-// those that belong to others.
+// TestVariables checks that the variables that pages name exist: as settings of
+// serve, or in what is in deploy/.
 func TestVariables(t *testing.T) {
 	t.Parallel()
-	known := []string{"DSIEM_WEB_ESURL"}
+	known := deployVariables(t)
 	for _, table := range pageNamed(t, optionsPage).tables {
 		for _, row := range table.rows {
 			known = append(known, codeOf(row[1])...)
@@ -415,13 +341,40 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// TestLogLines checks that the log lines in tables of docs/backend.md stand in
-// the code, part by part between "...".
+// deployVariables returns the variables that files in deploy/ use.
+func deployVariables(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(filepath.Join(root, "deploy"), func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		found = append(found, anyVariable.FindAllString(string(content), -1)...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+var anyVariable = regexp.MustCompile(`DSIEM_[A-Z_]+`)
+
+// TestLogLines checks that the log lines in tables stand in the code, part by
+// part between "...".
 func TestLogLines(t *testing.T) {
 	t.Parallel()
 	texts := literals(t)
+	for _, name := range []string{backendPage, clusterPage, securityPage} {
+		checkLogLines(t, pageNamed(t, name), texts)
+	}
+}
+
+func checkLogLines(t *testing.T, p *page, texts []string) {
+	t.Helper()
 	seen := 0
-	for _, table := range pageNamed(t, backendPage).tables {
+	for _, table := range p.tables {
 		column := slices.Index(table.header, "Log line")
 		if column < 0 {
 			continue
@@ -433,13 +386,13 @@ func TestLogLines(t *testing.T) {
 				seen++
 				for part := range strings.SplitSeq(strings.TrimPrefix(line, "error "), ellipsis) {
 					if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, strings.TrimPrefix(part, ": ")) }) {
-						t.Errorf("%q: no text of the program has %q", line, part)
+						t.Errorf("%s: %q: no text of the program has %q", p.name, line, part)
 					}
 				}
 			}
 		}
 	}
 	if seen == 0 {
-		t.Errorf("no log lines in %s", backendPage)
+		t.Errorf("no log lines in %s", p.name)
 	}
 }

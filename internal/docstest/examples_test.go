@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"dsiem/internal/access"
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/backlogs"
@@ -33,23 +35,31 @@ func TestExamples(t *testing.T) {
 	for _, p := range pages(t) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			on := &player{page: t, dir: t.TempDir()}
 			for _, b := range p.blocks {
-				t.Run("line "+strconv.Itoa(b.at), func(t *testing.T) { play(t, dir, b) })
+				t.Run("line "+strconv.Itoa(b.at), func(t *testing.T) { on.play(t, b) })
 			}
 		})
 	}
 }
 
-func play(t *testing.T, dir string, b *block) {
+func (p *player) play(t *testing.T, b *block) {
 	t.Helper()
 	switch b.lang {
 	case "console":
-		for _, c := range commandsOf(t, b) {
-			c.run(t, dir)
+		p.commands(t, b)
+		return
+	case "sh":
+		if b.kind == "serve" {
+			p.serve(t, b)
 		}
 		return
-	case "sh", "text":
+	case "text":
+		if b.kind == "log" && p.node != nil {
+			p.node.logs(t, p.here(b.text))
+		}
+		return
+	case "toml", "yaml", "ini":
 		return
 	case "json", "ndjson":
 	default:
@@ -59,7 +69,7 @@ func play(t *testing.T, dir string, b *block) {
 		playLoose(t, b)
 		return
 	}
-	path := filepath.Join(dir, filepath.FromSlash(b.words["file"]))
+	path := filepath.Join(p.dir, filepath.FromSlash(b.words["file"]))
 	if b.kind == "output" {
 		compareOutput(t, path, b)
 		return
@@ -67,7 +77,7 @@ func play(t *testing.T, dir string, b *block) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(b.text), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if problems := load(t, b, path); (len(problems) > 0) != b.has("problems") {
@@ -75,13 +85,13 @@ func play(t *testing.T, dir string, b *block) {
 	}
 }
 
-// playLoose checks a block that is no file. TestBackendRun compares what a
-// backend shows, and publishes events.
+// playLoose checks a block that is no file. TestBackendRun and TestClusterRun
+// compare what nodes show, and send events.
 func playLoose(t *testing.T, b *block) {
 	t.Helper()
 	switch b.kind {
-	case "findings", "readyz":
-	case "events":
+	case "findings", "readyz", "message":
+	case "events", "event":
 		if problems := rejections(b); len(problems) > 0 {
 			t.Errorf("problems of the example: %q", problems)
 		}
@@ -115,7 +125,11 @@ func load(t *testing.T, b *block, path string) []string {
 			t.Fatalf("%d backlogs, error %v", restored, err)
 		}
 		report.Add(loaded.Problems...)
-	case "events", "eve":
+	case "auth":
+		if _, err := access.Load(path, nil); err != nil {
+			return []string{err.Error()}
+		}
+	case "event", "events", "eve":
 		return rejections(b)
 	default:
 		t.Fatalf("a block of kind %q has no meaning here", b.kind)
@@ -134,9 +148,13 @@ func loadSources(kind string, file *config.File, report *config.Report) []enrich
 
 func rejections(b *block) []string {
 	var out []string
-	for line := range strings.Lines(b.text) {
+	records := strings.Lines(b.text)
+	if b.kind == "event" {
+		records = slices.Values([]string{b.text})
+	}
+	for line := range records {
 		ev := &event.Event{}
-		if b.kind == "events" {
+		if b.kind != "eve" {
 			if rej := event.Decode([]byte(line), ev); rej != nil {
 				out = append(out, rej.Error())
 			}
@@ -226,7 +244,8 @@ func commandsOf(t *testing.T, b *block) []command {
 	return out
 }
 
-func (c command) run(t *testing.T, dir string) {
+// run runs a command and returns the lines that it prints on both streams.
+func (c command) run(t *testing.T, dir string) []string {
 	t.Helper()
 	shell, err := exec.LookPath("sh")
 	if err != nil {
@@ -241,13 +260,16 @@ func (c command) run(t *testing.T, dir string) {
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	if out.Len() == 0 {
-		got = nil
+		return nil
 	}
-	if !matchLines(c.want, got) {
-		t.Errorf("$ %s\ndocumented - real +:\n%s\nreal:\n%s", c.line, cmp.Diff(c.want, got), out.String())
-	}
+	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+}
+
+// differs reports what a command has printed instead of what it should.
+func (c command) differs(t *testing.T, got []string) {
+	t.Helper()
+	t.Errorf("$ %s\ndocumented - real +:\n%s\nreal:\n%s", c.line, cmp.Diff(c.want, got), strings.Join(got, "\n"))
 }
 
 const ellipsis = "..."
@@ -285,20 +307,24 @@ func matchLine(want, got string) bool {
 // built is the directory of the binary, "" as long as no test needed it.
 var built string
 
-// build builds the binaries of this module, once for all pages, and returns
-// their directory.
+// build builds the binaries of this module, once for all pages, puts curl beside
+// them and returns their directory.
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "dsiem-docs-")
 	if err != nil {
 		return "", err
 	}
 	built = dir
-	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/dsiem", "./cmd/dsiem-backend")
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/dsiem", "./cmd/dsiem-backend", "./cmd/dsiem-frontend")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w\n%s", err, out)
 	}
-	return dir, nil
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(dir, curlName))
+	}
+	return dir, err
 })
 
 // binary returns the directory of the binaries.
@@ -312,6 +338,9 @@ func binary(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == curlName {
+		os.Exit(runCurl(os.Args[1:], os.Stdout, os.Stderr))
+	}
 	code := m.Run()
 	if built != "" {
 		_ = os.RemoveAll(built)

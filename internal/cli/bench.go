@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"dsiem/internal/app"
+)
+
+// benchCommand is not in the help: docs/performance.md describes it.
+type benchCommand struct {
+	Scenario []string `placeholder:"NAME" help:"Measure these scenarios of the matrix."`
+	Matrix   bool     `xor:"what" help:"Measure all scenarios of the matrix."`
+	Quick    bool     `xor:"what" help:"Measure a few events over each transport: a smoke test."`
+	List     bool     `xor:"what" help:"List the scenarios of the matrix."`
+
+	Transport   string        `enum:"nats,http,http-array,replay" default:"nats" placeholder:"WAY" help:"How events reach the server: ${enum} (${default})."`
+	Directives  int           `default:"100" placeholder:"N" help:"Directives of three stages (${default})."`
+	Match       float64       `default:"0.01" placeholder:"SHARE" help:"Share of events that a backlog takes, 0 to 1 (${default})."`
+	Near        float64       `default:"0" placeholder:"SHARE" help:"Share of events that a rule names and no backlog takes (${default})."`
+	Live        int           `default:"10" placeholder:"N" help:"Live backlogs (${default})."`
+	Addresses   int           `default:"10000" placeholder:"N" help:"Distinct sources, and destinations (${default})."`
+	EventSize   int           `default:"500" placeholder:"BYTES" help:"Size of an event (${default})."`
+	Occurrence  int           `default:"5" placeholder:"N" help:"Events that complete stage 2, and stage 3 (${default})."`
+	Seed        uint64        `default:"1" placeholder:"N" help:"Number that decides what is drawn by lot (${default})."`
+	Events      uint64        `placeholder:"N" help:"Events to send; by default as many as fit into --duration, a million for replay."`
+	Duration    time.Duration `default:"5s" help:"How long to send events (${default})."`
+	Rate        float64       `placeholder:"N" help:"Events a second; by default as many as the server takes. With a rate, latencies are measured."`
+	Connections int           `default:"16" placeholder:"N" help:"Connections over HTTP (${default})."`
+	Batch       int           `default:"500" placeholder:"N" help:"Events in an array (${default})."`
+	Flood       bool          `help:"Publish over NATS without a look at how far the server is."`
+	Defaults    bool          `help:"Leave all settings of the server at their defaults."`
+
+	Repeat     int           `default:"1" placeholder:"N" help:"How often to do everything; results are medians (${default})."`
+	LimitTime  time.Duration `default:"1s" placeholder:"TIME" help:"How long to measure each limit, 0 for no limits (${default})."`
+	Program    string        `placeholder:"FILE" help:"Program to measure; by default this one."`
+	ServerFlag []string      `sep:"none" placeholder:"FLAG" help:"Another flag for the server, as --server-flag=--shards=1."`
+	Out        string        `placeholder:"DIR" help:"Directory for configuration, events, logs and alarms; a temporary one by default."`
+	Keep       bool          `help:"Leave these files behind."`
+	JSON       bool          `name:"json" help:"Print the results as JSON."`
+	Page       string        `placeholder:"FILE" help:"Put the tables into this page, between its marks."`
+
+	Role     string `hidden:"" placeholder:"ROLE" help:"Play a role for another dsiem bench."`
+	RoleURL  string `hidden:"" name:"role-url"`
+	RoleFile string `hidden:""`
+}
+
+// Help is shown below the flags.
+func (benchCommand) Help() string {
+	return `Starts the server as a child process, drives it with events of a known workload, and compares the alarm files with
+what had to come of it. Progress goes to standard error, results to standard output.
+
+Exit codes: 0 done, 1 something was lost, duplicate or wrong, or could not be measured, 2 usage.`
+}
+
+// Run measures.
+func (c *benchCommand) Run(ctx context.Context, streams Streams) error {
+	if c.Role != "" {
+		role := app.BenchRole{Name: c.Role, URL: c.RoleURL, File: c.RoleFile, In: streams.In, Out: streams.Out}
+		return role.Run(ctx)
+	}
+	if c.List {
+		return listScenarios(streams.Out)
+	}
+	cells, err := c.cells()
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	err = app.Bench(ctx, &app.BenchOptions{
+		Cells: cells, Program: program, Server: c.Program, ServerFlags: c.ServerFlag,
+		Version: app.Version(debug.ReadBuildInfo), Repeat: c.Repeat, LimitTime: c.LimitTime,
+		Dir: c.Out, Keep: c.Keep, JSON: c.JSON, Page: c.Page, Out: streams.Out, Progress: streams.Err,
+	})
+	if ctx.Err() != nil {
+		return errors.New("interrupted; the programs that were started have ended")
+	}
+	return err
+}
+
+// cells returns what is to be measured.
+func (c *benchCommand) cells() ([]app.BenchCell, error) {
+	switch {
+	case c.Repeat < 1 || c.LimitTime < 0:
+		return nil, &usageError{"--repeat must be at least 1, and --limit-time not negative"}
+	case c.Duration <= 0:
+		return nil, &usageError{"--duration must be above zero"}
+	case len(c.Scenario) > 0 && (c.Matrix || c.Quick):
+		return nil, &usageError{"--scenario, --matrix and --quick exclude each other"}
+	case c.Matrix:
+		return app.BenchScenarios(), nil
+	case c.Quick: // limits would take longer than all of it
+		c.LimitTime = 0
+		return app.BenchQuick(), nil
+	case len(c.Scenario) > 0:
+		cells, err := app.BenchChoose(c.Scenario)
+		if err != nil {
+			return nil, &usageError{"--scenario: " + err.Error()}
+		}
+		return cells, nil
+	}
+	cell := app.BenchCell{
+		Name: c.Transport, Transport: app.BenchTransport(c.Transport),
+		Workload: app.BenchWorkload{
+			Seed: c.Seed, Directives: c.Directives, Match: c.Match, Near: c.Near, Live: c.Live,
+			Addresses: c.Addresses, EventSize: c.EventSize, Occurrence: c.Occurrence,
+		},
+		Events: c.Events, Duration: c.Duration, Rate: c.Rate, Connections: c.Connections, Batch: c.Batch,
+		Flood: c.Flood, Defaults: c.Defaults,
+	}
+	if err := cell.Check(); err != nil {
+		return nil, &usageError{err.Error()}
+	}
+	return []app.BenchCell{cell}, nil
+}
+
+// listScenarios lists the matrix.
+func listScenarios(out io.Writer) error {
+	var b strings.Builder
+	for _, c := range app.BenchScenarios() {
+		fmt.Fprintf(&b, "%-18s %s\n", c.Name, c.About)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
