@@ -283,6 +283,7 @@ func (b *backend) takeEvents(ctx context.Context) error {
 	}
 	if err == nil {
 		close(b.begun)
+		b.settleOverload()
 		b.logStart()
 		select {
 		case <-ctx.Done():
@@ -296,6 +297,15 @@ func (b *backend) takeEvents(ctx context.Context) error {
 		b.target("worker").Warn("intake not drained", "error", drainErr)
 	}
 	return err
+}
+
+// settleOverload takes back an overload that the last run may have signalled
+// before it was killed: frontends would wait for its end for ever. Those of this
+// generation do not believe it while another backend is overloaded.
+func (b *backend) settleOverload() {
+	if b.state.cutOff {
+		b.signal(false)
+	}
 }
 
 // keepState settles the state that was loaded, once the start is complete, and

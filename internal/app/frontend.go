@@ -199,11 +199,17 @@ func (f *frontend) announce() {
 
 // logNextSteps tells a newcomer what to do with the sample configuration.
 func (f *frontend) logNextSteps() {
-	logger := f.target("dsiem")
+	logger := f.logger
 	_, port, _ := net.SplitHostPort(f.listener.Addr().String())
-	base := "http://localhost:" + port
+	base, options := "http://localhost:"+port, ""
+	if f.certificates != nil {
+		base, options = "https://localhost:"+port, "--insecure "
+	}
+	if f.guard != nil {
+		options += "--oauth2-bearer TOKEN "
+	}
 	event := fmt.Sprintf(sampleEvent, f.now().UTC().Format(time.RFC3339))
-	logger.Info("next: send an event, as with: curl -d '" + event + "' " + base + "/events") //nolint:sloglint // one command to copy
+	logger.Info("next: send an event, as with: curl " + options + "-d '" + event + "' " + base + "/events") //nolint:sloglint // one command to copy
 	logger.Info("next: see the alarm", "file", filepath.Join(f.options.LogDir, sink.AlarmsName), "status_page", base+"/")
 	logger.Info("next: describe your hosts and attacks, check them with dsiem validate, and restart",
 		"directory", f.options.ConfigDir, "manual", "docs/directives.md")

@@ -43,7 +43,14 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 }
 
 func newServeLog(o *ServeOptions) *telemetry.Limited {
-	handler := telemetry.NewHandler(o.Out, telemetry.LogOptions{JSON: o.Log.JSON, Level: o.Log.Level, Colour: o.Log.Colour})
+	root := telemetry.DefaultRoot
+	switch o.Mode {
+	case ModeStandalone:
+		root = "dsiem"
+	case ModeFrontend:
+		root = "dsiem_frontend"
+	}
+	handler := telemetry.NewHandler(o.Out, telemetry.LogOptions{JSON: o.Log.JSON, Level: o.Log.Level, Colour: o.Log.Colour, Root: root})
 	// Problems of files are told one by one, whatever they have in common, and
 	// so are attempts to reach others, which are seconds apart.
 	return telemetry.NewLimited(handler, telemetry.LimitOptions{Keys: []string{"reason", "source", "problem", "place", "attempt"}})
@@ -146,9 +153,6 @@ func (n *node) startServer() error {
 		return fmt.Errorf("starting the message queue: %w", err)
 	}
 	n.queueServer = server
-	if addr := server.Addr(); addr != "" {
-		n.target("nats").Info("message queue listening for other nodes", "address", addr)
-	}
 	return nil
 }
 

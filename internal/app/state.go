@@ -46,6 +46,8 @@ type stateStore struct {
 	// are still there, unless settled: then they are gone.
 	loaded  []string
 	settled bool
+	// cutOff says that the last run did not end in order.
+	cutOff bool
 }
 
 func newStateStore(logDir string, logger *slog.Logger) *stateStore {
@@ -85,6 +87,9 @@ func (s *stateStore) restore(directives []uint64, restore func(uint64, *alarm.Sa
 	}
 	if err := s.repair(); err != nil {
 		return 0, err
+	}
+	if _, err = os.Stat(s.checkpoints()); err == nil {
+		s.cutOff = true
 	}
 	read := map[string]bool{}
 	for _, file := range saved.Files {

@@ -22,7 +22,7 @@ func (p program) loadTexts() loadTexts {
 	case app.ModeFrontend:
 		return loadTexts{
 			"Events a second to take at most, while no backend is overloaded; 0 for no limit.",
-			"Events that may wait until NATS takes them; more are refused." + zero,
+			"Events that may wait for the engines.",
 		}
 	}
 	return loadTexts{
@@ -46,7 +46,7 @@ func loadOptions(p program, s *settings) []*option {
 			help: "Events a second to take at least, however long an overload lasts; 0 for no limit at any time.",
 		},
 		{
-			name: "max-queue", short: 'q', env: []string{"DSIEM_MAXQUEUE", "DSIEM_MAX_QUEUE"},
+			name: "max-queue", short: 'q', env: []string{"DSIEM_MAXQUEUE", "DSIEM_MAX_QUEUE"}, roles: engineRoles,
 			value: number{&s.MaxQueue, 0, math.MaxInt}, def: "25000",
 			help: texts.maxQueue,
 		},

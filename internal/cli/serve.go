@@ -165,7 +165,7 @@ func (s *settings) serveOptions(p program, r *resolved, proc *process) (*app.Ser
 		return nil, err
 	}
 	o.Engine.Status, o.Engine.Tag = o.Statuses[0], o.Tags[0]
-	if o.MaxQueue == 0 {
+	if o.MaxQueue == 0 && o.Mode != app.ModeFrontend {
 		o.MaxQueue = unlimitedQueue
 	}
 	if o.CacheDuration == 0 {

@@ -45,7 +45,7 @@ func TestDefaultsOfFrontend(t *testing.T) {
 		Mode: "cluster-frontend", Node: "fe",
 		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"),
 		NATS:      "nats://dsiem-nats:4222",
-		MaxQueue:  25000, MaxEPS: 1000, MinEPS: 100, HoldDuration: 10 * time.Second,
+		MaxEPS:    1000, MinEPS: 100, HoldDuration: 10 * time.Second,
 		Engine:        app.EngineOptions{Status: "Open", Tag: "Identified Threat"},
 		Statuses:      []string{"Open", "In-Progress", "Closed"},
 		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
