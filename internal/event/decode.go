@@ -3,6 +3,8 @@ package event
 import (
 	"bytes"
 	"errors"
+	"math"
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -28,7 +30,7 @@ import (
 func Decode(data []byte, ev *Event) *Rejection {
 	*ev = Event{}
 	var m members
-	if _, rej := m.read(data); rej != nil {
+	if rej := m.read(data); rej != nil {
 		return rej
 	}
 	rej := m.event(ev)
@@ -135,23 +137,47 @@ func fieldIndex(key []byte) int {
 	return int(f)
 }
 
-// typicalText is the number of bytes of text that an event's strings may have
-// together before decoding them takes a scratch buffer from the heap.
-const typicalText = 1024
+// span is a place in a text.
+type span struct{ from, to int32 }
 
 // members is an event half-way between its JSON text and an Event.
 type members struct {
-	raw [fieldCount]jsontext.Value
+	data []byte
+	// has has the bit of each field that is there, escaped of each one that is a
+	// string with escapes.
+	has, escaped uint32
+	// at holds the places of the raw values in data.
+	at  [fieldCount]span
 	rej *Rejection
 }
 
-// read sets the raw values, and reports whether the text is of ordinary form.
-func (m *members) read(data []byte) (ordinary bool, rej *Rejection) {
-	if scan(data, &m.raw) {
-		return true, nil
+// read finds the raw values.
+func (m *members) read(data []byte) *Rejection {
+	if m.scan(data) {
+		return nil
 	}
-	m.raw = [fieldCount]jsontext.Value{}
-	return false, ReadMembers(data, m.raw[:], fieldIndex)
+	var values [fieldCount]jsontext.Value
+	if rej := ReadMembers(data, values[:], fieldIndex); rej != nil {
+		return rej
+	}
+	*m = members{}
+	for f, raw := range values {
+		if raw != nil {
+			from := len(m.data)
+			m.data = append(m.data, raw...)
+			m.found(field(f), from, len(m.data), bytes.IndexByte(raw, '\\') >= 0)
+		}
+	}
+	return nil
+}
+
+// raw returns the JSON text of a member, nil if it is absent.
+func (m *members) raw(f field) []byte {
+	if m.has>>f&1 == 0 {
+		return nil
+	}
+	at := m.at[f]
+	return m.data[at.from:at.to]
 }
 
 // reject notes a rejection unless an earlier reason is known already.
@@ -163,64 +189,99 @@ func (m *members) reject(f field, reason Reason, detail string) {
 
 // event fills *ev from the raw values.
 func (m *members) event(ev *Event) *Rejection {
-	var texts [textFields]string
-	m.texts(&texts)
+	size := m.checkTexts()
 	m.numbers(ev)
 	if m.rej != nil {
 		return m.rej
 	}
-	m.time(ev, texts[timestamp])
-	ev.SrcIP = m.address(srcIP, texts[srcIP])
-	ev.DstIP = m.address(dstIP, texts[dstIP])
-
-	ev.ID, ev.Sensor, ev.Title, ev.Protocol = texts[eventID], texts[sensor], texts[title], texts[protocol]
-	ev.Product, ev.Category, ev.Subcategory = texts[product], texts[category], texts[subcategory]
-	ev.CustomData = [CustomFields]string{texts[customData1], texts[customData2], texts[customData3]}
-	ev.CustomLabel = [CustomFields]string{texts[customLabel1], texts[customLabel2], texts[customLabel3]}
-	if m.rej == nil && !ev.HasPlugin() && !ev.HasTaxonomy() {
+	m.time(ev)
+	ev.SrcIP = m.address(srcIP)
+	ev.DstIP = m.address(dstIP)
+	if m.rej != nil {
+		return m.rej
+	}
+	m.texts(ev, size)
+	if !ev.HasPlugin() && !ev.HasTaxonomy() {
 		return &Rejection{Reason: NoIdentity, Detail: "want plugin_id and plugin_sid, or product and category"}
 	}
-	return m.rej
+	return nil
 }
 
-// texts sets the unescaped text of each string member, "" where it is absent.
-// All of them share one allocation.
-func (m *members) texts(texts *[textFields]string) {
-	var buf [typicalText]byte
-	var ends [textFields]int
-	all := buf[:0]
-	for f := range textFields {
-		all = m.appendText(all, f)
-		ends[f] = len(all)
+const (
+	// requiredTexts has the bits of the strings that must be there. Of these the
+	// event keeps what they say and not their text.
+	requiredTexts = 1<<timestamp | 1<<srcIP | 1<<dstIP
+	allTexts      = 1<<textFields - 1
+)
+
+// checkTexts checks that strings are strings, and takes null as absent. It
+// returns how many bytes the texts that the event keeps have at most.
+func (m *members) checkTexts() (size int) {
+	for left := m.has & allTexts; left != 0; left &= left - 1 {
+		f := field(bits.TrailingZeros32(left)) //nolint:gosec // less than 32
+		bit := uint32(1) << f
+		at := m.at[f]
+		switch m.data[at.from] {
+		case '"':
+			if bit&requiredTexts == 0 {
+				size += int(at.to-at.from) - len(`""`)
+			}
+		case 'n':
+			if bit&requiredTexts != 0 {
+				m.reject(f, BadType, "null, want a string")
+			}
+			m.has &^= bit
+		default:
+			m.reject(f, BadType, "want a string")
+		}
 	}
-	shared, start := string(all), 0
-	for f, end := range ends {
-		texts[f], start = shared[start:end], end
-	}
+	return size
 }
 
-// appendText appends the unescaped text of a string member.
-func (m *members) appendText(dst []byte, f field) []byte {
-	raw := m.raw[f]
-	switch raw.Kind() {
-	case jsontext.KindString:
-		if bytes.IndexByte(raw, '\\') < 0 {
-			return append(dst, raw[1:len(raw)-1]...)
-		}
-		text, err := jsontext.AppendUnquote(dst, raw)
-		if err != nil { // cannot happen: ReadMembers has checked it
-			m.reject(f, BadEncoding, err.Error())
-		}
-		return text
-	case jsontext.KindNull:
-		if f == timestamp || f == srcIP || f == dstIP {
-			m.reject(f, BadType, "null, want a string")
-		}
-	case jsontext.KindInvalid: // absent
-	default:
-		m.reject(f, BadType, "want a string")
+// texts sets the strings of *ev. All of them share one allocation of a size.
+func (m *members) texts(ev *Event, size int) {
+	var shared strings.Builder
+	shared.Grow(size)
+	ev.ID = m.text(&shared, eventID)
+	ev.Sensor = m.text(&shared, sensor)
+	ev.Protocol = m.text(&shared, protocol)
+	ev.Title = m.text(&shared, title)
+	ev.Product = m.text(&shared, product)
+	ev.Category = m.text(&shared, category)
+	ev.Subcategory = m.text(&shared, subcategory)
+	ev.CustomData[0] = m.text(&shared, customData1)
+	ev.CustomLabel[0] = m.text(&shared, customLabel1)
+	ev.CustomData[1] = m.text(&shared, customData2)
+	ev.CustomLabel[1] = m.text(&shared, customLabel2)
+	ev.CustomData[2] = m.text(&shared, customData3)
+	ev.CustomLabel[2] = m.text(&shared, customLabel3)
+}
+
+// text returns the unescaped text of a string, "" if it is absent.
+func (m *members) text(shared *strings.Builder, f field) string {
+	if m.has>>f&1 == 0 {
+		return ""
 	}
-	return dst
+	from, at := shared.Len(), m.at[f]
+	quoted := m.data[at.from+1 : at.to-1]
+	if m.escaped>>f&1 == 0 {
+		shared.Write(quoted)
+	} else {
+		unescape(shared, quoted)
+	}
+	return shared.String()[from:]
+}
+
+// plain is text for a string that the event does not keep.
+func (m *members) plain(f field) []byte {
+	raw := m.raw(f)
+	raw = raw[1 : len(raw)-1]
+	if m.escaped>>f&1 == 0 {
+		return raw
+	}
+	var text strings.Builder
+	unescape(&text, raw)
+	return []byte(text.String())
 }
 
 // numbers sets the numeric fields of *ev.
@@ -230,61 +291,107 @@ func (m *members) numbers(ev *Event) {
 	ev.ConnID = m.unsigned(connID, 64)
 	ev.PluginID = m.unsigned(pluginID, 64)
 	ev.PluginSID = m.unsigned(pluginSID, 64)
-	if raw := m.number(rcvdTime); raw != nil {
-		n, err := strconv.ParseInt(string(raw), 10, 64)
-		if err != nil || string(raw) == "-0" {
-			m.reject(rcvdTime, OutOfRange, "want an integer of 64 bits")
+	if raw := m.raw(rcvdTime); raw != nil {
+		n, ok := plainNumber(raw)
+		if ok && n <= math.MaxInt64 {
+			ev.ReceivedAt = int64(n)
+		} else if m.isNumber(rcvdTime) {
+			ev.ReceivedAt = m.signed(raw)
 		}
-		ev.ReceivedAt = n
 	}
 }
 
 // unsigned returns the value of a numeric member, 0 if it is absent.
-func (m *members) unsigned(f field, bits int) uint64 {
-	raw := m.number(f)
-	if raw == nil {
+func (m *members) unsigned(f field, size int) uint64 {
+	if m.has>>f&1 == 0 {
 		return 0
 	}
-	n, err := strconv.ParseUint(string(raw), 10, bits)
+	raw := m.raw(f)
+	n, ok := plainNumber(raw)
+	if ok && bits.Len64(n) <= size {
+		return n
+	}
+	if !m.isNumber(f) {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(raw), 10, size)
 	if err != nil {
-		m.reject(f, OutOfRange, "want a non-negative integer of "+strconv.Itoa(bits)+" bits")
+		m.reject(f, OutOfRange, "want a non-negative integer of "+strconv.Itoa(size)+" bits")
 	}
 	return n
 }
 
-// number returns the text of a numeric member, nil if it is absent or null.
-func (m *members) number(f field) jsontext.Value {
-	switch raw := m.raw[f]; raw.Kind() {
-	case jsontext.KindNumber:
-		return raw
-	case jsontext.KindInvalid, jsontext.KindNull:
-	default:
-		m.reject(f, BadType, "want a number")
+func (m *members) signed(raw []byte) int64 {
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil || string(raw) == "-0" {
+		m.reject(rcvdTime, OutOfRange, "want an integer of 64 bits")
 	}
-	return nil
+	return n
 }
 
-func (m *members) time(ev *Event, text string) {
-	if m.raw[timestamp] == nil {
+// isNumber reports whether a member that is there is a number.
+func (m *members) isNumber(f field) bool {
+	if c := m.data[m.at[f].from]; c == '-' || isDigit(c) {
+		return true
+	}
+	m.reject(f, BadType, "want a number")
+	return false
+}
+
+func (m *members) time(ev *Event) {
+	if m.has>>timestamp&1 == 0 {
 		m.reject(timestamp, BadTimestamp, "missing")
 		return
 	}
+	text := m.plain(timestamp)
+	var ok bool
+	if ev.Seconds, ev.Nanos, ok = commonTime(text); ok {
+		return
+	}
 	var err error
-	if ev.Seconds, ev.Nanos, err = parseTime(text); err != nil {
-		m.reject(timestamp, BadTimestamp, quote(text)+": "+err.Error())
+	if ev.Seconds, ev.Nanos, err = parseTime(string(text)); err != nil {
+		m.reject(timestamp, BadTimestamp, quote(string(text))+": "+err.Error())
 	}
 }
 
-func (m *members) address(f field, text string) netip.Addr {
-	if m.raw[f] == nil {
+func (m *members) address(f field) netip.Addr {
+	if m.has>>f&1 == 0 {
 		m.reject(f, BadAddress, "missing")
 		return netip.Addr{}
 	}
-	addr, err := parseAddr(text)
+	text := m.plain(f)
+	if v4, ok := parseIPv4(text); ok {
+		return netip.AddrFrom4(v4)
+	}
+	addr, err := parseAddr(string(text))
 	if err != nil {
-		m.reject(f, BadAddress, quote(text)+": "+err.Error())
+		m.reject(f, BadAddress, quote(string(text))+": "+err.Error())
 	}
 	return addr
+}
+
+// parseIPv4 reads the form of an address that most have: four numbers of one to
+// three digits without leading zeros. Anything else is for parseAddr to judge.
+func parseIPv4(text []byte) (addr [4]byte, ok bool) {
+	part, digits, n := 0, 0, uint(0)
+	for _, c := range text {
+		switch {
+		case isDigit(c):
+			if digits > 0 && n == 0 {
+				return addr, false
+			}
+			digits++
+			if n = n*10 + uint(c-'0'); n > math.MaxUint8 {
+				return addr, false
+			}
+			addr[part] = byte(n)
+		case c == '.' && digits > 0 && part < len(addr)-1:
+			part, digits, n = part+1, 0, 0
+		default:
+			return addr, false
+		}
+	}
+	return addr, digits > 0 && part == len(addr)-1
 }
 
 // parseAddr reads an address in the grammar of spec/correlation.md §1.4.

@@ -486,28 +486,41 @@ func benchEvent(size int) string {
 	return in
 }
 
+// escapedEvent is benchEvent with escapes and letters outside ASCII in its
+// longest strings, a mix of what different senders write.
+func escapedEvent(size int) string {
+	return strings.NewReplacer(
+		"Possible CVE", `\"Possible\" CVE`, "/cgi-bin/", `\/cgi-bin\/`, "Administrator", "Administrateur délégué",
+		"payload payload payload payload", `p\u00e4yload\r\n <påylöad> \"pay\"`,
+	).Replace(benchEvent(size))
+}
+
 func TestDecodeAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool drop objects")
 	}
 	for _, size := range []int{500, 1000} {
-		in := []byte(benchEvent(size))
-		var ev event.Event
-		got := testing.AllocsPerRun(200, func() {
-			if rej := event.Decode(in, &ev); rej != nil {
-				t.Fatal(rej)
+		for _, in := range []string{benchEvent(size), escapedEvent(size)} {
+			in := []byte(in)
+			var ev event.Event
+			got := testing.AllocsPerRun(200, func() {
+				if rej := event.Decode(in, &ev); rej != nil {
+					t.Fatal(rej)
+				}
+			})
+			if got > 1 { // the text of the strings
+				t.Errorf("%d bytes: %v allocations, want at most 1", len(in), got)
 			}
-		})
-		if got > 1 { // the text of the strings
-			t.Errorf("%d bytes: %v allocations, want at most 1", len(in), got)
 		}
 	}
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for _, size := range []int{500, 1024} {
-		in := []byte(benchEvent(size))
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
+	for name, text := range map[string]string{
+		"500": benchEvent(500), "1024": benchEvent(1024), "1024-escaped": escapedEvent(1024),
+	} {
+		in := []byte(text)
+		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(in)))
 			var ev event.Event

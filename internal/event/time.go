@@ -70,6 +70,90 @@ func parseTime(text string) (seconds int64, nanos int32, err error) {
 	return seconds, nanos, nil
 }
 
+// commonTime reads the form that most timestamps have:
+// 2006-01-02T15:04:05[.9][Z|±hh:mm], with up to nine digits of a fraction. Any
+// other text, valid or not, is for parseTime to judge.
+func commonTime(text []byte) (seconds int64, nanos int32, ok bool) {
+	const date = "2006-01-02T15:04:05"
+	if len(text) <= len(date) || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':' {
+		return 0, 0, false
+	}
+	year := twoDigits(text[0:])*100 + twoDigits(text[2:])
+	month, day := twoDigits(text[5:]), twoDigits(text[8:])
+	hour, minute, second := twoDigits(text[11:]), twoDigits(text[14:]), twoDigits(text[17:])
+	if year > 9999 || month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month) ||
+		hour > 23 || minute > 59 || second > 60 {
+		return 0, 0, false
+	}
+	rest := text[len(date):]
+	if rest[0] == '.' {
+		if nanos, rest = shortFraction(rest[1:]); nanos < 0 {
+			return 0, 0, false
+		}
+	}
+	offset, ok := commonOffset(rest)
+	seconds = (days(year, month, day)*24+int64(hour))*3600 + int64(minute*60+min(second, 59)-offset)
+	return seconds, nanos, ok
+}
+
+// notDigits is more than any number that can stand in a timestamp's place.
+const notDigits = 1 << 20
+
+// twoDigits reads two digits.
+func twoDigits(text []byte) int {
+	tens, ones := text[0]-'0', text[1]-'0'
+	if tens > 9 || ones > 9 {
+		return notDigits
+	}
+	return int(tens)*10 + int(ones)
+}
+
+// shortFraction reads one to nine digits of a fraction; nanos is -1 if there are
+// none or more.
+func shortFraction(text []byte) (nanos int32, rest []byte) {
+	const most = 9
+	i := 0
+	for ; i < len(text) && i < most && isDigit(text[i]); i++ {
+		nanos = nanos*10 + int32(text[i]-'0')
+	}
+	rest = text[i:]
+	if i == 0 || len(rest) > 0 && isDigit(rest[0]) {
+		return -1, nil
+	}
+	for ; i < most; i++ {
+		nanos *= 10
+	}
+	return nanos, rest
+}
+
+// commonOffset reads Z or ±hh:mm in seconds.
+func commonOffset(text []byte) (seconds int, ok bool) {
+	if len(text) == len("Z") {
+		return 0, text[0] == 'Z'
+	}
+	if len(text) != len("+07:00") || text[0] != '+' && text[0] != '-' || text[3] != ':' {
+		return 0, false
+	}
+	hours, minutes := twoDigits(text[1:]), twoDigits(text[4:])
+	seconds = hours*3600 + minutes*60
+	if text[0] == '-' {
+		seconds = -seconds
+	}
+	return seconds, hours < 24 && minutes < 60
+}
+
+// days returns the days from 1970-01-01 to a date in the years from 0 on.
+func days(year, month, day int) int64 {
+	// A year that begins in March ends with the leap day. Four centuries more keep
+	// it positive.
+	const epoch = 865566 // this formula for 1970-01-01
+	if month < 3 {
+		year, month = year-1, month+12
+	}
+	year += 400
+	return int64(year*365 + year/4 - year/100 + year/400 + (month*153-457)/5 + day - epoch)
+}
+
 func daysIn(year, month int) int {
 	switch month {
 	case 2:

@@ -1,7 +1,5 @@
 package event
 
-import "github.com/go-json-experiment/json/jsontext"
-
 // Identity is what rules identify an event by (spec/correlation.md §1.2). A
 // family that is not complete is zero.
 type Identity struct {
@@ -17,18 +15,20 @@ type Identity struct {
 // the zero Event.
 //
 // An event that is skipped is well-formed JSON in valid UTF-8, has no known name
-// twice and has an identity. Nothing else of it was looked at: its timestamp and
-// addresses may be none, its other members of any type. That is safe because no
-// rule sees the event; there is only nobody to tell its sender. Everything else
-// is decoded and checked by every rule of Decode, with the same outcome.
+// twice, and has an identity whose members are of the right type and in range.
+// Nothing else of it was looked at: its timestamp and addresses may be missing or
+// none, its other members of any type and out of range. That is safe because no
+// rule sees the event, so that there is no alarm that depends on it; it only means
+// that it counts as unwanted and not as one of BadType, OutOfRange, BadTimestamp
+// or BadAddress. Everything else is decoded and checked by every rule of Decode,
+// with the same outcome; so is an event whose product or category has escapes.
 func DecodeWanted(data []byte, ev *Event, wanted func(Identity) bool) (rej *Rejection, skipped bool) {
 	*ev = Event{}
 	var m members
-	ordinary, rej := m.read(data)
-	if rej != nil {
+	if rej = m.read(data); rej != nil {
 		return rej, false
 	}
-	if id, ok := m.identity(); ordinary && ok && !wanted(id) {
+	if id, ok := m.identity(); ok && !wanted(id) {
 		return nil, true
 	}
 	if rej = m.event(ev); rej != nil {
@@ -40,10 +40,10 @@ func DecodeWanted(data []byte, ev *Event, wanted func(Identity) bool) (rej *Reje
 // identity returns the identity if there is one and its members are in order.
 func (m *members) identity() (id Identity, ok bool) {
 	var okID, okSID, okProduct, okCategory bool
-	id.PluginID, okID = plainNumber(m.raw[pluginID])
-	id.PluginSID, okSID = plainNumber(m.raw[pluginSID])
-	id.Product, okProduct = plainText(m.raw[product])
-	id.Category, okCategory = plainText(m.raw[category])
+	id.PluginID, okID = plainNumber(m.raw(pluginID))
+	id.PluginSID, okSID = plainNumber(m.raw(pluginSID))
+	id.Product, okProduct = m.plainText(product)
+	id.Category, okCategory = m.plainText(category)
 	if id.PluginID == 0 || id.PluginSID == 0 {
 		id.PluginID, id.PluginSID = 0, 0
 	}
@@ -53,10 +53,10 @@ func (m *members) identity() (id Identity, ok bool) {
 	return id, okID && okSID && okProduct && okCategory && (id.PluginID != 0 || id.Product != nil)
 }
 
-// plainNumber returns the value of a number, 0 for null or an absent member. It
-// is not ok for anything that the scanner takes and a field cannot hold.
-func plainNumber(raw jsontext.Value) (n uint64, ok bool) {
-	const safeDigits = 19 // any number of so many digits fits
+// plainNumber returns the value of a number of up to 19 digits, all of which fit
+// any field of 64 bits; 0 for null or an absent member.
+func plainNumber(raw []byte) (n uint64, ok bool) {
+	const safeDigits = 19
 	if len(raw) == 0 || raw[0] == 'n' {
 		return 0, true
 	}
@@ -74,11 +74,12 @@ func plainNumber(raw jsontext.Value) (n uint64, ok bool) {
 
 // plainText returns the text of a string without escapes, nil for null or an
 // absent member.
-func plainText(raw jsontext.Value) (text []byte, ok bool) {
+func (m *members) plainText(f field) (text []byte, ok bool) {
+	raw := m.raw(f)
 	switch {
 	case len(raw) == 0 || raw[0] == 'n':
 		return nil, true
-	case raw[0] != '"':
+	case raw[0] != '"' || m.escaped>>f&1 != 0:
 		return nil, false
 	}
 	return raw[1 : len(raw)-1], true
