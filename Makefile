@@ -16,10 +16,10 @@ gofumpt     := $(GO) tool -modfile=tools/gofumpt/go.mod gofumpt
 govulncheck := $(GO) tool -modfile=tools/govulncheck/go.mod govulncheck
 
 # The steps of "make check", in this order.
-checks := tidy lint vet race fuzz build-check demo-check vuln
+checks := tidy lint vet race fuzz build-check demo-check deploy-check vuln
 
 .DEFAULT_GOAL := build
-.PHONY: build test race fuzz bench lint fmt check demo tidy vet build-check demo-check vuln
+.PHONY: build test race fuzz bench lint fmt check demo tidy vet build-check demo-check deploy-check vuln
 
 build: ## programs into bin/
 	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
@@ -82,6 +82,12 @@ build-check:
 demo-check:
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	$(GO) run ./cmd/dsiem demo --fast --out "$$dir" </dev/null
+
+deploy-check: ## Dockerfile and compose files, with Docker's own parsers; the candidates of decoding
+	$(GO) vet -C tools/deploylint ./...
+	$(GO) test -C tools/deploylint ./...
+	$(GO) run -C tools/deploylint . ../..
+	$(GO) test -C tools/decodebench ./...
 
 # Without its database govulncheck can only fail; "DB updated" tells that it is there.
 vuln: ## known vulnerabilities in what we call

@@ -43,10 +43,15 @@ type backend struct {
 	dispatcher    *dispatcher
 	metrics       *serveMetrics
 	recent        *webui.Recent // alarms, for the status page
+	waiting       *waitingFile
+	lock          *os.File // of the log directory
 
 	files, dispatch, lookups part
 	giveUp                   context.CancelFunc // of lines that find no room
 }
+
+// errNotSaved stands for a state that nobody wants to be saved.
+var errNotSaved = errors.New("the state is not saved")
 
 func newBackend(n *node) *backend {
 	return &backend{node: n, begun: make(chan struct{}), recent: webui.NewRecent(webui.ShownAlarms)}
@@ -163,6 +168,14 @@ func (b *backend) open() error {
 	if err := os.MkdirAll(o.LogDir, 0o750); err != nil {
 		return fmt.Errorf("opening the log directory: %w", err)
 	}
+	lock, ok, err := lockDir(o.LogDir)
+	if err != nil {
+		return err
+	}
+	b.lock = lock
+	if !ok {
+		b.target("backlog").Warn("the log directory cannot be locked here, make sure that no other node uses it", "directory", o.LogDir)
+	}
 	b.state = newStateStore(o.LogDir, b.target("backlog"))
 	if o.ReloadBacklogs {
 		ids := make([]uint64, len(b.configuration.directives))
@@ -174,6 +187,13 @@ func (b *backend) open() error {
 			return err
 		}
 		b.metrics.engine.Closed(telemetry.BacklogDiscarded, discarded)
+		waiting, err := loadWaiting(b.state.waitingFile(), b.queue.restore)
+		if err != nil {
+			return err
+		}
+		if waiting > 0 {
+			b.target("worker").Info("events that the last stop had no time for are played first", "events", waiting)
+		}
 	}
 	writer, err := openWriter(o, b.target("log_writer"))
 	if err != nil {
@@ -202,6 +222,11 @@ func (b *backend) assemble() {
 	d.ticked, d.stepped = b.metrics.update, b.metrics.engine.Step
 	d.publish, d.found = b.publish, b.publisher.findings.filled
 	d.played = b.playedEvents
+	b.waiting = &waitingFile{path: b.state.waitingFile()}
+	d.leftover = b.waiting
+	if !o.ReloadBacklogs {
+		b.waiting.err = errNotSaved
+	}
 	if b.tracer.Tracing() {
 		d.traced = b.traceSteps
 	}
@@ -347,7 +372,10 @@ func (b *backend) logStart() {
 		millisecondsPerSecond = 1000
 		text                  = "backend started with max single event processing time: %.3f ms, queue limit: %d events, quick check threads: %d, backlog threads: %d, ttl directives: %d"
 	)
-	target := millisecondsPerSecond / float64(max(b.options.MaxEPS, 1))
+	target := 0.0 // there is none
+	if b.options.MaxEPS > 0 {
+		target = millisecondsPerSecond / float64(b.options.MaxEPS)
+	}
 	b.logger.Info(fmt.Sprintf(text, target, b.queue.limit, b.dispatcher.decoders, len(b.engines), len(b.configuration.directives))) //nolint:sloglint // the references' text
 }
 
@@ -366,12 +394,9 @@ func (b *backend) checkpoint(ctx context.Context) error {
 // finish writes what is left when all parts have ended: lines, state, files.
 func (b *backend) finish(ctx context.Context) error {
 	b.publisher.end(b.now())
-	if n := b.stats.abandoned.Load(); n > 0 {
-		b.target("worker").Warn("events dropped, there was no time for them before the end", "dropped", n)
-	}
 	var errs []error
 	if isClosed(b.begun) { // if not, the state on disk is what was loaded
-		errs = append(errs, b.save())
+		errs = append(errs, b.saveWaiting(), b.save())
 	}
 	ctx, cancel := context.WithTimeout(ctx, closeTime)
 	defer cancel()
@@ -383,13 +408,33 @@ func (b *backend) finish(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// saveWaiting settles what becomes of events that there was no time for.
+func (b *backend) saveWaiting() error {
+	n := b.waiting.events
+	if n == 0 {
+		return remove(b.state.waitingFile()) // those of the last run have been played
+	}
+	if !b.options.ReloadBacklogs {
+		b.stats.abandoned.Add(uint64(n))
+		return fmt.Errorf("%d events dropped, there was no time for them before the end, and --reload-backlogs is off", n)
+	}
+	if err := b.waiting.close(); err != nil {
+		b.stats.abandoned.Add(uint64(n))
+		return fmt.Errorf("%d events dropped, there was no time for them before the end: %w", n, err)
+	}
+	b.target("worker").Warn("there was no time for all events, the next start will play them", "events", n, "file", b.state.waitingFile())
+	return nil
+}
+
 // save writes the state of a backend that stops.
 func (b *backend) save() error {
 	if !b.options.ReloadBacklogs {
 		return nil
 	}
 	written, err := b.state.save(b.engines.saved())
-	b.target("backlog").Info("backlogs saved", "backlogs", written.Backlogs, "files", written.Files)
+	if err == nil {
+		b.target("backlog").Info("backlogs saved", "backlogs", written.Backlogs, "files", written.Files)
+	}
 	return err
 }
 

@@ -41,6 +41,8 @@ type dispatcher struct {
 	// traced, if not nil, is told about events that were played, with the traces
 	// they belong to, and what changed.
 	traced func(received time.Time, steps []step, carriers []event.Carrier, changes []correlate.Change)
+	// leftover gets the events that there was no time for at the end.
+	leftover leftover
 	// played is called when events have been played.
 	played func()
 	// stepped is told how long the engines took for how many events.
@@ -58,6 +60,12 @@ type dispatcher struct {
 	steps    []step
 	// carriers has an element for each of steps, if events are traced.
 	carriers []event.Carrier
+}
+
+// leftover takes events that are not played.
+type leftover interface {
+	text(data []byte)
+	event(ev *event.Event, c event.Carrier)
 }
 
 // verdict is what came out of decoding a text.
@@ -144,23 +152,21 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// abandon counts events that there was no time for.
+// abandon hands the events that there was no time for to leftover.
 func (d *dispatcher) abandon() {
-	d.stats.abandoned.Add(uint64(d.left()))
-	for d.queue.take(&d.taken) {
-		d.stats.abandoned.Add(uint64(d.taken.len()))
+	for d.more() {
+		for ; d.next.text < d.taken.texts.len(); d.next.text++ {
+			d.leftover.text(d.taken.texts.at(d.next.text))
+		}
+		for ; d.next.batch < len(d.taken.batches); d.next.batch, d.next.event = d.next.batch+1, 0 {
+			b := d.taken.batches[d.next.batch]
+			for i := d.next.event; i < len(b.Events); i++ {
+				d.leftover.event(&b.Events[i], b.Carrier(i))
+			}
+		}
 	}
 	d.taken.reset()
 	d.next, d.released = place{}, 0
-}
-
-// left returns the number of events that were taken and not played yet.
-func (d *dispatcher) left() int {
-	n := d.taken.texts.len() - d.next.text - d.next.event
-	for _, b := range d.taken.batches[d.next.batch:] {
-		n += len(b.Events)
-	}
-	return n
 }
 
 // more reports whether there are events to play, and takes them if need be.
@@ -268,11 +274,7 @@ func (d *dispatcher) offerBatches(now int64, most int) int {
 		events := b.Events
 		to := min(d.next.event+most-n, len(events))
 		for i := d.next.event; i < to; i++ {
-			var carrier event.Carrier
-			if b.Carriers != nil {
-				carrier = b.Carriers[i]
-			}
-			d.offer(now, &events[i], carrier)
+			d.offer(now, &events[i], b.Carrier(i))
 		}
 		n += to - d.next.event
 		d.next.event = to

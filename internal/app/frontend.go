@@ -66,7 +66,7 @@ func (f *frontend) prepare(ctx context.Context) error {
 	}
 	f.limiter = limiter.New(limiter.Options{Max: o.MaxEPS, Min: o.MinEPS, Hold: o.HoldDuration, Logger: f.target("limiter")})
 	f.intake = httpintake.New(httpintake.Options{
-		Deliver: f.deliver, Limiter: f.limiter, Now: f.now, MaxBody: o.HTTP.MaxBody,
+		Deliver: f.deliver, Ready: f.ready, Limiter: f.limiter, Now: f.now, MaxBody: o.HTTP.MaxBody,
 		Logger: f.target("intake"),
 	})
 	f.configs = confdist.NewServer(confdist.ServerOptions{
@@ -245,11 +245,22 @@ func (f *frontend) takesRequests(ctx context.Context) error {
 	return nil
 }
 
-// deliver hands on the events of a request, all of them or none.
-func (f *frontend) deliver(ctx context.Context, b *httpintake.Batch) error {
+// errQueueFull says that the engines are behind.
+var errQueueFull = fmt.Errorf("%w: the event queue is full", httpintake.ErrUnavailable)
+
+// ready returns why events cannot be handed on now.
+func (f *frontend) ready(ctx context.Context) error {
 	if err := f.takesRequests(ctx); err != nil {
 		return fmt.Errorf("%w: message queue: %w", httpintake.ErrUnavailable, err)
 	}
+	if f.backend != nil && !f.backend.queue.hasRoom() {
+		return errQueueFull
+	}
+	return nil
+}
+
+// deliver hands on the events of a request, all of them or none.
+func (f *frontend) deliver(ctx context.Context, b *httpintake.Batch) error {
 	n := len(b.Events)
 	spans := f.startSpans(b) //nolint:contextcheck // the SDK keeps no more of a context than the trace
 	err := f.handOver(ctx, b)
@@ -263,18 +274,24 @@ func (f *frontend) deliver(ctx context.Context, b *httpintake.Batch) error {
 // handOver gives events to those who correlate them: other nodes, this one, or
 // both.
 func (f *frontend) handOver(ctx context.Context, b *httpintake.Batch) error {
-	if f.backend == nil || f.queueServer.Addr() != "" {
+	if f.backend == nil {
 		if err := f.publish(ctx, b); err != nil {
 			return err
 		}
-	}
-	if f.backend == nil {
 		b.Release()
 		return nil
 	}
-	if !f.backend.queue.putBatch(b) {
-		return fmt.Errorf("%w: the event queue is full", httpintake.ErrUnavailable)
+	queue := f.backend.queue
+	if !queue.reserve(b) {
+		return errQueueFull
 	}
+	if f.queueServer.Addr() != "" {
+		if err := f.publish(ctx, b); err != nil {
+			queue.cancel(b)
+			return err
+		}
+	}
+	queue.putBatch(b)
 	return nil
 }
 
@@ -295,11 +312,7 @@ const (
 func (e *encoder) encode(b *httpintake.Batch) [][]byte {
 	e.data, e.ends, e.payloads = e.data[:0], e.ends[:0], e.payloads[:0]
 	for i := range b.Events {
-		var carrier event.Carrier
-		if b.Carriers != nil {
-			carrier = b.Carriers[i]
-		}
-		e.data = event.AppendMessage(e.data, &b.Events[i], carrier)
+		e.data = event.AppendMessage(e.data, &b.Events[i], b.Carrier(i))
 		e.ends = append(e.ends, len(e.data))
 	}
 	start := 0

@@ -80,6 +80,8 @@ type eventQueue struct {
 
 	mu      sync.Mutex
 	waiting delivery
+	// reserved are the events that have a place, and reservedSize their bytes.
+	reserved, reservedSize int
 }
 
 // newEventQueue returns a queue for max_queue, 0 for a large one.
@@ -99,7 +101,7 @@ func (q *eventQueue) put(data []byte) {
 	q.mu.Lock()
 	w := &q.waiting
 	first := w.len() == 0
-	full := w.len() >= q.limit || len(w.texts.data)+w.size+len(data) > queueBytes
+	full := q.full(len(data))
 	if !full {
 		w.texts.data = append(w.texts.data, data...)
 		w.texts.ends = append(w.texts.ends, len(w.texts.data))
@@ -113,24 +115,65 @@ func (q *eventQueue) put(data []byte) {
 	}
 }
 
-// putBatch adds all events of a batch, which it keeps, or none, and reports
-// which. It adds them while there is room for one, so that no batch is too
-// large for ever.
-func (q *eventQueue) putBatch(b *httpintake.Batch) bool {
+// restore adds an event of an earlier run, whatever waits already.
+func (q *eventQueue) restore(data []byte) {
 	q.mu.Lock()
 	w := &q.waiting
-	before := w.len()
-	room := before < q.limit && len(w.texts.data)+w.size < queueBytes
-	if room {
-		w.batches = append(w.batches, b)
-		w.decoded += len(b.Events)
-		w.size += b.Size
-	}
+	w.texts.data = append(w.texts.data, data...)
+	w.texts.ends = append(w.texts.ends, len(w.texts.data))
 	q.mu.Unlock()
-	if before == 0 {
+	q.signal()
+}
+
+// reserve keeps a place for all events of a batch, and reports whether there is
+// one. There is while there is room for one event, so that no batch is too large
+// for ever. Who has a place calls putBatch or cancel.
+func (q *eventQueue) reserve(b *httpintake.Batch) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.full(1) {
+		return false
+	}
+	q.reserved += len(b.Events)
+	q.reservedSize += b.Size
+	return true
+}
+
+// cancel gives a place back.
+func (q *eventQueue) cancel(b *httpintake.Batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reserved -= len(b.Events)
+	q.reservedSize -= b.Size
+}
+
+// putBatch puts a batch, which it keeps, into the place that it has.
+func (q *eventQueue) putBatch(b *httpintake.Batch) {
+	q.mu.Lock()
+	w := &q.waiting
+	first := w.len() == 0
+	w.batches = append(w.batches, b)
+	w.decoded += len(b.Events)
+	w.size += b.Size
+	q.reserved -= len(b.Events)
+	q.reservedSize -= b.Size
+	q.mu.Unlock()
+	if first {
 		q.signal()
 	}
-	return room
+}
+
+// hasRoom reports whether there is room for one event.
+func (q *eventQueue) hasRoom() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.full(1)
+}
+
+// full reports whether there is no room for an event of a size. Callers hold mu.
+func (q *eventQueue) full(size int) bool {
+	w := &q.waiting
+	return w.len()+q.reserved >= q.limit || len(w.texts.data)+w.size+q.reservedSize+size > queueBytes
 }
 
 func (q *eventQueue) signal() {

@@ -273,6 +273,9 @@ func (n *node) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, closeTime)
 	defer cancel()
 	var errs []error
+	if n.backend != nil && n.backend.lock != nil {
+		defer n.backend.lock.Close()
+	}
 	if conn := n.conn.get(); conn != nil {
 		errs = append(errs, conn.Close(ctx))
 	}

@@ -56,6 +56,8 @@ func newStateStore(logDir string, logger *slog.Logger) *stateStore {
 
 func (s *stateStore) checkpoints() string { return filepath.Join(s.dir, checkpointDir) }
 
+func (s *stateStore) waitingFile() string { return filepath.Join(s.dir, waitingName) }
+
 func (s *stateStore) completeFile() string { return filepath.Join(s.dir, completeName) }
 
 // load restores the state that the last run left behind, and returns how many
@@ -145,6 +147,9 @@ func (s *stateStore) started(checkpoints bool) error {
 	}
 	if err := backlogs.Discard(s.loaded); err != nil {
 		return fmt.Errorf("deleting saved backlogs: %w", err)
+	}
+	if err := remove(s.waitingFile()); err != nil {
+		return err
 	}
 	s.loaded, s.settled = nil, true
 	return nil

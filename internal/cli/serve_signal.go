@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // untilSignal returns a context that ends with the first signal that asks the
@@ -35,12 +36,26 @@ func untilSignal(parent context.Context, proc *process) (ctx context.Context, st
 	}
 }
 
-// obey calls first for the first signal and second for the second one.
+// sameSignal is the time in which a further signal counts as the first one: a
+// supervisor may signal the process and then its group.
+const sameSignal = 500 * time.Millisecond
+
+// obey calls first for the first signal, and second for the next one that is
+// not the same.
 func obey(received <-chan os.Signal, stopped <-chan struct{}, first, second func()) {
-	for _, do := range []func(){first, second} {
+	select {
+	case <-received:
+		first()
+	case <-stopped:
+		return
+	}
+	for began := time.Now(); ; {
 		select {
 		case <-received:
-			do()
+			if time.Since(began) >= sameSignal {
+				second()
+				return
+			}
 		case <-stopped:
 			return
 		}

@@ -2,6 +2,7 @@ package httpintake
 
 import (
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,9 +17,19 @@ import (
 
 // The seconds after which a sender may try again.
 const (
-	retryLimited     = "1"
+	retryLimited     = "1" // if the limiter does not know better
 	retryUnavailable = "3" // as long as the message queue takes to try again
 )
+
+// retryAfter returns the seconds after which a sender that was too fast may try
+// again.
+func (h *Handler) retryAfter() string {
+	limiter, ok := h.o.Limiter.(interface{ RetryAfter() time.Duration })
+	if !ok {
+		return retryLimited
+	}
+	return strconv.Itoa(int(math.Ceil(limiter.RetryAfter().Seconds())))
+}
 
 // refusal is why a request is not taken.
 type refusal struct {
@@ -118,7 +129,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, refused *refusa
 	header := w.Header()
 	switch refused.status {
 	case http.StatusTooManyRequests:
-		header.Set("Retry-After", retryLimited)
+		header.Set("Retry-After", h.retryAfter())
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryUnavailable)
 	case http.StatusUnsupportedMediaType:

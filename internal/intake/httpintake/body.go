@@ -23,6 +23,9 @@ const (
 	// firstRead is the memory for a body whose sender has not sent it yet. What a
 	// body needs beyond that counts against Options.MaxMemory.
 	firstRead = 16 << 10
+	// eventFactor is how much more memory the shortest events take than their
+	// text.
+	eventFactor = 4
 	// zstdWindow is the window that decoders of the content encoding zstd have
 	// to take, and the largest they need to (RFC 9659).
 	zstdWindow = 8 << 20

@@ -31,7 +31,7 @@ const (
 	defaultMaxBody = 10 << 20
 	defaultWait    = 3 * time.Second
 
-	defaultMaxMemory = 128 << 20
+	defaultMaxMemory = 384 << 20
 )
 
 var (
@@ -59,7 +59,12 @@ type Options struct {
 	// never without events. Errors that are not ErrTooLarge, nor wrap it, count
 	// as ErrUnavailable. See Batch for who owns it.
 	Deliver func(ctx context.Context, b *Batch) error
-	// Limiter is asked before Deliver; nil limits nothing.
+	// Ready, if not nil, returns why nothing can be delivered now, as Deliver
+	// would. It is asked before Limiter, so that no event waits or takes tokens in
+	// vain.
+	Ready func(ctx context.Context) error
+	// Limiter is asked before Deliver; nil limits nothing. If it has a method
+	// RetryAfter() time.Duration, senders are told that.
 	Limiter Limiter
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
@@ -67,10 +72,10 @@ type Options struct {
 	// decompression; 10 MiB if 0 or less. A single event is limited by
 	// event.MaxSize, too.
 	MaxBody int64
-	// MaxMemory is the memory in bytes that large bodies may take together while
-	// they are read; 128 MiB if 0 or less, and at least what one of them needs.
-	// Others are refused then, and told to try again (503). Decoded events take
-	// up to five times as much for a moment.
+	// MaxMemory is the memory in bytes that large bodies and the events in them
+	// may take together until they are handed over; 384 MiB if 0 or less, and at
+	// least what one of them needs. Others are refused then, and told to try again
+	// (503).
 	MaxMemory int64
 	// Wait is the longest that Deliver may wait; 3 s if 0 or less.
 	Wait time.Duration
@@ -97,6 +102,15 @@ type Batch struct {
 
 // keptEvents bounds the memory that a Batch keeps for the next request.
 const keptEvents = 4096
+
+// Carrier returns the trace context of event i, the zero Carrier if there is
+// none.
+func (b *Batch) Carrier(i int) event.Carrier {
+	if len(b.Carriers) == 0 {
+		return event.Carrier{}
+	}
+	return b.Carriers[i]
+}
 
 // Release gives the memory of a batch back for other requests. Who has taken
 // the batch over may call it, once, when it no longer uses anything of it but
@@ -144,8 +158,9 @@ func New(o Options) *Handler {
 		o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		zstd: newZstd(o.MaxBody), warnings: newWarnings(),
 	}
-	// One body may have its raw form and, decompressed, twice that length.
-	h.budget.limit = max(cmp.Or(max(o.MaxMemory, 0), defaultMaxMemory), 4*max(o.MaxBody, zstdWindow))
+	// One body may have its raw form, twice that length when decompressed, and the
+	// events.
+	h.budget.limit = max(cmp.Or(max(o.MaxMemory, 0), defaultMaxMemory), (4+eventFactor)*max(o.MaxBody, zstdWindow))
 	h.scratch.New = func() any { return new(scratch) }
 	h.batches.New = func() any {
 		b := &Batch{pool: &h.batches}
@@ -188,6 +203,9 @@ func (h *Handler) take(r *http.Request, format intake.Format, s *scratch) *refus
 	body, refused := h.read(r, s)
 	if refused != nil {
 		return refused
+	}
+	if len(body) > firstRead && !s.hold(&h.budget, eventFactor*int64(len(body))) {
+		return busy()
 	}
 	b := h.batches.Get().(*Batch) // the pool holds nothing else
 	b.Size = len(body)
@@ -281,6 +299,11 @@ func (b *Batch) add(ev *event.Event, expected int) {
 // b belongs to someone else.
 func (h *Handler) deliver(r *http.Request, b *Batch) *refusal {
 	n := len(b.Events)
+	if h.o.Ready != nil {
+		if err := h.o.Ready(r.Context()); err != nil {
+			return h.unavailable(err, n)
+		}
+	}
 	if h.o.Limiter != nil {
 		if err := h.o.Limiter.Take(r.Context(), n); err != nil {
 			return h.limited(r, err, n)

@@ -141,6 +141,20 @@ func (l *Limiter) owe(n int) {
 	}
 }
 
+// RetryAfter returns when somebody who was refused should try again, at the
+// earliest: at least a second, and longer while a debt is being paid off.
+func (l *Limiter) RetryAfter() time.Duration {
+	if l == nil || l.bucket == nil {
+		return leastRetry
+	}
+	missing := 1 - l.bucket.Tokens()
+	wait := time.Duration(missing/float64(l.bucket.Limit())*float64(time.Second)) - maxWait
+	return max(leastRetry, wait)
+}
+
+// leastRetry is what spec/interfaces.md §3.3 wants senders to be told.
+const leastRetry = time.Second
+
 // patience is a context with a deadline that a rate.Limiter looks at before it
 // waits, so that there is no timer to make for it.
 type patience struct {

@@ -315,6 +315,30 @@ func TestALargeArrayPassesAndIsPaidForLater(t *testing.T) {
 	})
 }
 
+func TestRetryAfterSaysWhenADebtIsPaid(t *testing.T) {
+	t.Parallel()
+	var none *limiter.Limiter
+	if got := none.RetryAfter(); got != time.Second {
+		t.Errorf("without a limit it is %s", got)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := limiter.New(limiter.Options{Max: 100, Min: 100})
+		if got := l.RetryAfter(); got != time.Second {
+			t.Errorf("with tokens it is %s", got)
+		}
+		if err := l.Take(t.Context(), 2100); err != nil { // 20 seconds' worth of debt
+			t.Fatal(err)
+		}
+		if got := l.RetryAfter().Round(time.Second); got != 17*time.Second { // the last three it would wait
+			t.Errorf("with a debt it is %s", got)
+		}
+		pass(17*time.Second + 10*time.Millisecond)
+		if err := l.Take(t.Context(), 1); err != nil {
+			t.Errorf("after that time: %v", err)
+		}
+	})
+}
+
 func TestTheAverageIsTheLimit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {

@@ -1,0 +1,104 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"dsiem/internal/event"
+)
+
+// waitingName is the file of events that a stop had no time for, below
+// backlogsDir: one message per line, as on the message queue. The next start
+// plays them first. Their senders believe that they have been taken.
+const waitingName = "waiting_events.ndjson"
+
+// waitingFile takes events that a stop has no time for. The first error ends
+// the writing; written events count only if close returns nil.
+type waitingFile struct {
+	path    string
+	pending *renameio.PendingFile
+	out     *bufio.Writer
+	buffer  []byte
+	events  int
+	err     error
+}
+
+// text writes an event as it came from the message queue.
+func (w *waitingFile) text(data []byte) {
+	w.events++
+	if w.open() {
+		// A message may have newlines between its members.
+		w.buffer = append(append(w.buffer[:0], bytes.ReplaceAll(data, []byte{'\n'}, []byte{' '})...), '\n')
+		_, w.err = w.out.Write(w.buffer)
+	}
+}
+
+// event writes a decoded event.
+func (w *waitingFile) event(ev *event.Event, c event.Carrier) {
+	w.events++
+	if w.open() {
+		w.buffer = append(event.AppendMessage(w.buffer[:0], ev, c), '\n')
+		_, w.err = w.out.Write(w.buffer)
+	}
+}
+
+func (w *waitingFile) open() bool {
+	if w.err != nil || w.pending != nil {
+		return w.err == nil
+	}
+	if w.err = os.MkdirAll(filepath.Dir(w.path), 0o750); w.err != nil {
+		return false
+	}
+	if w.pending, w.err = renameio.NewPendingFile(w.path, renameio.WithPermissions(0o640)); w.err != nil {
+		return false
+	}
+	w.out = bufio.NewWriterSize(w.pending, 1<<20)
+	return true
+}
+
+// close puts the file into its place, if there are any events.
+func (w *waitingFile) close() error {
+	if w.pending != nil {
+		if w.err == nil {
+			w.err = w.out.Flush()
+		}
+		if w.err == nil {
+			w.err = w.pending.CloseAtomicallyReplace()
+		}
+		_ = w.pending.Cleanup() // does nothing after the replacement
+	}
+	if w.err != nil {
+		return fmt.Errorf("saving events that still waited: %w", w.err)
+	}
+	return nil
+}
+
+// loadWaiting hands on the events that the last stop had no time for, and
+// returns their number.
+func loadWaiting(path string, put func([]byte)) (int, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("loading events that still waited: %w", err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 2*event.MaxSize)
+	n := 0
+	for ; lines.Scan(); n++ {
+		put(lines.Bytes())
+	}
+	if err := lines.Err(); err != nil {
+		return n, fmt.Errorf("loading events that still waited: %w", err)
+	}
+	return n, nil
+}
