@@ -1,0 +1,210 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/asset"
+	"dsiem/internal/config"
+	"dsiem/internal/correlate"
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// A limit is the speed of one part of the server alone, on one core, in this
+// process: no server can be faster than its parts.
+type limit struct {
+	name, about string
+	goal        float64 // the least speed, a second; 0 for none
+	measure     func(ctx context.Context, dir string, lasts time.Duration) (perSecond float64, err error)
+}
+
+// The limits in the order in which they are shown.
+func limits() []limit {
+	return []limit{
+		{"decode", "decode an event", 0, limitDecode},
+		{"skip", "read an event as far as to see that no rule names it", 0, limitSkip},
+		{"engine-unmatched", "engine alone, no rule names the event", 2_000_000, limitUnmatched},
+		{"engine-matched", "engine alone, a backlog takes the event", 500_000, limitMatched},
+		{"write", "make and write a line about an event", 0, limitWrite},
+	}
+}
+
+// limitWorkload is what the limits are measured with.
+func limitWorkload(match float64) Workload {
+	return Workload{Directives: 1000, Live: 10_000, Match: match}
+}
+
+// sampleEvents is the number of different events that are decoded over and over.
+const sampleEvents = 4096
+
+// sampleTexts returns the texts of events from n on.
+func (p *plan) sampleTexts(n uint64) [][]byte {
+	s := p.stream(0)
+	s.setTime(time.Unix(replayStart, 0))
+	texts := make([][]byte, sampleEvents)
+	for i := range texts {
+		texts[i] = s.append(nil, n+uint64(i))
+	}
+	return texts
+}
+
+// timed calls a function that does something a number of times until it has
+// taken long enough, and returns how often a second it was done. Only what the
+// function says it took counts.
+func timed(ctx context.Context, lasts time.Duration, do func() (times int, took time.Duration, err error)) (float64, error) {
+	sum, all := 0, time.Duration(0)
+	for all < lasts || all == 0 {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		times, took, err := do()
+		if err != nil {
+			return 0, err
+		}
+		sum, all = sum+times, all+took
+	}
+	return float64(sum) / all.Seconds(), nil
+}
+
+func limitDecode(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
+	return decoding(ctx, lasts, func(text []byte, ev *event.Event) bool { return event.Decode(text, ev) == nil })
+}
+
+func limitSkip(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
+	nobody := func(event.Identity) bool { return false }
+	return decoding(ctx, lasts, func(text []byte, ev *event.Event) bool {
+		_, skipped := event.DecodeWanted(text, ev, nobody)
+		return skipped
+	})
+}
+
+func decoding(ctx context.Context, lasts time.Duration, decode func([]byte, *event.Event) bool) (float64, error) {
+	p, err := newPlan(limitWorkload(0), 1)
+	if err != nil {
+		return 0, err
+	}
+	texts := p.sampleTexts(p.live)
+	var ev event.Event
+	return timed(ctx, lasts, func() (int, time.Duration, error) {
+		begun := time.Now()
+		for _, text := range texts {
+			if !decode(text, &ev) {
+				return 0, 0, fmt.Errorf("the event %s was not decoded as it should", text)
+			}
+		}
+		return len(texts), time.Since(begun), nil
+	})
+}
+
+// engine returns an engine for the configuration of a plan.
+func (p *plan) engine() (*correlate.Engine, error) {
+	var report config.Report
+	var assets, directives []*config.File
+	for name, content := range p.configuration() {
+		file := config.NewFile(name, content)
+		if ok, _ := filepath.Match("assets_*", name); ok {
+			assets = append(assets, file)
+		} else {
+			directives = append(directives, file)
+		}
+	}
+	table, loaded := asset.Load(assets, &report), directive.Load(directives, &report)
+	if len(report.Problems) > 0 {
+		return nil, &report.Problems[0]
+	}
+	return correlate.New(correlate.Plans(loaded), table, correlate.Options{}), nil
+}
+
+// decodeAll decodes events that a rule may name.
+func decodeAll(texts [][]byte) ([]event.Event, error) {
+	events := make([]event.Event, len(texts))
+	for i, text := range texts {
+		if rejection := event.Decode(text, &events[i]); rejection != nil {
+			return nil, rejection
+		}
+	}
+	return events, nil
+}
+
+func limitUnmatched(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
+	return engineSpeed(ctx, 0, lasts)
+}
+
+func limitMatched(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
+	return engineSpeed(ctx, 1, lasts)
+}
+
+// engineSpeed returns how many events a second an engine takes, of which all
+// match or none.
+func engineSpeed(ctx context.Context, match float64, lasts time.Duration) (float64, error) {
+	p, err := newPlan(limitWorkload(match), 1)
+	if err != nil {
+		return 0, err
+	}
+	engine, err := p.engine()
+	if err != nil {
+		return 0, err
+	}
+	n := uint64(0)
+	step := func() (int, time.Duration, error) {
+		events, err := decodeAll(p.sampleTexts(n))
+		n += sampleEvents
+		if err != nil {
+			return 0, 0, err
+		}
+		taken := 0
+		begun := time.Now()
+		for i := range events {
+			changes := engine.Step(events[i].Seconds, &events[i])
+			for j := range changes {
+				if changes[j].Kind == correlate.Accepted {
+					taken++
+				}
+			}
+		}
+		took := time.Since(begun)
+		if want := int(p.matches(n) - p.matches(n-sampleEvents)); taken != want { //nolint:gosec // a small number
+			return 0, 0, fmt.Errorf("backlogs took %d events, not %d", taken, want)
+		}
+		return len(events), took, nil
+	}
+	for n < p.live { // opens the backlogs
+		if _, _, err := step(); err != nil {
+			return 0, err
+		}
+	}
+	return timed(ctx, lasts, step)
+}
+
+// limitWrite makes lines about events and writes them as a server under load
+// does, a block at a time.
+func limitWrite(ctx context.Context, dir string, lasts time.Duration) (perSecond float64, err error) {
+	const block, rewind = 64 << 10, 256 << 20
+	file, err := os.Create(filepath.Join(dir, "write.json"))
+	if err != nil {
+		return 0, fmt.Errorf("writing lines: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	line := alarm.Event{AlarmID: "0123456789abcdef", Stage: stages, EventID: idPrefix(0) + "000-000000000000"}
+	buf := make([]byte, 0, 2*block)
+	written := 0
+	return timed(ctx, lasts, func() (int, time.Duration, error) {
+		begun, lines := time.Now(), 0
+		for buf = buf[:0]; len(buf) < block; lines++ {
+			buf = line.AppendJSON(buf)
+		}
+		_, err := file.Write(buf)
+		took := time.Since(begun)
+		if written += len(buf); written > rewind && err == nil { // the disk is not what is measured
+			written = 0
+			_, err = file.Seek(0, 0)
+		}
+		return lines, took, err
+	})
+}

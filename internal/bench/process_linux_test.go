@@ -1,0 +1,55 @@
+package bench_test
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+)
+
+var listens = regexp.MustCompile(`diagnostics server listening address="(127\.0\.0\.1:[0-9]+)"`)
+
+// Not even a run that is killed leaves its server behind.
+func TestServerEndsWithARunThatIsKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	run := exec.Command(self(t), "bench", "--transport=nats", "--duration=1h", "--rate=10", "--limit-time=0", "--out="+dir)
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := ""
+	eventually(t, func() bool {
+		log, _ := os.ReadFile(filepath.Join(dir, "nats-1", "server.log")) // not there at first
+		if found := listens.FindSubmatch(log); found != nil {
+			address = string(found[1])
+		}
+		return address != ""
+	})
+	if err := run.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = run.Wait() // it was killed
+	eventually(t, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+}
+
+// eventually waits for something that nothing announces.
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	const patience, every = 30 * time.Second, 10 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain")
+		}
+	}
+}
