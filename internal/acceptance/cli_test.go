@@ -3,7 +3,6 @@ package acceptance
 import (
 	"context"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -25,29 +24,25 @@ func (i invocation) String() string {
 // invocations are the ways to run a backend.
 var invocations = []invocation{{"dsiem-backend", nil}, {"dsiem", []string{"--mode", "cluster-backend"}}}
 
-// run starts a program with nothing but these arguments, in an environment that
+// call starts a program with nothing but these arguments, in an environment that
 // has no other DSIEM_ variables.
-func (h *home) run(program string, env []string, args ...string) *node {
+func (h *home) call(program string, env []string, args ...string) *node {
 	h.t.Helper()
 	check(h.t, build())
-	n := &node{home: h, exited: make(chan struct{})}
 	// The process outlives the test's context until its cleanup.
-	n.cmd = exec.CommandContext(context.WithoutCancel(h.t.Context()), filepath.Join(programs, program), args...)
-	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
-		n.cmd.Env = append(n.cmd.Env, name+"="+os.Getenv(name))
-	}
-	n.cmd.Env = append(n.cmd.Env, env...)
-	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.err
-	check(h.t, n.cmd.Start())
-	go func() {
-		_ = n.cmd.Wait() // the code says it
-		n.code = n.cmd.ProcessState.ExitCode()
-		n.out.end()
-		n.err.end()
-		close(n.exited)
-	}()
-	h.t.Cleanup(n.cleanUp)
-	return n
+	cmd := exec.CommandContext(context.WithoutCancel(h.t.Context()), filepath.Join(programs, program), args...)
+	cmd.Env = environment(env)
+	return h.run(cmd)
+}
+
+// startShell runs a shell script with the path of dsiem as $0.
+func (h *home) startShell(script string, args ...string) *node {
+	h.t.Helper()
+	check(h.t, build())
+	// The process outlives the test's context until its cleanup.
+	cmd := exec.CommandContext(context.WithoutCancel(h.t.Context()), "sh", append([]string{"-c", script, filepath.Join(programs, "dsiem")}, args...)...)
+	cmd.Env = environment(nil)
+	return h.run(cmd)
 }
 
 // written is all that a process that has ended wrote.
@@ -118,8 +113,8 @@ func TestT01_HelpListsTheOptions(t *testing.T) {
 	plain := func(name string) string { return strings.ToLower(strings.ReplaceAll(name, "-", "")) }
 	flag := regexp.MustCompile(`(?m)^ +(?:-\w, )?--(?:\[no-\])?([a-z-]+)`)
 	alias := regexp.MustCompile(`Also\s+called\s+([a-z-]+)`)
-	for _, i := range invocations {
-		n := newHome(t, nil).run(i.program, nil, "serve", "--help")
+	for _, i := range slices.Concat(invocations, frontends) {
+		n := newHome(t, nil).call(i.program, nil, "serve", "--help")
 		n.exit(0)
 		help := n.out.text()
 		listed := map[string]bool{}
@@ -137,8 +132,8 @@ func TestT01_HelpListsTheOptions(t *testing.T) {
 // The original dsiem ends with 0 then, the Rust programs with 2 (§1.1).
 func TestT02_NoSubcommand(t *testing.T) {
 	t.Parallel()
-	for program, code := range map[string]int{"dsiem-backend": 2, "dsiem": 0} {
-		newHome(t, nil).run(program, nil).wantWritten(code, "Usage: "+program+" <command>", "serve")
+	for program, code := range map[string]int{"dsiem-backend": 2, "dsiem-frontend": 2, "dsiem": 0} {
+		newHome(t, nil).call(program, nil).wantWritten(code, "Usage: "+program+" <command>", "serve")
 	}
 }
 
@@ -149,9 +144,9 @@ func TestT03_NoNode(t *testing.T) {
 	check(t, err)
 	t.Cleanup(func() { listener.Close() })
 	address := listener.Addr().String()
-	for _, i := range invocations {
+	for _, i := range slices.Concat(invocations, frontends) {
 		args := slices.Concat([]string{"serve", "--frontend=http://" + address, "--msq=nats://" + address}, i.flags)
-		newHome(t, nil).run(i.program, nil, args...).wantWritten(2, "--node is missing")
+		newHome(t, nil).call(i.program, nil, args...).wantWritten(2, "--node is missing")
 	}
 	// Connections are accepted in their order, so that the first is this one
 	// unless the programs have made one.
@@ -273,7 +268,7 @@ func TestT11_FlagPositions(t *testing.T) {
 		for flag, want := range map[string]string{"-vv": "verbosity=2", "--debug": "debug=true"} {
 			for _, start := range [][]string{{flag, "serve"}, {"serve", flag}} {
 				h := newHome(t, configs(t, "", takeAll))
-				n := h.run(i.program, nil, slices.Concat(start, i.flags, []string{
+				n := h.call(i.program, nil, slices.Concat(start, i.flags, []string{
 					"--node=b0", "--frontend=file:", "--msq=nats://127.0.0.1:1", "--config-dir=" + h.configs, "--log-dir=" + h.logs,
 				})...)
 				n.wantEffective(want)
@@ -294,7 +289,7 @@ func TestT12_ContainerEnvironment(t *testing.T) {
 	})
 	for _, i := range invocations {
 		h := newHome(t, nil)
-		n := h.run(i.program, []string{
+		n := h.call(i.program, []string{
 			"DSIEM_MODE=cluster-backend", "DSIEM_NODE=b0", "DSIEM_FRONTEND=" + url, "DSIEM_MSQ=" + server.URL(),
 			"DSIEM_APM=true", "DSIEM_PPROF=true", "DSIEM_PORT=8084",
 			"DSIEM_WEB_ESURL=http://127.0.0.1:1", "DSIEM_NO_SUCH=1",
@@ -310,6 +305,32 @@ func TestT12_ContainerEnvironment(t *testing.T) {
 		n.stop()
 		if got := append(n.said("ERROR"), n.err.matching(func(string) bool { return true })...); len(got) != 0 {
 			t.Errorf("%s: errors %q", i.program, got)
+		}
+	}
+}
+
+// The same for the two other roles, whose ports the tests do not choose.
+func TestT12_ContainerEnvironmentWithHTTP(t *testing.T) {
+	t.Parallel()
+	server := startNATS(t)
+	for _, mode := range []string{"standalone", "cluster-frontend"} {
+		h := newHome(t, configs(t, "", takeAll))
+		n := h.call("dsiem", []string{
+			"DSIEM_MODE=" + mode, "DSIEM_NODE=n0", "DSIEM_MSQ=" + server.URL(), "DSIEM_ADDRESS=127.0.0.1", "DSIEM_PORT=0",
+			"DSIEM_APM=true", "DSIEM_WEB_ESURL=http://127.0.0.1:1", "DSIEM_NO_SUCH=1", "DSIEM_MAXEPS=5000", "DSIEM_WRITEABLECONFIG=1",
+			"DSIEM_CONFIG_DIR=" + h.configs, "DSIEM_LOG_DIR=" + h.logs,
+		}, "serve")
+		n.wantEffective(`node="n0"`, "max_eps=5000", "writable_config=true")
+		n.address()
+		if mode == "standalone" {
+			n.says("backend started")
+		} else {
+			n.says("frontend started")
+		}
+		n.takesPosted(ev{id: "e1"}.String())
+		n.stop()
+		if got := append(n.said("ERROR"), n.err.matching(func(string) bool { return true })...); len(got) != 0 {
+			t.Errorf("%s: errors %q", mode, got)
 		}
 	}
 }

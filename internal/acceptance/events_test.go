@@ -10,7 +10,7 @@ import (
 
 // configs returns configuration files written in the notation of scenarios:
 // assets, unless empty, and directives.
-func configs(t *testing.T, assets, directives string) files {
+func configs(t testing.TB, assets, directives string) files {
 	t.Helper()
 	text := "Configuration.\n"
 	if assets != "" {

@@ -54,7 +54,8 @@ func TestT53_RemovedFileComesBack(t *testing.T) {
 	eventually(t, "the file is back", func() bool { return exists(h.eventsFile()) })
 }
 
-// What Logstash and the alarm proxy need of a line.
+// What Logstash and the alarm proxy need of a line (spec/interfaces.md §7.5,
+// §7.8).
 func TestT54_AlarmLinesSuitTheirReaders(t *testing.T) {
 	t.Parallel()
 	server := startNATS(t)
@@ -78,6 +79,14 @@ func TestT54_AlarmLinesSuitTheirReaders(t *testing.T) {
 			if _, ok := lines[i][key]; !ok {
 				t.Errorf("line %d has no %s", i, key)
 			}
+		}
+		for _, key := range []string{"alarm_id", "title", "status", "kingdom", "category", "tag", "risk_class"} {
+			if text, _ := lines[i][key].(string); text == "" {
+				t.Errorf("line %d: %s is empty", i, key)
+			}
+		}
+		if len(a.SrcIPs) == 0 || len(a.DstIPs) == 0 || a.Status != "Open" || a.Tag != "Identified Threat" {
+			t.Errorf("line %d: %+v", i, a)
 		}
 		for _, at := range []int64{a.Created, a.Updated} {
 			if at < begun || at > time.Now().Unix() {

@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,6 +47,9 @@ func runTests(m *testing.M) int {
 			return 1
 		}
 	}
+	if os.Getenv(serverVariable) != "" {
+		return beServer()
+	}
 	dir, err := os.MkdirTemp("", "dsiem-acceptance-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -56,13 +60,13 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-// build builds both programs, once.
+// build builds the programs, once.
 var build = sync.OnceValue(func() error {
 	args := []string{"build"}
 	if *raceChildren {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "-o", programs+"/", "dsiem/cmd/dsiem", "dsiem/cmd/dsiem-backend")...)
+	cmd := exec.Command("go", append(args, "-o", programs+"/", "dsiem/cmd/dsiem", "dsiem/cmd/dsiem-backend", "dsiem/cmd/dsiem-frontend")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the programs: %w\n%s", err, out)
 	}
@@ -71,12 +75,12 @@ var build = sync.OnceValue(func() error {
 
 // home is what outlives a process: its configuration and its log directory.
 type home struct {
-	t             *testing.T
+	t             testing.TB
 	configs, logs string
 }
 
 // newHome returns a home with configuration files.
-func newHome(t *testing.T, configs files) *home {
+func newHome(t testing.TB, configs files) *home {
 	t.Helper()
 	dir := t.TempDir()
 	h := &home{t: t, configs: filepath.Join(dir, "configs"), logs: filepath.Join(dir, "logs")}
@@ -125,7 +129,7 @@ func (h *home) alarmEvents() []alarmEvent {
 
 // eventIDs returns the event ids of the complete lines of a file of alarm
 // events. It is for large files.
-func eventIDs(t *testing.T, name string) (ids []string) {
+func eventIDs(t testing.TB, name string) (ids []string) {
 	t.Helper()
 	content, err := os.ReadFile(name)
 	check(t, err)
@@ -203,7 +207,7 @@ func (h *home) savedBacklogs(name string) []alarm {
 
 // decodeLines decodes the lines of a file. A last line that is not complete yet
 // is left out; a file that does not exist has none.
-func decodeLines[T any](t *testing.T, name string) []T {
+func decodeLines[T any](t testing.TB, name string) []T {
 	t.Helper()
 	content, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -223,11 +227,21 @@ func decodeLines[T any](t *testing.T, name string) []T {
 	return all
 }
 
+// role is what a node does.
+type role int
+
+const (
+	backendRole role = iota
+	frontendRole
+	standaloneRole
+)
+
 // setup says how to start a process. The zero value is a dsiem-backend without
 // a frontend.
 type setup struct {
-	program string // dsiem-backend if empty
-	nats    string // the URL; nothing answers there if empty
+	role    role
+	program string // the one for the role if empty
+	nats    string // the URL; nothing answers there if empty. Not for standalone nodes
 	// flags follow the ones that the harness needs, env is added to an
 	// environment that has no DSIEM_ variables.
 	flags, env []string
@@ -239,41 +253,63 @@ type setup struct {
 // still then, and its output is shown if the test has failed.
 type node struct {
 	*home
+	role     role
 	cmd      *exec.Cmd
 	out, err transcript
 	exited   chan struct{} // closed when code is valid
 	code     int
 }
 
+// command returns the program and the flags that the harness needs.
+func (s *setup) command(h *home) (program string, args []string) {
+	const anyPort = "--port=0"
+	msq, configDir, logDir := "--msq="+cmp.Or(s.nats, "nats://127.0.0.1:1"), "--config-dir="+h.configs, "--log-dir="+h.logs
+	switch s.role {
+	case frontendRole:
+		program, args = "dsiem-frontend", []string{"serve", "--node=dsiem-frontend-1", msq, configDir, "--address=127.0.0.1", anyPort}
+	case standaloneRole:
+		program, args = "dsiem", []string{"serve", configDir, logDir, "--address=127.0.0.1", anyPort}
+	case backendRole:
+		program, args = "dsiem-backend", []string{"serve", "--node=dsiem-backend-1", "--frontend=file:", msq, configDir, logDir}
+	}
+	return cmp.Or(s.program, program), append(args, s.flags...)
+}
+
 // start starts a program in a home.
 func (h *home) start(s setup) *node {
 	h.t.Helper()
 	check(h.t, build())
-	program, nats := s.program, s.nats
-	if program == "" {
-		program = "dsiem-backend"
-	}
-	if nats == "" {
-		nats = "nats://127.0.0.1:1"
-	}
-	args := []string{"serve", "--node=dsiem-backend-1", "--frontend=file:", "--msq=" + nats, "--config-dir=" + h.configs, "--log-dir=" + h.logs}
-	args = append(args, s.flags...)
+	program, args := s.command(h)
 	path := filepath.Join(programs, program)
-	n := &node{home: h, exited: make(chan struct{})}
 	// The process outlives the test's context until its cleanup.
-	n.cmd = exec.CommandContext(context.WithoutCancel(h.t.Context()), path, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(h.t.Context()), path, args...)
 	if s.shell != "" {
-		n.cmd = exec.CommandContext(context.WithoutCancel(h.t.Context()), "sh", append([]string{"-c", s.shell + ` && exec "$0" "$@"`, path}, args...)...)
+		cmd = exec.CommandContext(context.WithoutCancel(h.t.Context()), "sh", append([]string{"-c", s.shell + ` && exec "$0" "$@"`, path}, args...)...)
 	}
+	cmd.Env = environment(s.env)
+	n := h.run(cmd)
+	n.role = s.role
+	return n
+}
+
+// environment returns an environment that has only these DSIEM_ variables.
+func environment(variables []string) (env []string) {
 	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
-		n.cmd.Env = append(n.cmd.Env, name+"="+os.Getenv(name))
+		env = append(env, name+"="+os.Getenv(name))
 	}
-	n.cmd.Env = append(n.cmd.Env, s.env...)
-	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.err
-	check(h.t, n.cmd.Start())
+	return append(env, variables...)
+}
+
+// run starts a process, which is killed at the end of the test if it runs still
+// then.
+func (h *home) run(cmd *exec.Cmd) *node {
+	h.t.Helper()
+	n := &node{home: h, cmd: cmd, exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &n.out, &n.err
+	check(h.t, cmd.Start())
 	go func() {
-		_ = n.cmd.Wait() // the code says it
-		n.code = n.cmd.ProcessState.ExitCode()
+		_ = cmd.Wait() // the code says it
+		n.code = cmd.ProcessState.ExitCode()
 		n.out.end()
 		n.err.end()
 		close(n.exited)
@@ -282,7 +318,7 @@ func (h *home) start(s setup) *node {
 	return n
 }
 
-// startReady starts a backend and waits until it takes events.
+// startReady starts a node and waits until it takes events.
 func (h *home) startReady(s setup) *node {
 	h.t.Helper()
 	n := h.start(s)
@@ -293,7 +329,14 @@ func (h *home) startReady(s setup) *node {
 // takesEvents waits until the start is complete.
 func (n *node) takesEvents() {
 	n.t.Helper()
-	n.says("backend started")
+	if n.role != frontendRole {
+		n.says("backend started")
+	} else {
+		n.says("frontend started, events are taken")
+	}
+	if n.role != backendRole {
+		n.says(" listening on ")
+	}
 }
 
 func (n *node) cleanUp() {
@@ -473,7 +516,7 @@ func (l *transcript) tail() string {
 }
 
 // eventually waits for something that nothing announces.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -485,7 +528,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // startNATS starts a NATS server.
-func startNATS(t *testing.T) *bustest.Server {
+func startNATS(t testing.TB) *bustest.Server {
 	t.Helper()
 	return bustest.Start(t, bustest.Options{})
 }
@@ -493,7 +536,7 @@ func startNATS(t *testing.T) *bustest.Server {
 // publish sends events and returns when the server has them.
 func publish(s *bustest.Server, events ...string) { s.Publish(bus.EventsSubject, events...) }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -506,7 +549,7 @@ func exists(name string) bool {
 }
 
 // countLines counts the complete lines of a file, which need not exist.
-func countLines(t *testing.T, name string) int {
+func countLines(t testing.TB, name string) int {
 	t.Helper()
 	content, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

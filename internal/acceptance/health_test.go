@@ -51,6 +51,11 @@ func (n *node) metrics() metrics {
 	if status != http.StatusOK {
 		n.t.Fatalf("/metrics: status %d", status)
 	}
+	return parseMetrics(n.t, body)
+}
+
+func parseMetrics(t testing.TB, body string) metrics {
+	t.Helper()
 	all := metrics{}
 	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); {
 		line := lines.Text()
@@ -59,7 +64,7 @@ func (n *node) metrics() metrics {
 			continue
 		}
 		value, err := strconv.ParseFloat(line[i+1:], 64)
-		check(n.t, err)
+		check(t, err)
 		all[line[:i]] = value
 	}
 	return all
@@ -126,7 +131,8 @@ func TestMetricsAddUp(t *testing.T) {
 	eventually(t, "all events are counted", func() bool { return n.metrics().seen() == 7 })
 	m := n.metrics()
 	want := metrics{
-		`dsiem_events_total{outcome="accepted"}`:           4,
+		`dsiem_events_total{outcome="accepted"}`:           3,
+		`dsiem_events_total{outcome="unwanted"}`:           1,
 		`dsiem_events_total{outcome="whitelisted"}`:        1,
 		`dsiem_events_total{outcome="bad_json"}`:           1,
 		`dsiem_events_total{outcome="bad_timestamp"}`:      1,
@@ -151,4 +157,36 @@ func TestMetricsAddUp(t *testing.T) {
 	if events, alarms := len(n.alarmEvents()), len(n.alarms()); events != 3 || alarms != 3 {
 		t.Errorf("%d alarm-event lines and %d alarm lines, want 3 and 3", events, alarms)
 	}
+}
+
+// What was posted to a frontend is found again in its counters, each event
+// once.
+func TestFrontendMetricsAddUp(t *testing.T) {
+	t.Parallel()
+	i := startIntakes(t)[0]
+	i.takesPosted(theEvent)
+	i.takesPosted(theEvent, theEvent, theEvent)
+	i.wantRefused(http.StatusBadRequest, "not json")
+	i.wantRefused(http.StatusTeapot, strings.Replace(theEvent, "192.168.0.1", "nowhere", 1))
+	i.ask(http.MethodGet, "/config/", "")
+	a := i.ask(http.MethodGet, "/metrics", "")
+	m := parseMetrics(t, a.body)
+	for name, want := range map[string]float64{
+		`dsiem_http_events_total{outcome="accepted"}`:          4,
+		`dsiem_http_events_total{outcome="bad_json"}`:          1,
+		`dsiem_http_events_total{outcome="bad_address"}`:       1,
+		`dsiem_http_events_total`:                              6,
+		`dsiem_nats_published_total`:                           4,
+		`dsiem_nats_connected`:                                 1,
+		`dsiem_http_requests_total{code="200",route="events"}`: 2,
+		`dsiem_http_requests_total{code="400",route="events"}`: 1,
+		`dsiem_http_requests_total{code="418",route="events"}`: 1,
+		`dsiem_http_requests_total{code="200",route="config"}`: 1,
+		`dsiem_overloaded`:                                     0,
+	} {
+		if got := m.sum(name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	i.wantPublished(4)
 }
