@@ -59,7 +59,7 @@ type WriterOptions struct {
 	// a file that was renamed or removed, at most 1 s; 0 is 1 s.
 	CheckEvery time.Duration
 	// FlushEvery is the shortest time between two writes and thereby the
-	// longest that a line waits for others, at most 100 ms; 0 is 10 ms. A line
+	// longest that a line waits for others, at most 100 ms; 0 is 2 ms. A line
 	// that comes after a pause does not wait.
 	FlushEvery time.Duration
 	// MaxBuffered is the number of bytes that may wait to be written before
@@ -78,7 +78,7 @@ type WriterOptions struct {
 // complete checks the options and fills in defaults.
 func (o *WriterOptions) complete() error {
 	o.CheckEvery = cmp.Or(o.CheckEvery, maxCheckEvery)
-	o.FlushEvery = cmp.Or(o.FlushEvery, 10*time.Millisecond)
+	o.FlushEvery = cmp.Or(o.FlushEvery, 2*time.Millisecond)
 	o.MaxBuffered = cmp.Or(o.MaxBuffered, 64<<20)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
