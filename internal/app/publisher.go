@@ -47,6 +47,10 @@ type publisher struct {
 	recent *webui.Recent
 
 	events, alarms []byte
+
+	// logged are the changes of the present second, by kind.
+	logged [correlate.Expired + 1]int
+	second int64
 }
 
 // findings collects results of look-ups for the dispatcher, from any
@@ -89,7 +93,7 @@ func (p *publisher) publish(now time.Time, changes []correlate.Change) {
 	lastStep := uint64(0)
 	for i := range changes {
 		c := &changes[i]
-		p.log(c)
+		p.log(now, c)
 		switch c.Kind {
 		case correlate.Accepted:
 			if c.Order.Step != lastStep {
@@ -209,14 +213,29 @@ func (p *publisher) end(now time.Time) {
 	p.write(now, nil)
 }
 
+// The original's rule for a flood of log lines: after so many of one kind in a
+// second, one in so many is written (spec/interfaces.md §6.1).
+const linesPerSecond, oneIn = 100, 100
+
+// sampled reports whether a change of a kind is to be logged.
+func (p *publisher) sampled(now time.Time, kind correlate.Kind) bool {
+	if second := now.Unix(); second != p.second {
+		p.second = second
+		clear(p.logged[:])
+	}
+	p.logged[kind]++
+	n := p.logged[kind]
+	return n <= linesPerSecond || n%oneIn == 0
+}
+
 // log writes the lines that other tools know from the references
 // (spec/interfaces.md §6.3).
-func (p *publisher) log(c *correlate.Change) {
+func (p *publisher) log(now time.Time, c *correlate.Change) {
 	level := slog.LevelInfo
 	if c.Kind == correlate.Accepted {
 		level = slog.LevelDebug
 	}
-	if !p.logger.Enabled(context.Background(), level) {
+	if !p.logger.Enabled(context.Background(), level) || !p.sampled(now, c.Kind) {
 		return
 	}
 	about := []slog.Attr{slog.Uint64("directive.id", c.Directive), slog.String("backlog.id", c.AlarmID)} //nolint:sloglint // the references' keys

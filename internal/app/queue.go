@@ -19,34 +19,65 @@ const (
 	burst = 4
 	// queueBytes bounds the text of waiting events, whatever their number.
 	queueBytes = 1 << 30
-	// spareBytes is the memory that is kept for the next events.
-	spareBytes = 8 << 20
+	// blockBytes is the size of the blocks that texts are copied into, spareBytes
+	// and spareTexts what is kept for the next ones.
+	blockBytes = 256 << 10
+	spareBytes = 16 << 20
+	spareTexts = 64 << 10
 )
 
-// payloads are the texts of consecutive events in one block of memory.
+// payloads are the texts of consecutive events. They are copied into blocks of
+// memory, which are used again.
 type payloads struct {
-	data []byte
-	ends []int
+	texts [][]byte // parts of blocks
+	// blocks are the ones in use, the last one with room; spare are empty ones.
+	blocks, spare [][]byte
+	size          int // bytes in texts
 }
 
-func (p *payloads) len() int { return len(p.ends) }
+func (p *payloads) len() int { return len(p.texts) }
 
 // at returns the text of event i, valid until the payloads are used again.
-func (p *payloads) at(i int) []byte {
-	start := 0
-	if i > 0 {
-		start = p.ends[i-1]
+func (p *payloads) at(i int) []byte { return p.texts[i] }
+
+// add copies a text.
+func (p *payloads) add(data []byte) {
+	last := len(p.blocks) - 1
+	if last < 0 || cap(p.blocks[last])-len(p.blocks[last]) < len(data) {
+		p.blocks = append(p.blocks, p.block(len(data)))
+		last++
 	}
-	return p.data[start:p.ends[i]:p.ends[i]]
+	from := len(p.blocks[last])
+	p.blocks[last] = append(p.blocks[last], data...)
+	end := from + len(data)
+	p.texts = append(p.texts, p.blocks[last][from:end:end])
+	p.size += len(data)
+}
+
+// block returns an empty block with room for a text of a size.
+func (p *payloads) block(size int) []byte {
+	if last := len(p.spare) - 1; last >= 0 && size <= blockBytes {
+		block := p.spare[last]
+		p.spare = p.spare[:last]
+		return block
+	}
+	return make([]byte, 0, max(blockBytes, size))
 }
 
 // reset empties the payloads, and keeps their memory unless a flood made it
 // large.
 func (p *payloads) reset() {
-	if cap(p.data) > spareBytes {
-		*p = payloads{}
+	for _, block := range p.blocks {
+		if cap(block) == blockBytes && len(p.spare) < spareBytes/blockBytes {
+			p.spare = append(p.spare, block[:0])
+		}
 	}
-	p.data, p.ends = p.data[:0], p.ends[:0]
+	clear(p.blocks)
+	clear(p.texts)
+	p.blocks, p.texts, p.size = p.blocks[:0], p.texts[:0], 0
+	if cap(p.texts) > spareTexts {
+		p.texts, p.blocks = nil, nil
+	}
 }
 
 // delivery is a number of events that were waiting: texts from the bus and
@@ -103,8 +134,7 @@ func (q *eventQueue) put(data []byte) {
 	first := w.len() == 0
 	full := q.full(len(data))
 	if !full {
-		w.texts.data = append(w.texts.data, data...)
-		w.texts.ends = append(w.texts.ends, len(w.texts.data))
+		w.texts.add(data)
 	}
 	q.mu.Unlock()
 	switch {
@@ -119,8 +149,7 @@ func (q *eventQueue) put(data []byte) {
 func (q *eventQueue) restore(data []byte) {
 	q.mu.Lock()
 	w := &q.waiting
-	w.texts.data = append(w.texts.data, data...)
-	w.texts.ends = append(w.texts.ends, len(w.texts.data))
+	w.texts.add(data)
 	q.mu.Unlock()
 	q.signal()
 }
@@ -173,7 +202,7 @@ func (q *eventQueue) hasRoom() bool {
 // full reports whether there is no room for an event of a size. Callers hold mu.
 func (q *eventQueue) full(size int) bool {
 	w := &q.waiting
-	return w.len()+q.reserved >= q.limit || len(w.texts.data)+w.size+q.reservedSize+size > queueBytes
+	return w.len()+q.reserved >= q.limit || w.texts.size+w.size+q.reservedSize+size > queueBytes
 }
 
 func (q *eventQueue) signal() {
