@@ -176,7 +176,8 @@ func (n *node) probe(server *bustest.Server) int {
 	n.t.Helper()
 	sent := 0
 	eventually(n.t, "an event is taken", func() bool {
-		publish(server, ev{id: fmt.Sprint("probe-", sent), src: "10.255.0.1"}.String())
+		// Each from another source: log lines of a flood of backlogs are sampled.
+		publish(server, ev{id: fmt.Sprint("probe-", sent), src: fmt.Sprintf("10.255.%d.%d", sent/200, sent%200)}.String())
 		sent++
 		return len(n.said("new backlog created", `event.id="probe-`)) > 0
 	})

@@ -143,7 +143,7 @@ func TestEventQueueRefusesBatchesAsAWhole(t *testing.T) {
 func TestEventQueueLimits(t *testing.T) {
 	t.Parallel()
 	for maxQueue, want := range map[int]int{
-		0: unboundedQueue, 1: burst, 25_000: 100_000, 500_000: unboundedQueue,
+		0: unboundedQueue, 1: burst, 25_000: 600_000, 500_000: unboundedQueue,
 		unboundedQueue: unboundedQueue, 5_000_000: 5_000_000,
 	} {
 		if got := newEventQueue(maxQueue).limit; got != want {

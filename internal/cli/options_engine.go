@@ -17,7 +17,7 @@ func (p program) loadTexts() loadTexts {
 	case app.ModeBackend:
 		return loadTexts{
 			"Events a second this backend should sustain. It limits nothing; a warning says if they take too long.",
-			"Events that may wait, four times as many in a burst; more are dropped and counted." + zero,
+			"Events that may wait, 24 times as many in a burst; more are dropped and counted." + zero,
 		}
 	case app.ModeFrontend:
 		return loadTexts{
@@ -28,7 +28,7 @@ func (p program) loadTexts() loadTexts {
 	return loadTexts{
 		"Events a second to take over HTTP at most, while nothing is overloaded; 0 for no limit. A backend takes all: " +
 			"there it is the rate to sustain, at least 1, and a warning says if events take too long.",
-		"Events that may wait. More are refused over HTTP; a backend takes four times as many in a burst, then drops and counts them." + zero,
+		"Events that may wait. More are refused over HTTP; a backend takes 24 times as many in a burst, then drops and counts them." + zero,
 	}
 }
 
