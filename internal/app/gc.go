@@ -44,7 +44,7 @@ func collectLessOften(ctx context.Context) error {
 	collected := make(chan struct{}, 1)
 	onCollection(collected)
 	var load gcLoad
-	lazy := lazyness{pace: usualPace}
+	lazy := laziness{pace: usualPace}
 	for now := usualPace; ; {
 		if next := pace(liveHeap(), lazy.pace); math.Abs(float64(next-now)) > float64(now*worthChanging/100) {
 			debug.SetGCPercent(next)
@@ -100,14 +100,14 @@ func (l *gcLoad) share() float64 {
 	return gc / used
 }
 
-// lazyness is how much longer than usual collections wait.
-type lazyness struct {
+// laziness is how much longer than usual collections wait.
+type laziness struct {
 	pace    int
 	seconds int // in a row with too many collections
 }
 
 // next takes the share of collections in the last second.
-func (l *lazyness) next(share float64) {
+func (l *laziness) next(share float64) {
 	switch {
 	case share <= shareLimit/2:
 		l.seconds = 0

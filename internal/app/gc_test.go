@@ -18,7 +18,7 @@ func TestPaceOfTheGarbageCollector(t *testing.T) {
 
 func TestBusyCollectionsBecomeLazy(t *testing.T) {
 	t.Parallel()
-	l := lazyness{pace: usualPace}
+	l := laziness{pace: usualPace}
 	for i, want := range []int{100, 100, 150, 225, 337, 400, 400} {
 		if l.next(0.3); l.pace != want {
 			t.Errorf("after %d busy seconds the pace is %d, want %d", i+1, l.pace, want)
