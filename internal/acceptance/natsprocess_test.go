@@ -67,7 +67,7 @@ type natsProcess struct {
 // startNATSProcess starts a NATS server as a process, on a free port.
 func startNATSProcess(t testing.TB) *natsProcess {
 	t.Helper()
-	s := &natsProcess{port: strconv.Itoa(server.RANDOM_PORT)}
+	s := &natsProcess{port: strconv.Itoa(bustest.FreePort(t))}
 	s.begin(t)
 	return s
 }

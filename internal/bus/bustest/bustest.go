@@ -5,6 +5,7 @@ package bustest
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strconv"
@@ -64,13 +65,34 @@ func Reserve(tb testing.TB, o Options) *Server {
 	return s
 }
 
+// The ports of FreePort: systems give none of these to who asks for any.
+const firstPort, lastPort = 10_000, 29_999
+
+// FreePort returns a TCP port of the loopback interface that nobody uses, and
+// that no other test gets which asks the system for a free port: a server may
+// stop and come back there.
+func FreePort(tb testing.TB) int {
+	tb.Helper()
+	for range 1000 {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		check(tb, listener.Close())
+		return port
+	}
+	tb.Fatal("there is no free port")
+	return 0
+}
+
 // Restart starts the server on the port it had before.
 func (s *Server) Restart() {
 	s.tb.Helper()
-	port := server.RANDOM_PORT
-	if s.port != 0 {
-		port = s.port
+	if s.port == 0 {
+		s.port = FreePort(s.tb)
 	}
+	port := s.port
 	for deadline := time.Now().Add(startTimeout); ; {
 		srv, err := server.NewServer(s.options(port))
 		if err != nil {
