@@ -73,9 +73,10 @@ const firstPort, lastPort = 10_000, 29_999
 // stop and come back there.
 func FreePort(tb testing.TB) int {
 	tb.Helper()
+	var config net.ListenConfig
 	for range 1000 {
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // no secret
+		listener, err := config.Listen(tb.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			continue
 		}
