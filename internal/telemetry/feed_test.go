@@ -154,7 +154,7 @@ func (w *watch) seen() ([]string, []time.Duration, error) {
 
 // after lets time pass and everybody do what is to be done then.
 func after(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 

@@ -24,7 +24,7 @@ func TestMeterKnowsTheLastFullSecond(t *testing.T) {
 		synctest.Wait()
 		eps := func(after time.Duration, want int64) {
 			t.Helper()
-			time.Sleep(after)
+			<-time.After(after)
 			synctest.Wait()
 			if got := m.EPS(); got != want {
 				t.Errorf("%d events per second, want %d", got, want)

@@ -76,7 +76,7 @@ func TestCallersNeverWaitForAnExport(t *testing.T) {
 		if got := tracer.Stats().Spans; got != (Delivery{QueueFull: calls - 8}) {
 			t.Errorf("got %+v", got)
 		}
-		time.Sleep(time.Second + 10*time.Second) // virtual: one export and its time
+		<-time.After(time.Second + 10*time.Second) // virtual: one export and its time
 		synctest.Wait()
 		if got := tracer.Stats().Spans; got != (Delivery{QueueFull: calls - 8, Failed: 8}) {
 			t.Errorf("got %+v", got)
@@ -126,7 +126,7 @@ func TestASpanWaitsNoLongerThanAsked(t *testing.T) {
 		})
 		begun := time.Now()
 		tracer.Handle(Carrier{}, "e", begun, begun, nil)
-		time.Sleep(time.Minute) // virtual
+		<-time.After(time.Minute) // virtual
 		if err := tracer.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -220,7 +220,7 @@ func TestMetricsAreExportedEveryTenSecondsAndAtTheEnd(t *testing.T) {
 			return nil
 		}}
 		p := openFakeMetrics(t, exporter)
-		time.Sleep(25 * time.Second) // virtual
+		<-time.After(25 * time.Second) // virtual
 		p.shutdown(t.Context())
 		want := []time.Duration{10 * time.Second, 20 * time.Second, 25 * time.Second}
 		if d := cmp.Diff(want, exported); d != "" {
@@ -236,7 +236,7 @@ func TestAnExportOfMetricsEndsWithItsTimeOrThePipeline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := openFakeMetrics(t, &fakeMetricExporter{export: func(ctx context.Context) error { return hang(ctx, 0) }})
-		time.Sleep(21 * time.Second) // virtual: the first is over, the second under way
+		<-time.After(21 * time.Second) // virtual: the first is over, the second under way
 		synctest.Wait()
 		if got := p.ledger.delivery(); got != (Delivery{Failed: frontendPoints}) {
 			t.Errorf("got %+v", got)
