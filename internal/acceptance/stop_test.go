@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,6 +76,28 @@ func TestEventsThatWaitAtTheEndArePlayedLater(t *testing.T) {
 	}
 	if exists(filepath.Join(h.backlogs(), "waiting_events.ndjson")) {
 		t.Error("events still wait")
+	}
+}
+
+// The events of the last run stay on disk until they have been played, with
+// checkpoints and without.
+func TestPlayedEventsAreForgotten(t *testing.T) {
+	t.Parallel()
+	for _, checkpoint := range []string{"0", "1"} {
+		t.Run("checkpoint="+checkpoint, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t, configs(t, "", takeAll))
+			check(t, os.MkdirAll(h.backlogs(), 0o750))
+			file := filepath.Join(h.backlogs(), "waiting_events.ndjson")
+			check(t, os.WriteFile(file, []byte(ev{id: "e1"}.String()+"\n"+ev{id: "e2"}.String()+"\n"), 0o640))
+			n := h.startReady(setup{role: standaloneRole, flags: []string{"--checkpoint=" + checkpoint}})
+			n.takes("e2")
+			eventually(t, "the played events are forgotten", func() bool { return !exists(file) })
+			n.kill()
+			if got := h.alarmEvents(); len(got) != 2 || got[0].EventID != "e1" {
+				t.Errorf("the lines are %v", got)
+			}
+		})
 	}
 }
 

@@ -44,6 +44,7 @@ type backend struct {
 	metrics       *serveMetrics
 	recent        *webui.Recent // alarms, for the status page
 	waiting       *waitingFile
+	restored      uint64   // events of the last run, which are played first
 	lock          *os.File // of the log directory
 
 	files, dispatch, lookups part
@@ -194,6 +195,7 @@ func (b *backend) open() error {
 		if waiting > 0 {
 			b.target("worker").Info("events that the last stop had no time for are played first", "events", waiting)
 		}
+		b.restored = uint64(waiting)
 	}
 	writer, err := openWriter(o, b.target("log_writer"))
 	if err != nil {
@@ -350,7 +352,7 @@ func (b *backend) keepState(ctx context.Context) error {
 		if err := b.state.started(false); err != nil {
 			b.target("backlog").Error("saved backlogs not removed", "error", err)
 		}
-		return nil
+		return b.forgetRestored(ctx)
 	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -383,12 +385,38 @@ func (b *backend) logStart() {
 // after the first one.
 func (b *backend) checkpoint(ctx context.Context) error {
 	c := checkpointer{store: b.state, ask: b.dispatcher.ask, all: b.engines.saved}
+	played := b.restoredPlayed() // and therefore in this checkpoint
 	written, err := c.write(ctx)
 	if err != nil {
 		return err
 	}
 	b.metrics.engine.Checkpoint(b.now(), written.Backlogs)
-	return b.state.started(true)
+	if err := b.state.started(true); err != nil || !played {
+		return err
+	}
+	return remove(b.state.waitingFile())
+}
+
+// restoredPlayed reports whether the events that the last stop had no time for
+// have been played. They are the first ones of the queue.
+func (b *backend) restoredPlayed() bool { return b.stats.received.Load() >= b.restored }
+
+// forgetRestored deletes the events of the last run when they have been played,
+// for a backend that writes no checkpoints.
+func (b *backend) forgetRestored(ctx context.Context) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for !b.restoredPlayed() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+	if err := remove(b.state.waitingFile()); err != nil {
+		b.target("backlog").Error("played events not removed, the next start will play them again", "error", err)
+	}
+	return nil
 }
 
 // finish writes what is left when all parts have ended: lines, state, files.

@@ -109,6 +109,16 @@ func (n *node) serve(ctx context.Context) error {
 	n.tracer = tracer
 	if n.frontend != nil {
 		defer n.frontend.close()
+	}
+	if err := n.prepare(ctx); err != nil {
+		return errors.Join(err, n.abandon(context.WithoutCancel(ctx)))
+	}
+	return n.run(ctx)
+}
+
+// prepare does everything that can fail before the parts run.
+func (n *node) prepare(ctx context.Context) error {
+	if n.frontend != nil {
 		if err := n.frontend.prepare(ctx); err != nil {
 			return err
 		}
@@ -119,11 +129,9 @@ func (n *node) serve(ctx context.Context) error {
 		}
 	}
 	if n.standalone() {
-		if err := n.startServer(); err != nil { //nolint:contextcheck // it ends by close
-			return errors.Join(err, n.backend.writer.Close(ctx))
-		}
+		return n.startServer() //nolint:contextcheck // it ends by close
 	}
-	return n.run(ctx)
+	return nil
 }
 
 // logBegin logs the settings, and whatever was noticed before there was a log.
@@ -262,7 +270,7 @@ func (n *node) connect(ctx context.Context, role string) (*bus.Conn, error) {
 // abandon ends a node whose parts were never started.
 func (n *node) abandon(ctx context.Context) error {
 	var err error
-	if n.backend != nil {
+	if n.backend != nil && n.backend.writer != nil {
 		err = n.backend.writer.Close(ctx)
 	}
 	return errors.Join(err, n.close(ctx))

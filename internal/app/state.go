@@ -148,9 +148,6 @@ func (s *stateStore) started(checkpoints bool) error {
 	if err := backlogs.Discard(s.loaded); err != nil {
 		return fmt.Errorf("deleting saved backlogs: %w", err)
 	}
-	if err := remove(s.waitingFile()); err != nil {
-		return err
-	}
 	s.loaded, s.settled = nil, true
 	return nil
 }

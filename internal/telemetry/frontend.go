@@ -52,6 +52,18 @@ func (s *snapshot[T]) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+// counters returns a function that adds a counter to the snapshot: one of those
+// of a name, told apart by the value of a label.
+func (s *snapshot[T]) counters(name, help, label string) func(labelled string, value func(T) uint64) {
+	desc := prometheus.NewDesc(name, help, []string{label}, nil)
+	return func(labelled string, value func(T) uint64) {
+		s.samples = append(s.samples, sample[T]{
+			desc: desc, kind: prometheus.CounterValue, labels: []string{labelled},
+			value: func(t T) float64 { return float64(value(t)) },
+		})
+	}
+}
+
 // HTTPEvents is what has become of the events of all requests by a moment.
 // Every event that was read is in one of the counts, and all only grow.
 type HTTPEvents struct {
@@ -70,14 +82,8 @@ type HTTPEvents struct {
 // rejections are the names of the reasons to reject an event (those of
 // event.Reason); one that is "" is not shown. read is called from any goroutine.
 func RegisterHTTPEvents(reg prometheus.Registerer, rejections []string, read func() HTTPEvents) {
-	desc := prometheus.NewDesc("dsiem_http_events_total", "Events that came over HTTP, by outcome.", []string{"outcome"}, nil)
 	s := &snapshot[HTTPEvents]{read: read}
-	add := func(outcome string, value func(HTTPEvents) uint64) {
-		s.samples = append(s.samples, sample[HTTPEvents]{
-			desc: desc, kind: prometheus.CounterValue, labels: []string{outcome},
-			value: func(e HTTPEvents) float64 { return float64(value(e)) },
-		})
-	}
+	add := s.counters("dsiem_http_events_total", "Events that came over HTTP, by outcome.", "outcome")
 	add("accepted", func(e HTTPEvents) uint64 { return e.Accepted })
 	add("limited", func(e HTTPEvents) uint64 { return e.Limited })
 	add("unavailable", func(e HTTPEvents) uint64 { return e.Unavailable })
@@ -106,14 +112,8 @@ type Refusals struct {
 // RegisterRefusals registers the counters of requests without rights. read is
 // called from any goroutine.
 func RegisterRefusals(reg prometheus.Registerer, read func() Refusals) {
-	desc := prometheus.NewDesc("dsiem_http_refused_total", "Requests refused for want of a right, by reason.", []string{"reason"}, nil)
 	s := &snapshot[Refusals]{read: read}
-	add := func(reason string, value func(Refusals) uint64) {
-		s.samples = append(s.samples, sample[Refusals]{
-			desc: desc, kind: prometheus.CounterValue, labels: []string{reason},
-			value: func(r Refusals) float64 { return float64(value(r)) },
-		})
-	}
+	add := s.counters("dsiem_http_refused_total", "Requests refused for want of a right, by reason.", "reason")
 	add("no_credentials", func(r Refusals) uint64 { return r.NoCredentials })
 	add("wrong_credentials", func(r Refusals) uint64 { return r.WrongCredentials })
 	add("missing_right", func(r Refusals) uint64 { return r.MissingRight })
