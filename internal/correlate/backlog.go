@@ -29,79 +29,41 @@ func (a address) addr() netip.Addr {
 // unspecified is 0.0.0.0, which gives way to any other address of a set.
 func (a address) unspecified() bool { return a == address{0, 0xffff_0000_0000} }
 
-// origin holds what references need of the event that created a backlog.
+// origin holds what references need of the event that created a backlog, but for
+// its custom data.
 type origin struct {
 	src, dst         address
 	srcPort, dstPort uint16
-	// data is the custom data; nil if no rule refers to it.
-	data *[event.CustomFields]string
 }
 
-func (o *origin) custom(i int) string {
-	if o.data == nil {
-		return ""
-	}
-	return o.data[i]
-}
+// inlineStages is the number of stages whose state a backlog holds itself: most
+// backlogs never come further than to wait for the second.
+const inlineStages = 2
 
 // backlog is one attack in progress: a live instance of a directive. An engine
-// may hold a million of them, so fields are few and small; what most backlogs
-// do without is in evidence, rest and earlier.
+// may hold a million of them, so fields are few and small, and none of them is a
+// pointer; what most backlogs do without is in extra.
 type backlog struct {
-	variant  *variant
-	id       string
+	id       [idLength]byte // unless it is in extra
 	origin   origin
-	opened   opening
+	step     int64 // of its opening
 	created  int64 // first published, 0 before
 	updated  int64 // last event taken
 	deadline int64 // start and timeout of the current stage, without the grace
-	// src and dst are nil as long as the creating event's address is the only
-	// one.
-	src, dst *set[address]
-	evidence *evidence
-	stages   []progress // up to the highest stage with any state
-	// place is where the current stage's table holds the backlog; earlier are
-	// the places in the tables of the stages before, nil unless the directive
-	// is always-active.
+	// stages are the first ones; see Engine.progress for all.
+	stages [inlineStages]progress
+	// place is where the current stage's table holds the backlog.
 	place   link
-	earlier *[]link
-
+	self    handle
+	variant int32 // its number in the engine
 	timer   int32 // place in the timers
 	risk    int32
+	lastSrc uint16 // last non-zero source port
+	lastDst uint16
+	reached uint8 // stages with any state are all before this one
+	current uint8 // place of the current stage in the plan
 	class   alarm.Class
 	shown   alarm.Class // class published last
-	current uint8       // place of the current stage in the plan
-	lastSrc uint16      // last non-zero source port
-	lastDst uint16
-}
-
-// evidence is what alarms show beyond addresses. It is made on first use.
-type evidence struct {
-	custom   set[alarm.CustomData]
-	networks []string
-	intel    []alarm.Hit
-	vulns    []alarm.Hit
-	title    string // of a restored backlog; "" to make it from the origin
-}
-
-func (b *backlog) more() *evidence {
-	if b.evidence == nil {
-		b.evidence = &evidence{}
-	}
-	return b.evidence
-}
-
-// sources and destinations return the backlog's addresses in order of first
-// appearance. The slice must not be changed and is valid until the next event.
-func (b *backlog) sources() []address { return addresses(b.src, b.origin.src) }
-
-func (b *backlog) destinations() []address { return addresses(b.dst, b.origin.dst) }
-
-func addresses(s *set[address], only address) []address {
-	if s == nil {
-		return []address{only}
-	}
-	return s.all()
 }
 
 // progress is the state of one stage of a backlog.
@@ -109,7 +71,6 @@ type progress struct {
 	start, end int64
 	// id is the only event id until rest holds all of them.
 	id     event.IDHash
-	rest   *rest
 	hasID  bool
 	status alarm.Status
 }
@@ -118,18 +79,48 @@ type progress struct {
 // sticky_different values.
 type rest struct {
 	ids    set[event.IDHash] // empty as long as there is at most one
-	sticky set[sticky]
+	sticky *set[sticky]
 }
 
-func (p *progress) more() *rest {
-	if p.rest == nil {
-		p.rest = &rest{}
+// values returns the sticky_different values seen so far.
+func (r *rest) values() []sticky {
+	if r == nil || r.sticky == nil {
+		return nil
 	}
-	return p.rest
+	return r.sticky.all()
 }
 
-// addID records an event id and reports whether it was new.
-func (p *progress) addID(id event.IDHash) bool {
+// addValue adds a sticky_different value. Its text is kept.
+func (r *rest) addValue(v sticky) {
+	if r.sticky == nil {
+		r.sticky = &set[sticky]{}
+	}
+	r.sticky.add(v)
+}
+
+// progress returns the state of stage i, which the backlog has reached.
+func (e *Engine) progress(b *backlog, i int) *progress {
+	if i < inlineStages {
+		return &b.stages[i]
+	}
+	return &e.store.extra(b).rare.later[i-inlineStages]
+}
+
+// reach makes sure that the state of stage i exists.
+func (e *Engine) reach(b *backlog, i int) *progress {
+	if i >= int(b.reached) {
+		b.reached = uint8(i + 1)
+		if missing := i + 1 - inlineStages; missing > 0 {
+			r := e.store.more(b).rarely()
+			r.later = append(r.later, make([]progress, missing-len(r.later))...)
+		}
+	}
+	return e.progress(b, i)
+}
+
+// addID records an event id for a stage and reports whether it was new.
+func (e *Engine) addID(b *backlog, stage int, id event.IDHash) bool {
+	p := e.progress(b, stage)
 	switch {
 	case !p.hasID:
 		p.id, p.hasID = id, true
@@ -137,42 +128,51 @@ func (p *progress) addID(id event.IDHash) bool {
 	case p.id == id:
 		return false
 	}
-	ids := &p.more().ids
+	ids := &e.store.more(b).restOf(stage).ids
 	if ids.len() == 0 {
 		ids.add(p.id)
 	}
 	return ids.add(id)
 }
 
-// ids returns the distinct event ids in order of arrival. The slice must not
-// be changed and is valid until the next addID.
-func (p *progress) ids() []event.IDHash {
-	switch {
-	case !p.hasID:
+// ids returns the distinct event ids of a stage in order of arrival. The slice
+// must not be changed and is valid until the next addID.
+func (e *Engine) ids(b *backlog, stage int) []event.IDHash {
+	p := e.progress(b, stage)
+	if !p.hasID {
 		return nil
-	case p.rest == nil || p.rest.ids.len() == 0:
-		return []event.IDHash{p.id}
 	}
-	return p.rest.ids.all()
+	if r := e.store.extra(b).rest(stage); r != nil && r.ids.len() > 0 {
+		return r.ids.all()
+	}
+	return []event.IDHash{p.id}
 }
 
-// count returns the number of distinct event ids.
-func (p *progress) count() uint64 {
-	switch {
-	case !p.hasID:
-		return 0
-	case p.rest == nil || p.rest.ids.len() == 0:
+// count returns the number of distinct event ids of a stage.
+func (e *Engine) count(b *backlog, stage int) uint64 {
+	if r := e.store.extra(b).rest(stage); r != nil && r.ids.len() > 0 {
+		return uint64(r.ids.len())
+	}
+	if e.progress(b, stage).hasID {
 		return 1
 	}
-	return uint64(p.rest.ids.len())
+	return 0
 }
 
-// values returns the sticky_different values seen so far.
-func (p *progress) values() []sticky {
-	if p.rest == nil {
-		return nil
+// sources and destinations return the backlog's addresses in order of first
+// appearance. The slice must not be changed and is valid until the next event.
+func (e *Engine) sources(b *backlog) []address {
+	if x := e.store.extra(b); x != nil && x.src != nil {
+		return x.src.all()
 	}
-	return p.rest.sticky.all()
+	return []address{b.origin.src}
+}
+
+func (e *Engine) destinations(b *backlog) []address {
+	if x := e.store.extra(b); x != nil && x.dst != nil {
+		return x.dst.all()
+	}
+	return []address{b.origin.dst}
 }
 
 // sticky is one value of a sticky_different field: an address, a number (lo)
@@ -210,16 +210,20 @@ func stickyOf(kind directive.Sticky, ev *event.Event) sticky {
 	return sticky{}
 }
 
-func (b *backlog) stage(i int) *stage { return &b.variant.stages[i] }
+func (e *Engine) variantOf(b *backlog) *variant { return e.variants[b.variant] }
 
-func (b *backlog) rule(i int) *directive.Rule { return b.variant.plan.Stages[i].Rule }
+func (e *Engine) rule(b *backlog, i int) *directive.Rule { return e.variantOf(b).plan.Stages[i].Rule }
+
+func (e *Engine) opening(b *backlog) opening {
+	return opening{step: b.step, directive: e.variantOf(b).owner.order}
+}
 
 // latestEnd returns the latest end of the finished stages before the current
 // one; an event before it is out of order (§6.2.3).
-func (b *backlog) latestEnd() int64 {
+func (e *Engine) latestEnd(b *backlog) int64 {
 	end := int64(math.MinInt64)
-	for i := range b.stages[:b.current] {
-		if p := &b.stages[i]; p.status == alarm.Finished {
+	for i := range int(b.current) {
+		if p := e.progress(b, i); p.status == alarm.Finished {
 			end = max(end, p.end)
 		}
 	}
@@ -228,10 +232,28 @@ func (b *backlog) latestEnd() int64 {
 
 // duplicate reports whether the current stage has seen the event's
 // sticky_different value.
-func (b *backlog) duplicate(ev *event.Event) bool {
-	kind := b.rule(int(b.current)).StickyDifferent
-	p := &b.stages[b.current]
-	return kind != directive.NoSticky && p.rest != nil && p.rest.sticky.has(stickyOf(kind, ev))
+func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
+	current := int(b.current)
+	kind := e.rule(b, current).StickyDifferent
+	if kind == directive.NoSticky {
+		return false
+	}
+	r := e.store.extra(b).rest(current)
+	return r != nil && r.sticky != nil && r.sticky.has(stickyOf(kind, ev))
+}
+
+// addAddresses adds an event's addresses to the backlog's.
+func (e *Engine) addAddresses(b *backlog, ev *event.Event) {
+	var src, dst *set[address]
+	if x := e.store.extra(b); x != nil {
+		src, dst = x.src, x.dst
+	}
+	if s := addAddress(src, b.origin.src, toAddress(ev.SrcIP)); s != src {
+		e.store.more(b).src = s
+	}
+	if s := addAddress(dst, b.origin.dst, toAddress(ev.DstIP)); s != dst {
+		e.store.more(b).dst = s
+	}
 }
 
 // addAddress adds an address to a set of sources or destinations, nil standing
@@ -256,19 +278,11 @@ func addAddress(s *set[address], only, a address) *set[address] {
 
 // nextStage returns the place of the next stage without a status, -1 if the
 // current one is the last.
-func (b *backlog) nextStage() int {
-	for i := int(b.current) + 1; i < len(b.variant.stages); i++ {
-		if i >= len(b.stages) || b.stages[i].status == alarm.Pending {
+func (e *Engine) nextStage(b *backlog) int {
+	for i := int(b.current) + 1; i < len(e.variantOf(b).stages); i++ {
+		if i >= int(b.reached) || e.progress(b, i).status == alarm.Pending {
 			return i
 		}
 	}
 	return -1
-}
-
-// reach makes sure that the state of stage i exists.
-func (b *backlog) reach(i int) *progress {
-	for len(b.stages) <= i {
-		b.stages = append(b.stages, progress{})
-	}
-	return &b.stages[i]
 }

@@ -15,9 +15,10 @@ import (
 
 // fill makes the alarm document of a backlog as it is now.
 func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
-	current := b.variant.owner.current.plan
+	v := e.variantOf(b)
+	current := v.owner.current.plan
 	*a = alarm.Alarm{
-		ID:       b.id,
+		ID:       e.id(b),
 		Title:    e.title(b),
 		Status:   e.opts.Status,
 		Tag:      e.opts.Tag,
@@ -27,17 +28,27 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 		Updated:  b.updated,
 		Risk:     min(int(b.risk), alarm.MaxRisk),
 		Class:    b.class,
-		Rules:    make([]alarm.Rule, len(b.variant.stages)),
-		SrcIPs:   addrs(b.sources()),
-		DstIPs:   addrs(b.destinations()),
+		Rules:    make([]alarm.Rule, len(v.stages)),
+		SrcIPs:   addrs(e.sources(b)),
+		DstIPs:   addrs(e.destinations(b)),
 	}
+	x := e.store.extra(b)
 	for i := range a.Rules {
-		b.fillRule(&a.Rules[i], i)
+		out := &a.Rules[i]
+		fillRule(out, &v.plan.Stages[i], &b.origin, x.origin())
+		if i < int(b.reached) {
+			p := e.progress(b, i)
+			out.Start, out.End, out.Status = p.start, p.end, p.status
+		}
 	}
-	if x := b.evidence; x != nil {
-		a.Networks = slices.Clone(x.networks)
-		a.IntelHits = slices.Clone(x.intel)
-		a.Vulnerabilities = slices.Clone(x.vulns)
+	if x == nil {
+		return
+	}
+	a.Networks = slices.Clone(x.networks)
+	if x.found != nil {
+		a.IntelHits, a.Vulnerabilities = slices.Clone(x.found.intel), slices.Clone(x.found.vulns)
+	}
+	if x.custom != nil {
 		a.CustomData = slices.Clone(x.custom.all())
 	}
 }
@@ -55,12 +66,12 @@ const srcToken, dstToken = "SRC_IP", "DST_IP"
 
 // title returns the alarm's title (D4, D23).
 func (e *Engine) title(b *backlog) string {
-	name := b.variant.owner.current.plan.Name
+	name := e.variantOf(b).owner.current.plan.Name
 	if e.opts.LiteralTitles {
 		return name
 	}
-	if b.evidence != nil && b.evidence.title != "" {
-		return b.evidence.title
+	if x := e.store.extra(b); x != nil && x.rare != nil && x.rare.title != "" {
+		return x.rare.title
 	}
 	for _, part := range []struct {
 		token string
@@ -74,9 +85,9 @@ func (e *Engine) title(b *backlog) string {
 	return name
 }
 
-// fillRule makes the document of rule i with its state.
-func (b *backlog) fillRule(out *alarm.Rule, i int) {
-	s := &b.variant.plan.Stages[i]
+// fillRule makes the document of a stage's rule with the values of a backlog's
+// creating event.
+func fillRule(out *alarm.Rule, s *directive.Stage, o *origin, data *[event.CustomFields]string) {
 	r := s.Rule
 	*out = alarm.Rule{
 		Name: r.Name, Stage: r.Stage, Occurrence: r.Occurrence,
@@ -88,30 +99,24 @@ func (b *backlog) fillRule(out *alarm.Rule, i int) {
 		StickyDifferent: r.StickyDifferent.String(),
 		CustomData:      r.CustomData, CustomLabel: r.CustomLabel,
 	}
-	b.origin.show(out, s.Origin)
-	if i < len(b.stages) {
-		p := &b.stages[i]
-		out.Start, out.End, out.Status = p.start, p.end, p.status
-	}
-}
-
-// show puts the creating event's values in place of resolved references.
-func (o *origin) show(out *alarm.Rule, fields directive.Fields) {
-	if fields.Has(directive.SrcIP) {
+	if s.Origin.Has(directive.SrcIP) {
 		out.From = o.src.addr().String()
 	}
-	if fields.Has(directive.DstIP) {
+	if s.Origin.Has(directive.DstIP) {
 		out.To = o.dst.addr().String()
 	}
-	if fields.Has(directive.SrcPort) {
+	if s.Origin.Has(directive.SrcPort) {
 		out.PortFrom = strconv.Itoa(int(o.srcPort))
 	}
-	if fields.Has(directive.DstPort) {
+	if s.Origin.Has(directive.DstPort) {
 		out.PortTo = strconv.Itoa(int(o.dstPort))
 	}
 	for i := range event.CustomFields {
-		if fields.Has(directive.CustomDataField(i)) {
-			out.CustomData[i] = o.custom(i)
+		if s.Origin.Has(directive.CustomDataField(i)) {
+			out.CustomData[i] = ""
+			if data != nil {
+				out.CustomData[i] = data[i]
+			}
 		}
 	}
 }
@@ -122,34 +127,46 @@ func (o *origin) show(out *alarm.Rule, fields directive.Fields) {
 // when its turn comes, those closed by then and those opened since Save are
 // left out.
 func (e *Engine) Save() iter.Seq2[uint64, alarm.Saved] {
-	live := slices.Clone(e.timers)
-	slices.SortFunc(live, func(a, b *backlog) int {
-		return cmp.Or(cmp.Compare(a.variant.owner.order, b.variant.owner.order), a.opened.compare(b.opened))
+	live := make([]saving, 0, e.timers.len())
+	for _, t := range e.timers.heap {
+		live = append(live, saving{t.backlog, e.opening(e.store.at(t.backlog))})
+	}
+	slices.SortFunc(live, func(a, b saving) int {
+		return cmp.Or(cmp.Compare(a.opened.directive, b.opened.directive), a.opened.compare(b.opened))
 	})
 	return func(yield func(uint64, alarm.Saved) bool) {
-		for _, b := range live {
-			if b.timer != gone && !yield(b.variant.plan.ID, e.save(b)) {
+		for _, one := range live {
+			b := e.store.find(one.backlog)
+			if b != nil && e.opening(b) == one.opened && !yield(e.variantOf(b).plan.ID, e.save(b)) {
 				return
 			}
 		}
 	}
 }
 
+// saving is a backlog whose turn to be saved will come.
+type saving struct {
+	backlog handle
+	opened  opening
+}
+
 func (e *Engine) save(b *backlog) alarm.Saved {
 	s := alarm.Saved{LastSrcPort: b.lastSrc, LastDstPort: b.lastDst}
 	e.fill(&s.Alarm, b)
-	if name := b.variant.owner.current.plan.Name; s.Title != name {
+	v := e.variantOf(b)
+	if name := v.owner.current.plan.Name; s.Title != name {
 		s.ExpandedTitle, s.Title = s.Title, name
 	}
 	s.Extras = make([]alarm.Extra, len(s.Rules))
 	for i := range s.Extras {
-		s.Extras[i].Origin = originKeys(b.variant.plan.Stages[i].Origin)
+		s.Extras[i].Origin = originKeys(v.plan.Stages[i].Origin)
 	}
-	for i := range b.stages {
-		p, x := &b.stages[i], &s.Extras[i]
-		x.EventIDs = slices.Clone(p.ids())
-		for _, v := range p.values() {
-			v.save(b.rule(i).StickyDifferent, x)
+	more := e.store.extra(b)
+	for i := range int(b.reached) {
+		x := &s.Extras[i]
+		x.EventIDs = slices.Clone(e.ids(b, i))
+		for _, v := range more.rest(i).values() {
+			v.save(e.rule(b, i).StickyDifferent, x)
 		}
 	}
 	return s

@@ -148,14 +148,19 @@ type Engine struct {
 	assets  *asset.Table
 	index   index
 	tracked map[uint64]*tracked
-	timers  timers
-	stats   Stats
+	// variants are those of tracked; backlogs name them by number.
+	variants []*variant
+	store    store
+	timers   timers
+	stats    Stats
 	// published holds the live alarms that Enrich may find, by id.
-	published map[string]*backlog
+	published map[string]handle
 
 	changes []Change
 	order   Order // of the next change
 	offers  []offer
+	due     []timer
+	texts   idTexts
 	scratch []byte
 }
 
@@ -199,11 +204,12 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		index:   newIndex(keys),
 		tracked: make(map[uint64]*tracked, len(plans)),
 
-		published: map[string]*backlog{},
+		published: map[string]handle{},
 	}
+	e.timers.store = &e.store
 	for _, p := range plans {
 		t := &tracked{order: int32(p.Order), ids: map[event.IDHash]int32{}, others: map[string]*variant{}}
-		t.current = newVariant(t, 0, p.Plan)
+		t.current = e.newVariant(t, 0, p.Plan)
 		for i := range p.Plan.Stages {
 			if p.Plan.Stages[i].Origin >= directive.CustomData1 {
 				t.needs.customData = true
@@ -224,7 +230,7 @@ func (e *Engine) Wants(id event.Identity) bool { return e.index.wants(id) }
 // Stats returns the engine's counters.
 func (e *Engine) Stats() Stats {
 	stats := e.stats
-	stats.Live = len(e.timers)
+	stats.Live = e.timers.len()
 	return stats
 }
 
@@ -258,7 +264,7 @@ func (e *Engine) Expire(now int64) []Change {
 func (e *Engine) begin() {
 	e.changes = forget(e.changes)
 	e.offers = forget(e.offers)
-	e.order.Step = e.stats.Steps + 1
+	e.order = Order{Step: e.stats.Steps + 1, deadline: never}
 }
 
 // keptScratch is the number of elements that the engine's working memory keeps
@@ -304,28 +310,11 @@ func (e *Engine) collect(list *[]*stage, owner *tracked, ev *event.Event) (opene
 	return opener
 }
 
-// collectJoined adds to e.offers the live backlogs of a stage whose creating
-// events an event equals in their join fields.
-func (e *Engine) collectJoined(s *stage, ev *event.Event) {
-	for i := range s.tables {
-		t := &s.tables[i]
-		head := t.heads[e.index.eventKey(t.fields, ev)]
-		for l := head; l != nil; {
-			if l.backlog.origin.joins(t.fields, ev) {
-				e.offers = append(e.offers, offer{l.backlog, s.number})
-			}
-			if l = l.next; l == head {
-				break
-			}
-		}
-	}
-}
-
 // dispatch offers an event to the backlogs of a directive that it matches,
 // oldest first, and opens one if none took it (§6.1).
 func (e *Engine) dispatch(now int64, owner *tracked, opener bool, ev *event.Event) {
 	if len(e.offers) > 1 {
-		slices.SortFunc(e.offers, compareOffers)
+		slices.SortFunc(e.offers, e.compareOffers)
 	}
 	for i := 0; i < len(e.offers); {
 		b, stage := e.offers[i].backlog, e.offers[i].stage
@@ -347,9 +336,9 @@ func (e *Engine) dispatch(now int64, owner *tracked, opener bool, ev *event.Even
 }
 
 // compareOffers puts the oldest backlog first and its stages in order.
-func compareOffers(a, b offer) int {
+func (e *Engine) compareOffers(a, b offer) int {
 	if a.backlog != b.backlog {
-		return a.backlog.opened.compare(b.backlog.opened)
+		return e.opening(a.backlog).compare(e.opening(b.backlog))
 	}
 	return a.stage - b.stage
 }
@@ -363,13 +352,13 @@ func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
 		if b.risk > 0 {
 			e.update(b, b.risk, false)
 		}
-	case b.duplicate(ev):
+	case e.duplicate(b, ev):
 		e.stats.Repeated++
-	case ev.Seconds < b.latestEnd():
+	case ev.Seconds < e.latestEnd(b):
 		e.stats.OutOfOrder++
 	default:
 		e.accept(now, b, stage, ev)
-		if b.stages[stage].count() >= b.rule(stage).Occurrence {
+		if e.count(b, stage) >= e.rule(b, stage).Occurrence {
 			e.complete(b, ev)
 		}
 	}
@@ -378,73 +367,51 @@ func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
 // open creates a backlog and gives it its first event (§6.3).
 func (e *Engine) open(now int64, owner *tracked, ev *event.Event) {
 	v := owner.current
-	b := &backlog{
-		variant: v,
-		id:      e.alarmID(v.plan.ID, ev),
-		opened:  opening{step: int64(e.stats.Steps), directive: owner.order},
-		origin: origin{
-			src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP),
-			srcPort: ev.SrcPort, dstPort: ev.DstPort,
-		},
-		stages: make([]progress, 1, min(2, len(v.stages))),
+	b := e.store.take()
+	b.variant, b.step = v.slot, int64(e.stats.Steps)
+	b.origin = origin{
+		src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP),
+		srcPort: ev.SrcPort, dstPort: ev.DstPort,
 	}
+	b.id = e.alarmID(v.plan.ID, ev)
 	if owner.needs.customData {
 		data := ev.CustomData
 		for i := range data {
 			data[i] = strings.Clone(data[i])
 		}
-		b.origin.data = &data
+		e.store.more(b).data = &data
 	}
-	b.stages[0].start = ev.Seconds
+	e.reach(b, 0).start = ev.Seconds
 	e.admit(b)
-	e.emit(b, Change{Kind: Opened, Stage: b.rule(0).Stage, EventID: ev.ID})
+	e.emit(b, Change{Kind: Opened, Stage: e.rule(b, 0).Stage, EventID: ev.ID})
 	e.accept(now, b, 0, ev)
 	e.complete(b, ev)
 }
 
 // admit adds a backlog, whose current stage is set, to tables and timers.
 func (e *Engine) admit(b *backlog) {
-	b.variant.live++
-	if b.variant.owner.live++; b.variant.owner.live == 1 {
+	v := e.variantOf(b)
+	v.live++
+	if v.owner.live++; v.owner.live == 1 {
 		e.stats.Active++
 	}
-	b.deadline = b.due()
+	b.deadline = e.deadline(b)
 	e.timers.push(b)
 	e.enterStages(b)
 }
 
-// due returns the deadline of the current stage.
-func (b *backlog) due() int64 {
-	return b.stages[b.current].start + b.rule(int(b.current)).Timeout
+// deadline returns when the current stage is due, without the grace.
+func (e *Engine) deadline(b *backlog) int64 {
+	current := int(b.current)
+	return e.progress(b, current).start + e.rule(b, current).Timeout
 }
 
-// enterStages puts a backlog into the tables of its current stage and, if its
-// directive is always-active, of the stages before.
-func (e *Engine) enterStages(b *backlog) {
-	e.index.enter(b.stage(int(b.current)), b, &b.place)
-	if !b.variant.plan.AllRulesAlwaysActive {
-		return
-	}
-	earlier := make([]link, b.current)
-	for i := range earlier {
-		e.index.enter(b.stage(i), b, &earlier[i])
-	}
-	b.earlier = &earlier
-}
-
-func (e *Engine) leaveStages(b *backlog) {
-	e.index.leave(b.stage(int(b.current)), &b.place)
-	if b.earlier != nil {
-		for i := range *b.earlier {
-			e.index.leave(b.stage(i), &(*b.earlier)[i])
-		}
-		b.earlier = nil
-	}
-}
+// idLength is the length of an alarm's id.
+const idLength = 16
 
 // alarmID returns the id of the backlog that an event opens: a hash of what
 // identifies both, 16 characters, the same on every replay (D13).
-func (e *Engine) alarmID(directive uint64, ev *event.Event) string {
+func (e *Engine) alarmID(directive uint64, ev *event.Event) [idLength]byte {
 	buf := e.scratch[:0]
 	buf = binary.BigEndian.AppendUint64(buf, directive)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(ev.Seconds))
@@ -457,14 +424,53 @@ func (e *Engine) alarmID(directive uint64, ev *event.Event) string {
 	sum := sha256.Sum256(buf)
 
 	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	const length, half = 16, 8
-	var id [length]byte
-	for i := 0; i < length; i += half {
+	const half = idLength / 2
+	var id [idLength]byte
+	for i := 0; i < idLength; i += half {
 		n := binary.BigEndian.Uint64(sum[i:])
 		for j := range half {
 			id[i+j] = alphabet[n%uint64(len(alphabet))]
 			n /= uint64(len(alphabet))
 		}
 	}
-	return string(id[:])
+	return id
+}
+
+// setID gives a backlog an id of any form.
+func (e *Engine) setID(b *backlog, id string) {
+	if len(id) == idLength && id[0] != 0 {
+		copy(b.id[:], id)
+		return
+	}
+	e.store.more(b).rarely().id = id
+}
+
+// id returns the id of a backlog.
+func (e *Engine) id(b *backlog) string {
+	if b.id[0] == 0 {
+		return e.store.extra(b).rare.id
+	}
+	return e.texts.of(b.id[:])
+}
+
+// idTexts makes texts of ids, many in one piece of memory.
+type idTexts struct {
+	block strings.Builder
+	last  string
+}
+
+// idBlock is the size of a piece of memory: what a text that is kept keeps alive.
+const idBlock = 64 * idLength
+
+func (t *idTexts) of(id []byte) string {
+	if t.last != string(id) {
+		if t.block.Cap()-t.block.Len() < len(id) {
+			t.block.Reset()
+			t.block.Grow(idBlock)
+		}
+		from := t.block.Len()
+		t.block.Write(id)
+		t.last = t.block.String()[from:]
+	}
+	return t.last
 }

@@ -100,30 +100,33 @@ func (x *index) change(s *stage, fn func([]*stage, *stage) []*stage) {
 	}
 }
 
-// filter is a Bloom filter over hashes: it never denies what was added.
+// filter is a Bloom filter over hashes: it never denies what was added. The bits of
+// a key lie in one word, so that asking costs one access to memory.
 type filter struct {
 	words []uint64
-	mask  uint64 // of bit numbers
+	mask  uint64 // of word numbers
 }
 
-// filterBits is the number of bits for each key; with two bits set by a key,
-// about one in a hundred others passes.
+// filterBits is the number of bits for each key, at least; about one in a hundred
+// other hashes passes.
 const filterBits = 16
 
 func newFilter(keys int) filter {
-	size := uint64(1) << max(10, bits.Len(uint(keys*filterBits)))
-	return filter{words: make([]uint64, size/64), mask: size - 1}
+	const wordBits = 64
+	size := uint64(1) << max(4, bits.Len(uint(keys*filterBits/wordBits)))
+	return filter{words: make([]uint64, size), mask: size - 1}
 }
 
-func (f *filter) add(hash uint64) {
-	for _, bit := range [...]uint64{hash & f.mask, hash >> 32 & f.mask} {
-		f.words[bit/64] |= 1 << (bit % 64)
-	}
+// keyBits returns the bits of a hash in its word, whose number is in other bits.
+func keyBits(hash uint64) uint64 {
+	return 1<<(hash>>46&63) | 1<<(hash>>52&63) | 1<<(hash>>58)
 }
+
+func (f *filter) add(hash uint64) { f.words[hash&f.mask] |= keyBits(hash) }
 
 func (f *filter) has(hash uint64) bool {
-	a, b := hash&f.mask, hash>>32&f.mask
-	return f.words[a/64]>>(a%64)&1 != 0 && f.words[b/64]>>(b%64)&1 != 0
+	k := keyBits(hash)
+	return f.words[hash&f.mask]&k == k
 }
 
 func setOrDelete[K comparable](m map[K][]*stage, key K, list []*stage) {
@@ -164,7 +167,8 @@ func compareStages(a, b *stage) int {
 // those that reloaded backlogs brought with them.
 type variant struct {
 	owner  *tracked
-	number int // 0 is the configuration's
+	number int   // 0 is the configuration's
+	slot   int32 // its place in the engine
 	plan   *directive.Plan
 	stages []stage
 	live   int // live backlogs
@@ -173,8 +177,12 @@ type variant struct {
 	signature string
 }
 
-func newVariant(owner *tracked, number int, plan *directive.Plan) *variant {
-	v := &variant{owner: owner, number: number, plan: plan, stages: make([]stage, len(plan.Stages))}
+func (e *Engine) newVariant(owner *tracked, number int, plan *directive.Plan) *variant {
+	v := &variant{
+		owner: owner, number: number, plan: plan, stages: make([]stage, len(plan.Stages)),
+		slot: int32(len(e.variants)),
+	}
+	e.variants = append(e.variants, v)
 	for i := range v.stages {
 		v.stages[i] = stage{variant: v, number: i, plan: &plan.Stages[i]}
 	}
@@ -199,133 +207,3 @@ type stage struct {
 // worthFreeing is the number of entries from which a map that has become empty
 // is made anew: a map never gets smaller.
 const worthFreeing = 1024
-
-// table holds backlogs that join on the same fields.
-type table struct {
-	fields directive.Fields
-	heads  map[uint64]*link
-}
-
-// link is a backlog's place in the list of one table entry. The list is
-// circular and in order of insertion.
-type link struct {
-	backlog    *backlog
-	next, prev *link
-}
-
-func (s *stage) table(fields directive.Fields) *table {
-	for i := range s.tables {
-		if s.tables[i].fields == fields {
-			return &s.tables[i]
-		}
-	}
-	s.tables = append(s.tables, table{fields: fields, heads: map[uint64]*link{}})
-	return &s.tables[len(s.tables)-1]
-}
-
-// joinFields returns the fields on which a backlog created by o joins events.
-func (s *stage) joinFields(o *origin) directive.Fields {
-	fields := s.plan.Join
-	for i := range event.CustomFields {
-		if f := directive.CustomDataField(i); fields.Has(f) && o.custom(i) == "" {
-			fields &^= f
-		}
-	}
-	return fields
-}
-
-// enter puts a backlog into the stage's table.
-func (x *index) enter(s *stage, b *backlog, l *link) {
-	fields := s.joinFields(&b.origin)
-	t := s.table(fields)
-	key := x.originKey(fields, &b.origin)
-	l.backlog = b
-	s.live++
-	s.most = max(s.most, s.live)
-	head := t.heads[key]
-	if head == nil {
-		l.next, l.prev = l, l
-		t.heads[key] = l
-		return
-	}
-	l.next, l.prev = head, head.prev
-	head.prev.next = l
-	head.prev = l
-}
-
-// leave takes a backlog out of the stage's table.
-func (x *index) leave(s *stage, l *link) {
-	b := l.backlog
-	if s.live--; s.live == 0 && s.most > worthFreeing {
-		s.tables, s.most = nil, 0
-		*l = link{}
-		return
-	}
-	if l.next == l {
-		fields := s.joinFields(&b.origin)
-		delete(s.table(fields).heads, x.originKey(fields, &b.origin))
-	} else {
-		l.prev.next, l.next.prev = l.next, l.prev
-		fields := s.joinFields(&b.origin)
-		t := s.table(fields)
-		if key := x.originKey(fields, &b.origin); t.heads[key] == l {
-			t.heads[key] = l.next
-		}
-	}
-	*l = link{}
-}
-
-// originKey and eventKey hash the join fields of a backlog's creating event
-// and of an event; equal values have equal keys.
-func (x *index) originKey(fields directive.Fields, o *origin) uint64 {
-	h := x.salt
-	if fields.Has(directive.SrcIP) {
-		h = x.mix(x.mix(h, o.src.hi), o.src.lo)
-	}
-	if fields.Has(directive.DstIP) {
-		h = x.mix(x.mix(h, o.dst.hi), o.dst.lo)
-	}
-	if fields.Has(directive.SrcPort) {
-		h = x.mix(h, uint64(o.srcPort))
-	}
-	if fields.Has(directive.DstPort) {
-		h = x.mix(h, uint64(o.dstPort))
-	}
-	for i := range event.CustomFields {
-		if fields.Has(directive.CustomDataField(i)) {
-			h = x.mix(h, maphash.String(x.seed, directive.Fold(o.custom(i))))
-		}
-	}
-	return h
-}
-
-func (x *index) eventKey(fields directive.Fields, ev *event.Event) uint64 {
-	o := origin{src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP), srcPort: ev.SrcPort, dstPort: ev.DstPort}
-	if fields&(directive.CustomData1|directive.CustomData2|directive.CustomData3) != 0 {
-		o.data = &ev.CustomData
-	}
-	return x.originKey(fields, &o)
-}
-
-// joins reports whether an event equals a backlog's creating event in fields.
-func (o *origin) joins(fields directive.Fields, ev *event.Event) bool {
-	if fields.Has(directive.SrcIP) && o.src != toAddress(ev.SrcIP) ||
-		fields.Has(directive.DstIP) && o.dst != toAddress(ev.DstIP) ||
-		fields.Has(directive.SrcPort) && o.srcPort != ev.SrcPort ||
-		fields.Has(directive.DstPort) && o.dstPort != ev.DstPort {
-		return false
-	}
-	for i := range event.CustomFields {
-		if fields.Has(directive.CustomDataField(i)) &&
-			!directive.EqualFolded(ev.CustomData[i], directive.Fold(o.custom(i))) {
-			return false
-		}
-	}
-	return true
-}
-
-// mix folds a value into a hash by a widening multiplication.
-func (x *index) mix(h, v uint64) uint64 {
-	hi, lo := bits.Mul64(h^0x9e3779b97f4a7c15, v^x.salt)
-	return hi ^ lo
-}

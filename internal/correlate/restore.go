@@ -51,8 +51,8 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 		}
 	}
 	b := r.backlog(current)
-	for i := range b.stages {
-		for _, id := range b.stages[i].ids() {
+	for i := range int(b.reached) {
+		for _, id := range e.ids(b, i) {
 			owner.ids[id]++
 		}
 	}
@@ -105,7 +105,8 @@ type restorer struct {
 
 	variant *variant
 	origin  origin
-	known   directive.Fields // fields of origin that the rules tell
+	data    *[event.CustomFields]string // the creating event's, nil if unknown
+	known   directive.Fields            // fields of origin and data that the rules tell
 }
 
 // sort puts rules, with their extras, in order of stage, and reports a stage
@@ -187,7 +188,7 @@ func (r *restorer) bind(plan *directive.Plan) bool {
 	if len(plan.Stages) != len(r.rules) {
 		return false
 	}
-	r.origin, r.known = origin{}, 0
+	r.origin, r.data, r.known = origin{}, nil, 0
 	for i := range plan.Stages {
 		s, rule := &plan.Stages[i], &r.rules[i]
 		if told := r.extras[i].Origin; told != nil && fieldsOf(told) != s.Origin {
@@ -197,8 +198,7 @@ func (r *restorer) bind(plan *directive.Plan) bool {
 			return false
 		}
 		var want alarm.Rule
-		b := backlog{variant: &variant{plan: plan}, origin: r.origin}
-		b.fillRule(&want, i)
+		fillRule(&want, s, &r.origin, r.data)
 		if !sameRule(&want, rule) {
 			return false
 		}
@@ -242,10 +242,10 @@ func (r *restorer) learnCustomData(fields directive.Fields, rule *alarm.Rule) bo
 		if !fields.Has(field) {
 			continue
 		}
-		if r.origin.data == nil {
-			r.origin.data = &[event.CustomFields]string{}
+		if r.data == nil {
+			r.data = &[event.CustomFields]string{}
 		}
-		if !learn(r, field, text, &r.origin.data[i]) {
+		if !learn(r, field, text, &r.data[i]) {
 			return false
 		}
 	}
@@ -278,7 +278,7 @@ func sameRule(a, b *alarm.Rule) bool {
 // form of a directive then share a plan and are found by their values, however
 // many there are.
 func (r *restorer) generalize() error {
-	r.origin, r.known = origin{}, 0
+	r.origin, r.data, r.known = origin{}, nil, 0
 	rules := make([]directive.Rule, len(r.rules))
 	joins := make([]directive.Fields, len(r.rules))
 	for i := range r.rules {
@@ -296,7 +296,7 @@ func (r *restorer) generalize() error {
 	v := r.owner.others[signature]
 	if v == nil {
 		r.owner.variants++
-		v = newVariant(r.owner, r.owner.variants, savedPlan(r.owner.current.plan.Directive, rules, joins))
+		v = r.engine.newVariant(r.owner, r.owner.variants, savedPlan(r.owner.current.plan.Directive, rules, joins))
 		v.signature = signature
 		r.owner.others[signature] = v
 		r.engine.index.add(v)
@@ -384,39 +384,52 @@ func checkTerms(r *directive.Rule) error {
 
 // backlog makes the live backlog.
 func (r *restorer) backlog(current int) *backlog {
-	s := r.saved
-	b := &backlog{
-		variant: r.variant, id: s.ID, origin: r.origin,
-		opened:  opening{step: restoredStep + r.owner.restored, directive: r.owner.order},
-		created: s.Created, updated: s.Updated,
-		current: uint8(current), risk: int32(s.Risk), class: s.Class,
-		lastSrc: s.LastSrcPort, lastDst: s.LastDstPort,
-	}
+	e, s := r.engine, r.saved
+	b := e.store.take()
+	b.variant, b.origin = r.variant.slot, r.origin
+	b.step = restoredStep + r.owner.restored
+	b.created, b.updated = s.Created, s.Updated
+	b.current, b.risk, b.class = uint8(current), int32(s.Risk), s.Class
+	b.lastSrc, b.lastDst = s.LastSrcPort, s.LastDstPort
 	r.owner.restored++
 	if s.Created > 0 {
 		b.shown = s.Class
 	}
-	b.origin.src, b.src = recall(s.SrcIPs, b.origin.src, r.known.Has(directive.SrcIP))
-	b.origin.dst, b.dst = recall(s.DstIPs, b.origin.dst, r.known.Has(directive.DstIP))
-	if s.Title != r.owner.current.plan.Name && s.ExpandedTitle == "" {
-		b.more().title = s.Title
+	e.setID(b, s.ID)
+	var src, dst *set[address]
+	b.origin.src, src = recall(s.SrcIPs, b.origin.src, r.known.Has(directive.SrcIP))
+	b.origin.dst, dst = recall(s.DstIPs, b.origin.dst, r.known.Has(directive.DstIP))
+	if src != nil || dst != nil || r.data != nil {
+		x := e.store.more(b)
+		x.src, x.dst, x.data = src, dst, r.data
 	}
-	if len(s.Networks)+len(s.IntelHits)+len(s.Vulnerabilities)+len(s.CustomData) > 0 || s.ExpandedTitle != "" {
-		x := b.more()
-		x.networks, x.intel, x.vulns = slices.Clone(s.Networks), slices.Clone(s.IntelHits), slices.Clone(s.Vulnerabilities)
-		for _, c := range s.CustomData {
-			addCustomData(&x.custom, c.Label, c.Content)
-		}
-		if s.ExpandedTitle != "" {
-			x.title = s.ExpandedTitle
-		}
-	}
+	r.evidence(b)
 	for i := range r.rules {
 		if i <= current || r.rules[i].Start > 0 || r.rules[i].Status != alarm.Pending || len(r.extras[i].EventIDs) > 0 {
-			r.progress(b.reach(i), i)
+			r.progress(b, i)
 		}
 	}
 	return b
+}
+
+// evidence restores what the alarm shows beyond addresses.
+func (r *restorer) evidence(b *backlog) {
+	s, store := r.saved, &r.engine.store
+	switch {
+	case s.ExpandedTitle != "":
+		store.more(b).rarely().title = s.ExpandedTitle
+	case s.Title != r.owner.current.plan.Name:
+		store.more(b).rarely().title = s.Title
+	}
+	if len(s.Networks) > 0 {
+		store.more(b).networks = slices.Clone(s.Networks)
+	}
+	if len(s.IntelHits)+len(s.Vulnerabilities) > 0 {
+		store.more(b).found = &found{intel: slices.Clone(s.IntelHits), vulns: slices.Clone(s.Vulnerabilities)}
+	}
+	for _, c := range s.CustomData {
+		store.more(b).addCustomData(c.Label, c.Content)
+	}
 }
 
 // recall returns the creating event's address and the set of all addresses,
@@ -437,15 +450,15 @@ func recall(saved []netip.Addr, origin address, known bool) (address, *set[addre
 }
 
 // progress restores the state of rule i.
-func (r *restorer) progress(p *progress, i int) {
-	rule, x := &r.rules[i], &r.extras[i]
-	*p = progress{start: rule.Start, end: rule.End, status: rule.Status}
+func (r *restorer) progress(b *backlog, i int) {
+	e, rule, x := r.engine, &r.rules[i], &r.extras[i]
+	*e.reach(b, i) = progress{start: rule.Start, end: rule.End, status: rule.Status}
 	for _, id := range x.EventIDs {
-		p.addID(id)
+		e.addID(b, i, id)
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
 	for _, v := range savedSticky(kind, x) {
-		p.more().sticky.add(v)
+		e.store.more(b).restOf(i).addValue(v)
 	}
 }
 

@@ -1,7 +1,6 @@
 package correlate
 
 import (
-	"slices"
 	"strings"
 
 	"dsiem/internal/alarm"
@@ -11,33 +10,33 @@ import (
 
 // emit reports a change of a backlog.
 func (e *Engine) emit(b *backlog, c Change) {
-	c.Directive = b.variant.plan.ID
-	c.AlarmID = b.id
+	v := e.variantOf(b)
+	c.Directive = v.plan.ID
+	c.AlarmID = e.id(b)
 	c.Order = e.order
-	c.Order.directive = b.variant.owner.order
+	c.Order.directive = v.owner.order
 	e.changes = append(e.changes, c)
 }
 
 // accept records an event for a stage of a backlog (§6.4.1–6).
 func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
-	p := &b.stages[stage]
 	id := event.HashID(ev.ID)
-	if owner := b.variant.owner; p.addID(id) {
+	if e.addID(b, stage, id) {
+		owner := e.variantOf(b).owner
 		owner.ids[id]++
 		owner.most = max(owner.most, len(owner.ids))
 	}
-	if kind := b.rule(stage).StickyDifferent; kind != directive.NoSticky {
-		value, seen := stickyOf(kind, ev), &p.more().sticky
-		if !seen.has(value) {
+	if kind := e.rule(b, stage).StickyDifferent; kind != directive.NoSticky {
+		value, r := stickyOf(kind, ev), e.store.more(b).restOf(stage)
+		if r.sticky == nil || !r.sticky.has(value) {
 			value.text = strings.Clone(value.text)
-			seen.add(value)
+			r.addValue(value)
 		}
 	}
-	b.src = addAddress(b.src, b.origin.src, toAddress(ev.SrcIP))
-	b.dst = addAddress(b.dst, b.origin.dst, toAddress(ev.DstIP))
+	e.addAddresses(b, ev)
 	for i, content := range ev.CustomData {
 		if content != "" {
-			addCustomData(&b.more().custom, ev.CustomLabel[i], content)
+			e.store.more(b).addCustomData(ev.CustomLabel[i], content)
 		}
 	}
 	if ev.SrcPort != 0 {
@@ -48,52 +47,46 @@ func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	}
 	b.updated = now
 	e.emit(b, Change{
-		Kind: Accepted, Stage: b.rule(stage).Stage, EventID: ev.ID,
+		Kind: Accepted, Stage: e.rule(b, stage).Stage, EventID: ev.ID,
 		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt,
 	})
-}
-
-func addCustomData(s *set[alarm.CustomData], label, content string) {
-	if c := (alarm.CustomData{Label: label, Content: content}); !s.has(c) {
-		s.add(alarm.CustomData{Label: strings.Clone(label), Content: strings.Clone(content)})
-	}
 }
 
 // complete finishes the current stage with its last event: the risk is
 // computed, and the backlog goes on to the next stage or is done (§6.4.8–10).
 func (e *Engine) complete(b *backlog, ev *event.Event) {
 	current := int(b.current)
-	p := &b.stages[current]
+	p := e.progress(b, current)
 	p.status = alarm.Finished
 	p.end = ev.Seconds
 	before := b.risk
-	e.assess(b, b.rule(current).Reliability)
-	next := b.nextStage()
+	e.assess(b, e.rule(b, current).Reliability)
+	next := e.nextStage(b)
 	if next < 0 {
 		e.update(b, before, true)
+		e.emit(b, Change{Kind: Finished, Stage: e.rule(b, current).Stage})
 		e.close(b)
-		e.emit(b, Change{Kind: Finished, Stage: b.rule(current).Stage})
 		return
 	}
 	e.leaveStages(b)
-	b.reach(next).start = ev.Seconds
+	e.reach(b, next).start = ev.Seconds
 	b.current = uint8(next)
-	b.deadline = b.due()
+	b.deadline = e.deadline(b)
 	e.timers.fix(b)
 	e.enterStages(b)
-	e.emit(b, Change{Kind: Advanced, Stage: b.rule(next).Stage})
+	e.emit(b, Change{Kind: Advanced, Stage: e.rule(b, next).Stage})
 	e.update(b, before, true)
 }
 
 // assess computes the risk and, if it changed, its class (§7).
 func (e *Engine) assess(b *backlog, reliability int) {
 	value := 0
-	for _, addresses := range [...][]address{b.sources(), b.destinations()} {
+	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
 		for _, a := range addresses {
 			value = max(value, e.assets.Value(a.addr()))
 		}
 	}
-	risk := int32(alarm.Risk(b.variant.owner.current.plan.Priority, reliability, value))
+	risk := int32(alarm.Risk(e.variantOf(b).owner.current.plan.Priority, reliability, value))
 	if risk == b.risk {
 		return
 	}
@@ -121,23 +114,23 @@ func (e *Engine) update(b *backlog, before int32, lookup bool) {
 	a := &alarm.Alarm{}
 	e.fill(a, b)
 	e.emit(b, Change{
-		Kind: Updated, Stage: b.rule(int(b.current)).Stage,
+		Kind: Updated, Stage: e.rule(b, int(b.current)).Stage,
 		Alarm: a, Before: b.shown, RiskBefore: int(before), Lookup: lookup, LastSrcPort: b.lastSrc, LastDstPort: b.lastDst,
 	})
 	b.shown = b.class
 	if lookup && e.opts.Lookups {
-		e.published[b.id] = b
+		if _, known := e.published[a.ID]; !known {
+			e.published[strings.Clone(a.ID)] = b.self
+		}
 	}
 }
 
 // gatherNetworks adds the HOME_NET networks of the alarm's addresses (D22).
 func (e *Engine) gatherNetworks(b *backlog) {
-	for _, addresses := range [...][]address{b.sources(), b.destinations()} {
+	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
 		for _, a := range addresses {
-			for _, cidr := range e.assets.Networks(a.addr()) {
-				if x := b.more(); !slices.Contains(x.networks, cidr) {
-					x.networks = append(x.networks, cidr)
-				}
+			if list := e.assets.Networks(a.addr()); len(list) > 0 {
+				e.store.more(b).addNetworks(list)
 			}
 		}
 	}
@@ -146,20 +139,19 @@ func (e *Engine) gatherNetworks(b *backlog) {
 // Enrich adds what look-ups found to a live alarm, whose later snapshots show it;
 // hits it has already are left out. It reports whether the alarm is still live.
 func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
-	b := e.published[alarmID]
-	if b == nil || len(intel)+len(vulns) == 0 {
-		return b != nil
+	h := e.published[alarmID]
+	if h == 0 || len(intel)+len(vulns) == 0 {
+		return h != 0
 	}
-	x := b.more()
+	x := e.store.more(e.store.at(h))
+	if x.found == nil {
+		x.found = &found{}
+	}
 	for _, hit := range intel {
-		if !slices.Contains(x.intel, hit) {
-			x.intel = append(x.intel, hit)
-		}
+		x.found.intel = addOnce(x.found.intel, hit)
 	}
 	for _, hit := range vulns {
-		if !slices.Contains(x.vulns, hit) {
-			x.vulns = append(x.vulns, hit)
-		}
+		x.found.vulns = addOnce(x.found.vulns, hit)
 	}
 	return true
 }
@@ -167,14 +159,25 @@ func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
 // expire closes every backlog whose current stage has timed out, in order of
 // deadline and then of opening (§6.6, D14).
 func (e *Engine) expire(now int64) {
-	for len(e.timers) > 0 && (now == never || e.timers[0].deadline < now-e.opts.MinAlarmLifetime) {
-		b := e.timers[0]
-		e.order.deadline, e.order.opened = b.deadline, b.opened
-		b.stages[b.current].status = alarm.Timeout
-		e.update(b, b.risk, false)
-		e.close(b)
-		e.emit(b, Change{Kind: Expired, Stage: b.rule(int(b.current)).Stage})
+	before := now - e.opts.MinAlarmLifetime
+	switch {
+	case now == never:
+		e.due = e.timers.takeAll(e.due[:0])
+	case e.timers.due(before):
+		e.due = e.timers.takeDue(before, e.due[:0])
+	default:
+		return
 	}
+	e.sortDue(e.due)
+	for _, t := range e.due {
+		b := e.store.at(t.backlog)
+		e.order.deadline, e.order.opened = b.deadline, e.opening(b)
+		e.progress(b, int(b.current)).status = alarm.Timeout
+		e.update(b, b.risk, false)
+		e.emit(b, Change{Kind: Expired, Stage: e.rule(b, int(b.current)).Stage})
+		e.close(b)
+	}
+	e.due = forget(e.due)
 	e.order.deadline, e.order.opened = never, opening{}
 }
 
@@ -182,24 +185,28 @@ func (e *Engine) expire(now int64) {
 func (e *Engine) close(b *backlog) {
 	e.timers.remove(b)
 	e.leaveStages(b)
-	delete(e.published, b.id)
-	owner := b.variant.owner
-	for i := range b.stages {
-		for _, id := range b.stages[i].ids() {
+	if len(e.published) > 0 {
+		delete(e.published, e.id(b))
+	}
+	v := e.variantOf(b)
+	owner := v.owner
+	for i := range int(b.reached) {
+		for _, id := range e.ids(b, i) {
 			if owner.ids[id]--; owner.ids[id] == 0 {
 				delete(owner.ids, id)
 			}
 		}
 	}
+	e.store.drop(b)
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
 		if owner.most > worthFreeing {
 			owner.ids, owner.most = map[event.IDHash]int32{}, 0
 		}
 	}
-	b.variant.live--
-	if b.variant != owner.current && b.variant.live == 0 {
-		e.index.remove(b.variant)
-		delete(owner.others, b.variant.signature)
+	if v.live--; v != owner.current && v.live == 0 {
+		e.index.remove(v)
+		delete(owner.others, v.signature)
+		e.variants[v.slot] = nil
 	}
 }

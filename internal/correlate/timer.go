@@ -1,77 +1,137 @@
 package correlate
 
-// timers is a heap of live backlogs, ordered by deadline and then by opening.
-// Every backlog knows its place, so that moving and removing cost O(log n).
-type timers []*backlog
+import (
+	"cmp"
+	"slices"
+)
 
-// gone is the place of a backlog that is not live.
-const gone = -1
-
-func (t timers) less(i, j int) bool {
-	a, b := t[i], t[j]
-	if a.deadline != b.deadline {
-		return a.deadline < b.deadline
-	}
-	return a.opened.compare(b.opened) < 0
+// timer is when a backlog is due.
+type timer struct {
+	deadline int64
+	backlog  handle
 }
 
-func (t timers) swap(i, j int) {
-	t[i], t[j] = t[j], t[i]
-	t[i].timer = int32(i)
-	t[j].timer = int32(j)
+// timers is a heap of the live backlogs, ordered by deadline, of four children a
+// node: they lie side by side in memory. Every backlog knows its place, so that
+// moving and removing cost O(log n).
+type timers struct {
+	heap  []timer
+	store *store
+}
+
+// gone is the place of a backlog that has no timer.
+const gone = -1
+
+// fan is the number of children of a node.
+const fan = 4
+
+func (t *timers) len() int { return len(t.heap) }
+
+// due reports whether any deadline is before a time.
+func (t *timers) due(before int64) bool {
+	return len(t.heap) > 0 && t.heap[0].deadline < before
+}
+
+// put sets the timer at place i.
+func (t *timers) put(i int, m timer) {
+	t.heap[i] = m
+	t.store.at(m.backlog).timer = int32(i)
 }
 
 func (t *timers) push(b *backlog) {
-	b.timer = int32(len(*t))
-	*t = append(*t, b)
-	t.up(len(*t) - 1)
+	t.heap = append(t.heap, timer{b.deadline, b.self})
+	t.up(len(t.heap)-1, timer{b.deadline, b.self})
 }
 
 // fix restores the order after b's deadline changed.
-func (t timers) fix(b *backlog) {
-	i := int(b.timer)
-	t.up(i)
-	t.down(int(b.timer))
-}
+func (t *timers) fix(b *backlog) { t.move(int(b.timer), timer{b.deadline, b.self}) }
 
+// remove takes out a backlog, if it has a timer.
 func (t *timers) remove(b *backlog) {
-	i, last := int(b.timer), len(*t)-1
-	t.swap(i, last)
-	(*t)[last] = nil
-	*t = (*t)[:last]
-	if last == 0 {
-		*t = nil
+	i, last := int(b.timer), len(t.heap)-1
+	if i == gone {
+		return
 	}
 	b.timer = gone
+	moved := t.heap[last]
+	if t.heap = t.heap[:last]; last == 0 {
+		t.heap = nil // gives the memory of a burst back
+	}
 	if i < last {
-		t.fix((*t)[i])
+		t.move(i, moved)
 	}
 }
 
-func (t timers) up(i int) {
+// move finds the place for m, which is to go to place i or near it.
+func (t *timers) move(i int, m timer) {
+	if i > 0 && m.deadline < t.heap[(i-1)/fan].deadline {
+		t.up(i, m)
+		return
+	}
+	t.down(i, m)
+}
+
+// up makes room for m at place i or above it.
+func (t *timers) up(i int, m timer) {
 	for i > 0 {
-		parent := (i - 1) / 2
-		if !t.less(i, parent) {
-			return
+		parent := (i - 1) / fan
+		if t.heap[parent].deadline <= m.deadline {
+			break
 		}
-		t.swap(i, parent)
+		t.put(i, t.heap[parent])
 		i = parent
 	}
+	t.put(i, m)
 }
 
-func (t timers) down(i int) {
+// down makes room for m at place i or below it.
+func (t *timers) down(i int, m timer) {
 	for {
-		child := 2*i + 1
-		if child >= len(t) {
-			return
+		first := fan*i + 1
+		if first >= len(t.heap) {
+			break
 		}
-		if right := child + 1; right < len(t) && t.less(right, child) {
-			child = right
+		child := first
+		for c := first + 1; c < min(first+fan, len(t.heap)); c++ {
+			if t.heap[c].deadline < t.heap[child].deadline {
+				child = c
+			}
 		}
-		if !t.less(child, i) {
-			return
+		if m.deadline <= t.heap[child].deadline {
+			break
 		}
-		t.swap(i, child)
+		t.put(i, t.heap[child])
 		i = child
 	}
+	t.put(i, m)
+}
+
+// takeDue takes out all timers before a time and appends them to list.
+func (t *timers) takeDue(before int64, list []timer) []timer {
+	for t.due(before) {
+		list = append(list, t.heap[0])
+		t.remove(t.store.at(t.heap[0].backlog))
+	}
+	return list
+}
+
+// takeAll takes out all timers and appends them to list.
+func (t *timers) takeAll(list []timer) []timer {
+	for _, m := range t.heap {
+		t.store.at(m.backlog).timer = gone
+	}
+	list = append(list, t.heap...)
+	t.heap = nil
+	return list
+}
+
+// sortDue sorts timers by deadline and then by the opening of their backlogs
+// (D14).
+func (e *Engine) sortDue(list []timer) {
+	slices.SortFunc(list, func(a, b timer) int {
+		if a.deadline != b.deadline {
+			return cmp.Compare(a.deadline, b.deadline)
+		}
+		return e.opening(e.store.at(a.backlog)).compare(e.opening(e.store.at(b.backlog)))
+	})
 }

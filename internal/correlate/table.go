@@ -1,0 +1,199 @@
+package correlate
+
+import (
+	"hash/maphash"
+	"math/bits"
+
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// table holds backlogs that join on the same fields.
+type table struct {
+	fields directive.Fields
+	// heads has, for a key, the first of the backlogs that have it.
+	heads map[uint64]handle
+}
+
+// link is a backlog's place in the list of one table entry. The list is
+// circular and in order of insertion.
+type link struct{ next, prev handle }
+
+// customData are the fields of custom data.
+const customData = directive.CustomData1 | directive.CustomData2 | directive.CustomData3
+
+func (s *stage) table(fields directive.Fields) *table {
+	for i := range s.tables {
+		if s.tables[i].fields == fields {
+			return &s.tables[i]
+		}
+	}
+	s.tables = append(s.tables, table{fields: fields, heads: map[uint64]handle{}})
+	return &s.tables[len(s.tables)-1]
+}
+
+// joinFields returns the fields on which a backlog with some custom data joins
+// events.
+func (s *stage) joinFields(data *[event.CustomFields]string) directive.Fields {
+	fields := s.plan.Join
+	if fields&customData == 0 {
+		return fields
+	}
+	for i := range event.CustomFields {
+		if data == nil || data[i] == "" {
+			fields &^= directive.CustomDataField(i)
+		}
+	}
+	return fields
+}
+
+// link returns a backlog's place in the table of one of its stages.
+func (e *Engine) link(b *backlog, stage int) *link {
+	if stage == int(b.current) {
+		return &b.place
+	}
+	return &e.store.extra(b).rare.earlier[stage]
+}
+
+// enter puts a backlog into a stage's table.
+func (e *Engine) enter(s *stage, b *backlog) {
+	data := e.store.extra(b).origin()
+	fields := s.joinFields(data)
+	t := s.table(fields)
+	key := e.index.originKey(fields, &b.origin, data)
+	s.live++
+	s.most = max(s.most, s.live)
+	l, first := e.link(b, s.number), t.heads[key]
+	if first == 0 {
+		*l = link{next: b.self, prev: b.self}
+		t.heads[key] = b.self
+		return
+	}
+	head := e.link(e.store.at(first), s.number)
+	*l = link{next: first, prev: head.prev}
+	e.link(e.store.at(head.prev), s.number).next = b.self
+	head.prev = b.self
+}
+
+// leave takes a backlog out of a stage's table.
+func (e *Engine) leave(s *stage, b *backlog) {
+	if s.live--; s.live == 0 && s.most > worthFreeing {
+		s.tables, s.most = nil, 0
+		return
+	}
+	data := e.store.extra(b).origin()
+	fields := s.joinFields(data)
+	t := s.table(fields)
+	key := e.index.originKey(fields, &b.origin, data)
+	l := e.link(b, s.number)
+	if l.next == b.self {
+		delete(t.heads, key)
+		return
+	}
+	e.link(e.store.at(l.prev), s.number).next = l.next
+	e.link(e.store.at(l.next), s.number).prev = l.prev
+	if t.heads[key] == b.self {
+		t.heads[key] = l.next
+	}
+}
+
+// enterStages puts a backlog into the tables of its current stage and, if its
+// directive is always-active, of the stages before.
+func (e *Engine) enterStages(b *backlog) {
+	v := e.variantOf(b)
+	if v.plan.AllRulesAlwaysActive {
+		e.store.more(b).rarely().earlier = make([]link, b.current)
+		for i := range int(b.current) {
+			e.enter(&v.stages[i], b)
+		}
+	}
+	e.enter(&v.stages[b.current], b)
+}
+
+func (e *Engine) leaveStages(b *backlog) {
+	v := e.variantOf(b)
+	if v.plan.AllRulesAlwaysActive {
+		for i := range int(b.current) {
+			e.leave(&v.stages[i], b)
+		}
+	}
+	e.leave(&v.stages[b.current], b)
+}
+
+// collectJoined adds to e.offers the live backlogs of a stage whose creating
+// events an event equals in their join fields.
+func (e *Engine) collectJoined(s *stage, ev *event.Event) {
+	for i := range s.tables {
+		t := &s.tables[i]
+		first := t.heads[e.index.eventKey(t.fields, ev)]
+		for h := first; h != 0; {
+			b := e.store.at(h)
+			if e.joins(b, t.fields, ev) {
+				e.offers = append(e.offers, offer{b, s.number})
+			}
+			if h = e.link(b, s.number).next; h == first {
+				break
+			}
+		}
+	}
+}
+
+// originKey and eventKey hash the join fields of a backlog's creating event
+// and of an event; equal values have equal keys.
+func (x *index) originKey(fields directive.Fields, o *origin, data *[event.CustomFields]string) uint64 {
+	h := x.salt
+	if fields.Has(directive.SrcIP) {
+		h = x.mix(x.mix(h, o.src.hi), o.src.lo)
+	}
+	if fields.Has(directive.DstIP) {
+		h = x.mix(x.mix(h, o.dst.hi), o.dst.lo)
+	}
+	if fields.Has(directive.SrcPort) {
+		h = x.mix(h, uint64(o.srcPort))
+	}
+	if fields.Has(directive.DstPort) {
+		h = x.mix(h, uint64(o.dstPort))
+	}
+	if fields&customData == 0 {
+		return h
+	}
+	for i := range event.CustomFields {
+		if fields.Has(directive.CustomDataField(i)) {
+			h = x.mix(h, maphash.String(x.seed, directive.Fold(data[i])))
+		}
+	}
+	return h
+}
+
+func (x *index) eventKey(fields directive.Fields, ev *event.Event) uint64 {
+	o := origin{src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP), srcPort: ev.SrcPort, dstPort: ev.DstPort}
+	return x.originKey(fields, &o, &ev.CustomData)
+}
+
+// joins reports whether an event equals a backlog's creating event in fields.
+func (e *Engine) joins(b *backlog, fields directive.Fields, ev *event.Event) bool {
+	o := &b.origin
+	if fields.Has(directive.SrcIP) && o.src != toAddress(ev.SrcIP) ||
+		fields.Has(directive.DstIP) && o.dst != toAddress(ev.DstIP) ||
+		fields.Has(directive.SrcPort) && o.srcPort != ev.SrcPort ||
+		fields.Has(directive.DstPort) && o.dstPort != ev.DstPort {
+		return false
+	}
+	if fields&customData == 0 {
+		return true
+	}
+	data := e.store.extra(b).origin()
+	for i := range event.CustomFields {
+		if fields.Has(directive.CustomDataField(i)) &&
+			!directive.EqualFolded(ev.CustomData[i], directive.Fold(data[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+// mix folds a value into a hash by a widening multiplication.
+func (x *index) mix(h, v uint64) uint64 {
+	hi, lo := bits.Mul64(h^0x9e3779b97f4a7c15, v^x.salt)
+	return hi ^ lo
+}
