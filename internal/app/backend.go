@@ -36,7 +36,7 @@ type backend struct {
 	services      []enrich.Service
 	state         *stateStore
 	queue         *eventQueue
-	engines       engines
+	engines       *engines
 	writer        *sink.Writer
 	enricher      *enrich.Enricher
 	publisher     *publisher
@@ -378,7 +378,7 @@ func (b *backend) logStart() {
 	if b.options.MaxEPS > 0 {
 		target = millisecondsPerSecond / float64(b.options.MaxEPS)
 	}
-	b.logger.Info(fmt.Sprintf(text, target, b.queue.limit, b.dispatcher.decoders, len(b.engines), len(b.configuration.directives))) //nolint:sloglint // the references' text
+	b.logger.Info(fmt.Sprintf(text, target, b.queue.limit, b.dispatcher.decoders, len(b.engines.shards), len(b.configuration.directives))) //nolint:sloglint // the references' text
 }
 
 // checkpoint writes a checkpoint. The saved backlogs that were loaded may go

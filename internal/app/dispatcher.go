@@ -21,7 +21,7 @@ const chunkSize = 1024
 // it as a function to run.
 type dispatcher struct {
 	queue    *eventQueue
-	engines  engines
+	engines  *engines
 	assets   *asset.Table
 	decoders int
 	now      func() time.Time

@@ -63,6 +63,7 @@ func TestDispatcherWaitsForTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDispatcher()
 		d.queue, d.stats, d.begun = newEventQueue(1), &serveStats{}, make(chan struct{})
+		d.engines = newEngines(nil, &asset.Table{}, EngineOptions{}, 1)
 		counted := 0
 		d.ticked = func() { counted++ }
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)

@@ -2,7 +2,6 @@ package app
 
 import (
 	"iter"
-	"slices"
 	"sync"
 
 	"dsiem/internal/alarm"
@@ -20,26 +19,31 @@ type step struct {
 
 // engines are the shards of one configuration: every directive belongs to one
 // of them. They have one owner, who uses them all at a time.
-type engines []*correlate.Engine
+type engines struct {
+	shards []*correlate.Engine
+	// changes has what each shard did last, merged all of it in order.
+	changes [][]correlate.Change
+	merged  []correlate.Change
+}
 
 // newEngines spreads directives over count engines.
-func newEngines(directives []*directive.Directive, assets *asset.Table, opts EngineOptions, count int) engines {
+func newEngines(directives []*directive.Directive, assets *asset.Table, opts EngineOptions, count int) *engines {
 	plans := correlate.Plans(directives)
-	all := make(engines, count)
-	for i := range all {
-		all[i] = correlate.New(correlate.Shard(plans, i, count), assets, opts)
+	all := &engines{shards: make([]*correlate.Engine, count), changes: make([][]correlate.Change, count)}
+	for i := range all.shards {
+		all.shards[i] = correlate.New(correlate.Shard(plans, i, count), assets, opts)
 	}
 	return all
 }
 
 // of returns the engine that has a directive.
-func (all engines) of(directive uint64) *correlate.Engine {
-	return all[correlate.ShardOf(directive, len(all))]
+func (all *engines) of(directive uint64) *correlate.Engine {
+	return all.shards[correlate.ShardOf(directive, len(all.shards))]
 }
 
 // wants reports whether any engine wants events of an identity.
-func (all engines) wants(id event.Identity) bool {
-	for _, e := range all {
+func (all *engines) wants(id event.Identity) bool {
+	for _, e := range all.shards {
 		if e.Wants(id) {
 			return true
 		}
@@ -48,15 +52,15 @@ func (all engines) wants(id event.Identity) bool {
 }
 
 // restore gives a saved backlog to the engine of its directive.
-func (all engines) restore(directive uint64, s *alarm.Saved) error {
+func (all *engines) restore(directive uint64, s *alarm.Saved) error {
 	return all.of(directive).Restore(directive, s)
 }
 
 // saved returns the saved form of all live backlogs, those of one directive
 // one after the other. See correlate.Engine.Save.
-func (all engines) saved() iter.Seq2[uint64, alarm.Saved] {
-	each := make([]iter.Seq2[uint64, alarm.Saved], len(all))
-	for i, e := range all {
+func (all *engines) saved() iter.Seq2[uint64, alarm.Saved] {
+	each := make([]iter.Seq2[uint64, alarm.Saved], len(all.shards))
+	for i, e := range all.shards {
 		each[i] = e.Save()
 	}
 	return func(yield func(uint64, alarm.Saved) bool) {
@@ -71,19 +75,18 @@ func (all engines) saved() iter.Seq2[uint64, alarm.Saved] {
 }
 
 // stats sums up the counters of all engines.
-func (all engines) stats() correlate.Stats {
+func (all *engines) stats() correlate.Stats {
 	var stats correlate.Stats
-	for _, e := range all {
+	for _, e := range all.shards {
 		stats.Add(e.Stats())
 	}
 	return stats
 }
 
 // step lets all engines take the steps and merges what changed into the order
-// of a single engine.
-func (all engines) step(steps []step) []correlate.Change {
-	return all.each(len(steps), func(e *correlate.Engine) []correlate.Change {
-		changes := make([]correlate.Change, 0, len(steps))
+// of a single engine. The slice is valid until the next call.
+func (all *engines) step(steps []step) []correlate.Change {
+	return all.each(len(steps), func(e *correlate.Engine, changes []correlate.Change) []correlate.Change {
 		for i := range steps {
 			changes = append(changes, e.Step(steps[i].now, steps[i].event)...)
 		}
@@ -91,35 +94,80 @@ func (all engines) step(steps []step) []correlate.Change {
 	})
 }
 
-// expire lets the time be now (UNIX seconds) and expires what is due.
-func (all engines) expire(now int64) []correlate.Change {
-	return all.each(0, func(e *correlate.Engine) []correlate.Change { return e.Expire(now) })
+// expire lets the time be now (UNIX seconds) and expires what is due. The slice
+// is valid until the next call.
+func (all *engines) expire(now int64) []correlate.Change {
+	return all.each(0, func(e *correlate.Engine, changes []correlate.Change) []correlate.Change {
+		return append(changes, e.Expire(now)...)
+	})
 }
 
-// expireAll expires every live backlog.
-func (all engines) expireAll() []correlate.Change {
-	return all.each(0, (*correlate.Engine).ExpireAll)
+// expireAll expires every live backlog. The slice is valid until the next call.
+func (all *engines) expireAll() []correlate.Change {
+	return all.each(0, func(e *correlate.Engine, changes []correlate.Change) []correlate.Change {
+		return append(changes, e.ExpireAll()...)
+	})
 }
 
 // worthSharing is the number of steps from which engines work at the same
 // time; fewer take less time than it takes to start a goroutine.
 const worthSharing = 16
 
-func (all engines) each(steps int, fn func(*correlate.Engine) []correlate.Change) []correlate.Change {
-	if len(all) == 1 {
-		return fn(all[0])
-	}
-	changes := make([][]correlate.Change, len(all))
+// each lets all engines do something, each of which appends its changes.
+func (all *engines) each(steps int, fn func(*correlate.Engine, []correlate.Change) []correlate.Change) []correlate.Change {
 	var done sync.WaitGroup
-	for i, e := range all {
-		if steps < worthSharing {
-			changes[i] = fn(e)
+	for i, e := range all.shards {
+		do := func() { all.changes[i] = fn(e, forget(all.changes[i])) }
+		if steps < worthSharing || i == len(all.shards)-1 {
+			do()
 		} else {
-			done.Go(func() { changes[i] = fn(e) })
+			done.Go(do)
 		}
 	}
 	done.Wait()
-	merged := slices.Concat(changes...)
-	slices.SortStableFunc(merged, func(a, b correlate.Change) int { return a.Order.Compare(b.Order) })
-	return merged
+	if len(all.shards) == 1 {
+		return all.changes[0]
+	}
+	all.merged = merge(forget(all.merged), all.changes)
+	return all.merged
 }
+
+// keptChanges is the number of changes for which there is room from one step to
+// the next.
+const keptChanges = 8 * chunkSize
+
+// forget empties a list of changes, so that it holds on to nothing, and gives it
+// back if a burst has made it large.
+func forget(changes []correlate.Change) []correlate.Change {
+	if cap(changes) > keptChanges {
+		return nil
+	}
+	clear(changes)
+	return changes[:0]
+}
+
+// merge appends the changes of lists, each of which is in order, in order. What is
+// equal comes in the order of the lists.
+func merge(merged []correlate.Change, lists [][]correlate.Change) []correlate.Change {
+	var heads [mostHeads]int
+	next := heads[:]
+	if len(lists) > mostHeads {
+		next = make([]int, len(lists))
+	}
+	for {
+		first := -1
+		for i, list := range lists {
+			if next[i] < len(list) && (first < 0 || list[next[i]].Order.Compare(lists[first][next[first]].Order) < 0) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return merged
+		}
+		merged = append(merged, lists[first][next[first]])
+		next[first]++
+	}
+}
+
+// mostHeads is the number of lists up to which merge needs no memory of its own.
+const mostHeads = 16

@@ -46,7 +46,7 @@ type pipeline struct {
 	batchSize   int
 	decoders    int
 	assets      *asset.Table
-	engines     engines
+	engines     *engines
 	// rejected is called for every record that is no event, in order.
 	rejected func(rec intake.Record, rej *event.Rejection)
 	// jumped is called when an event turns the clock by more than a month.

@@ -29,7 +29,7 @@ type publisher struct {
 
 	logger  *slog.Logger
 	stats   *serveStats
-	engines engines
+	engines *engines
 
 	// enricher is nil if there is no service to ask: lines are written at once
 	// then.
