@@ -188,6 +188,34 @@ func BenchmarkStepSpread(b *testing.B) {
 	}
 }
 
+// BenchmarkOccurrence fills stages that want more and more events, opening and
+// completion included: what an event costs must not depend on how many were there
+// before it.
+func BenchmarkOccurrence(b *testing.B) {
+	for _, occurrence := range []int{10, 100, 1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("occurrence=%d", occurrence), func(b *testing.B) {
+			directives := benchDirectives(1)
+			directives[0].Rules = directives[0].Rules[:2]
+			directives[0].Rules[1].Occurrence = uint64(occurrence)
+			e := correlate.New(correlate.Plans(directives), benchAssets(), correlate.Options{})
+			ev := event.Event{Seconds: benchStart, PluginID: 1001, SrcIP: ipv4(203, 1), DstIP: ipv4(10, 1)}
+			ids := make([]string, occurrence+1)
+			for i := range ids {
+				ids[i] = strconv.Itoa(i)
+			}
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				place := n % len(ids)
+				ev.ID, ev.PluginSID = ids[place], uint64(min(place, 1)+1)
+				e.Step(benchStart, &ev)
+			}
+			if live := e.Stats().Live; live > 1 {
+				b.Fatalf("%d backlogs live, want the one that is filled", live)
+			}
+		})
+	}
+}
+
 // BenchmarkOpenAndExpire opens a backlog with every event and lets the oldest
 // ones expire.
 func BenchmarkOpenAndExpire(b *testing.B) {
