@@ -384,7 +384,7 @@ func (b *backend) logStart() {
 // checkpoint writes a checkpoint. The saved backlogs that were loaded may go
 // after the first one.
 func (b *backend) checkpoint(ctx context.Context) error {
-	c := checkpointer{store: b.state, ask: b.dispatcher.ask, all: b.engines.saved}
+	c := checkpointer{store: b.state, ask: b.dispatcher.ask, snapshot: b.engines.snapshot}
 	played := b.restoredPlayed() // and therefore in this checkpoint
 	written, err := c.write(ctx)
 	if err != nil {

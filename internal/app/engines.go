@@ -56,23 +56,39 @@ func (all *engines) restore(directive uint64, s *alarm.Saved) error {
 	return all.of(directive).Restore(directive, s)
 }
 
-// saved returns the saved form of all live backlogs, those of one directive
-// one after the other. See correlate.Engine.Save.
-func (all *engines) saved() iter.Seq2[uint64, alarm.Saved] {
-	each := make([]iter.Seq2[uint64, alarm.Saved], len(all.shards))
+// snapshots are lists of the backlogs that lived at a time, of each engine.
+type snapshots []*correlate.Snapshot
+
+// snapshot lists the live backlogs.
+func (all *engines) snapshot() snapshots {
+	lists := make(snapshots, len(all.shards))
 	for i, e := range all.shards {
-		each[i] = e.Save()
+		lists[i] = e.Snapshot()
+	}
+	return lists
+}
+
+// saved returns the saved form of the backlogs, those of one directive one after
+// the other. It first takes the time to sort them, and leaves the engines alone
+// until the first is asked for. See correlate.Snapshot for what may happen between
+// two elements.
+func (s snapshots) saved() iter.Seq2[uint64, alarm.Saved] {
+	for _, one := range s {
+		one.Sort()
 	}
 	return func(yield func(uint64, alarm.Saved) bool) {
-		for _, one := range each {
-			for id, s := range one {
-				if !yield(id, s) {
+		for _, one := range s {
+			for id, saved := range one.All() {
+				if !yield(id, saved) {
 					return
 				}
 			}
 		}
 	}
 }
+
+// saved returns the saved form of all live backlogs.
+func (all *engines) saved() iter.Seq2[uint64, alarm.Saved] { return all.snapshot().saved() }
 
 // stats sums up the counters of all engines.
 func (all *engines) stats() correlate.Stats {

@@ -235,8 +235,8 @@ func remove(file string) error {
 type checkpointer struct {
 	store *stateStore
 	// ask runs a function on the dispatcher's goroutine and waits for it.
-	ask func(context.Context, func()) error
-	all func() iter.Seq2[uint64, alarm.Saved]
+	ask      func(context.Context, func()) error
+	snapshot func() snapshots
 }
 
 // checkpointPart is the number of backlogs that are copied while the
@@ -251,11 +251,11 @@ type savedBacklog struct {
 // write writes one checkpoint. It ends early, and leaves the last checkpoint
 // as it is, when ctx ends.
 func (c *checkpointer) write(ctx context.Context) (backlogs.Written, error) {
-	var next func() (uint64, alarm.Saved, bool)
-	var stop func()
-	if err := c.ask(ctx, func() { next, stop = iter.Pull2(c.all()) }); err != nil {
+	var live snapshots
+	if err := c.ask(ctx, func() { live = c.snapshot() }); err != nil {
 		return backlogs.Written{}, err
 	}
+	next, stop := iter.Pull2(live.saved())
 	defer stop()
 	var askErr error
 	part := make([]savedBacklog, 0, checkpointPart)

@@ -123,31 +123,56 @@ func fillRule(out *alarm.Rule, s *directive.Stage, o *origin, data *[event.Custo
 
 // Save returns the saved form of all live backlogs with their directives' ids:
 // directives in load order, the backlogs of each oldest first. The engine is
-// unchanged. It may take steps between two elements: each backlog is as it is
-// when its turn comes, those closed by then and those opened since Save are
-// left out.
+// unchanged. See Snapshot for steps that are taken meanwhile.
 func (e *Engine) Save() iter.Seq2[uint64, alarm.Saved] {
-	live := make([]saving, 0, e.timers.len())
-	for _, t := range e.timers.heap {
-		live = append(live, saving{t.backlog, e.opening(e.store.at(t.backlog))})
-	}
-	slices.SortFunc(live, func(a, b saving) int {
-		return cmp.Or(cmp.Compare(a.opened.directive, b.opened.directive), a.opened.compare(b.opened))
-	})
-	return func(yield func(uint64, alarm.Saved) bool) {
-		for _, one := range live {
-			b := e.store.find(one.backlog)
-			if b != nil && e.opening(b) == one.opened && !yield(e.variantOf(b).plan.ID, e.save(b)) {
-				return
-			}
-		}
-	}
+	s := e.Snapshot()
+	s.Sort()
+	return s.All()
+}
+
+// Snapshot is a list of the backlogs that lived at a time.
+type Snapshot struct {
+	engine *Engine
+	live   []saving
 }
 
 // saving is a backlog whose turn to be saved will come.
 type saving struct {
 	backlog handle
 	opened  opening
+}
+
+// Snapshot lists the live backlogs, in no order. It only copies where they are,
+// so it takes a moment, however many they are.
+func (e *Engine) Snapshot() *Snapshot {
+	s := &Snapshot{engine: e, live: make([]saving, 0, e.timers.len())}
+	for b := range e.store.all() {
+		s.live = append(s.live, saving{b.self, e.opening(b)})
+	}
+	return s
+}
+
+// Sort puts the backlogs in the order of Save. It leaves the engine alone: any
+// goroutine may do it while the engine takes steps.
+func (s *Snapshot) Sort() {
+	slices.SortFunc(s.live, func(a, b saving) int {
+		return cmp.Or(cmp.Compare(a.opened.directive, b.opened.directive), a.opened.compare(b.opened))
+	})
+}
+
+// All returns the saved form of the backlogs with their directives' ids. The
+// engine may take steps between two elements, not while one is made: each backlog
+// is as it is when its turn comes, and those closed by then are left out.
+func (s *Snapshot) All() iter.Seq2[uint64, alarm.Saved] {
+	e := s.engine
+	return func(yield func(uint64, alarm.Saved) bool) {
+		for _, one := range s.live {
+			b := e.store.find(one.backlog)
+			if b != nil && e.opening(b) == one.opened && !yield(e.variantOf(b).plan.ID, e.save(b)) {
+				return
+			}
+		}
+	}
 }
 
 func (e *Engine) save(b *backlog) alarm.Saved {

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -47,6 +48,22 @@ func (s *store) find(h handle) *backlog {
 		return nil
 	}
 	return s.at(h)
+}
+
+// all returns the live backlogs, in no order.
+func (s *store) all() iter.Seq[*backlog] {
+	return func(yield func(*backlog) bool) {
+		for _, block := range s.backlogs {
+			if block == nil {
+				continue
+			}
+			for i := range block {
+				if b := &block[i]; b.self != 0 && !yield(b) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // extra returns what the backlog has beyond its fields, nil if nothing.
