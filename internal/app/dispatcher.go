@@ -195,8 +195,16 @@ func (d *dispatcher) drain(ctx context.Context, ticks <-chan time.Time) {
 // tick lets time pass.
 func (d *dispatcher) tick() {
 	now := d.now()
-	d.publish(now, d.engines.expire(now.Unix()))
+	d.expire(now)
+	d.publish(now, nil)
 	d.count()
+}
+
+// expire ends the backlogs whose time is up.
+func (d *dispatcher) expire(now time.Time) {
+	for changes := range d.engines.expire(now.Unix()) {
+		d.publish(now, changes)
+	}
 }
 
 // count brings counters up to date.
@@ -216,6 +224,7 @@ func (d *dispatcher) play() {
 	n += d.offerBatches(now, chunkSize-n)
 	d.stats.received.Add(uint64(n))
 	d.stats.offered.Add(uint64(len(d.steps)))
+	d.expire(received)
 	started := time.Now()
 	changes := d.engines.step(d.steps)
 	took := time.Since(started)

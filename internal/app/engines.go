@@ -2,6 +2,7 @@ package app
 
 import (
 	"iter"
+	"math"
 	"sync"
 
 	"dsiem/internal/alarm"
@@ -110,18 +111,36 @@ func (all *engines) step(steps []step) []correlate.Change {
 	})
 }
 
-// expire lets the time be now (UNIX seconds) and expires what is due. The slice
-// is valid until the next call.
-func (all *engines) expire(now int64) []correlate.Change {
-	return all.each(0, func(e *correlate.Engine, changes []correlate.Change) []correlate.Change {
-		return append(changes, e.Expire(now)...)
-	})
+// expire lets the time be now (UNIX seconds) and expires what is due, one second
+// after the other: alarms of backlogs that are due together are held together, and
+// after hours without a server that may be all there are. What changed is
+// valid until the next element.
+func (all *engines) expire(now int64) iter.Seq[[]correlate.Change] {
+	return func(yield func([]correlate.Change) bool) {
+		for at, due := all.due(); due && at <= now; at, due = all.due() {
+			if !yield(all.expireUntil(at)) {
+				return
+			}
+		}
+	}
 }
 
-// expireAll expires every live backlog. The slice is valid until the next call.
-func (all *engines) expireAll() []correlate.Change {
+// expireAll expires every live backlog, as expire does.
+func (all *engines) expireAll() iter.Seq[[]correlate.Change] { return all.expire(math.MaxInt64) }
+
+// due returns the first time at which something expires, false if nothing can.
+func (all *engines) due() (first int64, due bool) {
+	for _, e := range all.shards {
+		if at, any := e.Due(); any && (!due || at < first) {
+			first, due = at, true
+		}
+	}
+	return first, due
+}
+
+func (all *engines) expireUntil(now int64) []correlate.Change {
 	return all.each(0, func(e *correlate.Engine, changes []correlate.Change) []correlate.Change {
-		return append(changes, e.ExpireAll()...)
+		return append(changes, e.Expire(now)...)
 	})
 }
 

@@ -187,13 +187,19 @@ func (p *pipeline) play(j *job) error {
 			j.steps = append(j.steps, step{now: p.clock.at(r.event.Seconds), event: &r.event})
 		}
 	}
-	steps := j.steps
-	for ; len(steps) > portion; steps = steps[portion:] {
-		if err := p.played(p.engines.step(steps[:portion]), batchCounts{}); err != nil {
+	for steps := j.steps; len(steps) > 0; {
+		for changes := range p.engines.expire(steps[0].now) {
+			if err := p.played(changes, batchCounts{}); err != nil {
+				return err
+			}
+		}
+		n := min(portion, len(steps))
+		if err := p.played(p.engines.step(steps[:n]), batchCounts{}); err != nil {
 			return err
 		}
+		steps = steps[n:]
 	}
-	return p.played(p.engines.step(steps), counts)
+	return p.played(nil, counts)
 }
 
 // portion is the number of events whose changes are held before their lines are

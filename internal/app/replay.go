@@ -183,8 +183,10 @@ func (r *replay) play(ctx context.Context, reader *intake.Reader, started time.T
 		return errors.Join(err, r.save(true))
 	}
 	if o.ExpireAll {
-		if err := r.played(r.pipeline.engines.expireAll(), batchCounts{}); err != nil {
-			return err
+		for changes := range r.pipeline.engines.expireAll() {
+			if err := r.played(changes, batchCounts{}); err != nil {
+				return err
+			}
 		}
 	}
 	return r.save(false)

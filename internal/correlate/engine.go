@@ -260,6 +260,15 @@ func (e *Engine) Expire(now int64) []Change {
 	return e.changes
 }
 
+// Due returns the first time (UNIX seconds) at which Expire has something to
+// do; false if no backlog lives.
+func (e *Engine) Due() (int64, bool) {
+	if e.timers.len() == 0 {
+		return 0, false
+	}
+	return e.timers.heap[0].deadline + e.opts.MinAlarmLifetime + 1, true
+}
+
 // begin starts the changes of a new step.
 func (e *Engine) begin() {
 	e.changes = forget(e.changes)
