@@ -8,7 +8,6 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
-	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
 
@@ -23,8 +22,7 @@ type step struct {
 type engines []*correlate.Engine
 
 // newEngines spreads directives over count engines.
-func newEngines(directives []*directive.Directive, assets *asset.Table, opts EngineOptions, count int) engines {
-	plans := correlate.Plans(directives)
+func newEngines(plans []correlate.Planned, assets *asset.Table, opts EngineOptions, count int) engines {
 	all := make(engines, count)
 	for i := range all {
 		all[i] = correlate.New(correlate.Shard(plans, i, count), assets, opts)

@@ -212,7 +212,7 @@ func stickyOf(kind directive.Sticky, ev *event.Event) sticky {
 
 func (b *backlog) stage(i int) *stage { return &b.variant.stages[i] }
 
-func (b *backlog) rule(i int) *directive.Rule { return b.variant.plan.Stages[i].Rule }
+func (b *backlog) plan(i int) *directive.Stage { return &b.variant.plan.Stages[i] }
 
 // latestEnd returns the latest end of the finished stages before the current
 // one; an event before it is out of order (§6.2.3).
@@ -229,7 +229,7 @@ func (b *backlog) latestEnd() int64 {
 // duplicate reports whether the current stage has seen the event's
 // sticky_different value.
 func (b *backlog) duplicate(ev *event.Event) bool {
-	kind := b.rule(int(b.current)).StickyDifferent
+	kind := b.plan(int(b.current)).StickyDifferent
 	p := &b.stages[b.current]
 	return kind != directive.NoSticky && p.rest != nil && p.rest.sticky.has(stickyOf(kind, ev))
 }

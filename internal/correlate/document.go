@@ -76,8 +76,7 @@ func (e *Engine) title(b *backlog) string {
 
 // fillRule makes the document of rule i with its state.
 func (b *backlog) fillRule(out *alarm.Rule, i int) {
-	s := &b.variant.plan.Stages[i]
-	r := s.Rule
+	r := b.variant.plan.Rule(i)
 	*out = alarm.Rule{
 		Name: r.Name, Stage: r.Stage, Occurrence: r.Occurrence,
 		From: r.From, To: r.To, PortFrom: r.PortFrom, PortTo: r.PortTo,
@@ -88,7 +87,7 @@ func (b *backlog) fillRule(out *alarm.Rule, i int) {
 		StickyDifferent: r.StickyDifferent.String(),
 		CustomData:      r.CustomData, CustomLabel: r.CustomLabel,
 	}
-	b.origin.show(out, s.Origin)
+	b.origin.show(out, b.plan(i).Origin)
 	if i < len(b.stages) {
 		p := &b.stages[i]
 		out.Start, out.End, out.Status = p.start, p.end, p.status
@@ -143,13 +142,13 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 	}
 	s.Extras = make([]alarm.Extra, len(s.Rules))
 	for i := range s.Extras {
-		s.Extras[i].Origin = originKeys(b.variant.plan.Stages[i].Origin)
+		s.Extras[i].Origin = originKeys(b.plan(i).Origin)
 	}
 	for i := range b.stages {
 		p, x := &b.stages[i], &s.Extras[i]
 		x.EventIDs = slices.Clone(p.ids())
 		for _, v := range p.values() {
-			v.save(b.rule(i).StickyDifferent, x)
+			v.save(b.plan(i).StickyDifferent, x)
 		}
 	}
 	return s

@@ -88,9 +88,10 @@ type Planned struct {
 
 // Plans compiles directives in load order.
 func Plans(directives []*directive.Directive) []Planned {
-	plans := make([]Planned, len(directives))
-	for i, d := range directives {
-		plans[i] = Planned{Plan: directive.Compile(d), Order: i}
+	compiled := directive.CompileAll(directives)
+	plans := make([]Planned, len(compiled))
+	for i := range compiled {
+		plans[i] = Planned{Plan: &compiled[i], Order: i}
 	}
 	return plans
 }
@@ -144,10 +145,12 @@ func (s *Stats) Add(o Stats) {
 
 // Engine correlates events with directives. Use New.
 type Engine struct {
-	opts    Options
-	assets  *asset.Table
+	opts   Options
+	assets *asset.Table
+	// places gives the place in tracked of the directive with an id.
+	places  map[uint64]int32
 	index   index
-	tracked map[uint64]*tracked
+	tracked []tracked
 	timers  timers
 	stats   Stats
 	// published holds the live alarms that Enrich may find, by id.
@@ -164,15 +167,25 @@ type tracked struct {
 	order   int32
 	live    int // backlogs
 	current *variant
-	// others are those of reloaded backlogs, by signature; variants is the
-	// number that there were so far.
+	// others are those of reloaded backlogs, by signature, nil if there are none
+	// yet; variants is the number that there were so far.
 	others   map[string]*variant
 	variants int
-	// ids counts the live backlogs' stages that recorded an event id.
+	// ids counts the live backlogs' stages that recorded an event id; nil if
+	// none did yet.
 	ids      map[event.IDHash]int32
 	most     int   // highest number of ids since the map was made
 	restored int64 // backlogs restored so far
 	needs    needs
+}
+
+// record counts a live backlog's stage that recorded an event id.
+func (t *tracked) record(id event.IDHash) {
+	if t.ids == nil {
+		t.ids = map[event.IDHash]int32{}
+	}
+	t.ids[id]++
+	t.most = max(t.most, len(t.ids))
 }
 
 // needs says what a directive's backlogs must remember of their creating event.
@@ -187,30 +200,36 @@ type offer struct {
 // New returns an engine for some directives of one configuration. The assets
 // must not change while it is in use.
 func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
-	keys := 0
+	keys, count := 0, 0
 	for _, p := range plans {
+		count += len(p.Plan.Stages)
 		for i := range p.Plan.Stages {
-			keys += len(p.Plan.Stages[i].Rule.PluginSID)
+			keys += len(p.Plan.Rule(i).PluginSID)
 		}
 	}
 	e := &Engine{
 		opts:    opts.withDefaults(),
 		assets:  assets,
 		index:   newIndex(keys),
-		tracked: make(map[uint64]*tracked, len(plans)),
+		tracked: make([]tracked, len(plans)),
+		places:  make(map[uint64]int32, len(plans)),
 
 		published: map[string]*backlog{},
 	}
-	for _, p := range plans {
-		t := &tracked{order: int32(p.Order), ids: map[event.IDHash]int32{}, others: map[string]*variant{}}
-		t.current = newVariant(t, 0, p.Plan)
+	variants, stages := make([]variant, len(plans)), make([]stage, count)
+	for place, p := range plans {
+		n := len(p.Plan.Stages)
+		t := &e.tracked[place]
+		*t = tracked{order: int32(p.Order), current: &variants[place]}
+		t.current.init(t, 0, p.Plan, stages[:n:n])
+		stages = stages[n:]
 		for i := range p.Plan.Stages {
 			if p.Plan.Stages[i].Origin >= directive.CustomData1 {
 				t.needs.customData = true
 			}
 		}
 		e.index.add(t.current)
-		e.tracked[p.Plan.ID] = t
+		e.places[p.Plan.ID] = int32(place)
 	}
 	return e
 }
@@ -312,7 +331,7 @@ func (e *Engine) collectJoined(s *stage, ev *event.Event) {
 		head := t.heads[e.index.eventKey(t.fields, ev)]
 		for l := head; l != nil; {
 			if l.backlog.origin.joins(t.fields, ev) {
-				e.offers = append(e.offers, offer{l.backlog, s.number})
+				e.offers = append(e.offers, offer{l.backlog, int(s.number)})
 			}
 			if l = l.next; l == head {
 				break
@@ -369,7 +388,7 @@ func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
 		e.stats.OutOfOrder++
 	default:
 		e.accept(now, b, stage, ev)
-		if b.stages[stage].count() >= b.rule(stage).Occurrence {
+		if b.stages[stage].count() >= b.plan(stage).Occurrence {
 			e.complete(b, ev)
 		}
 	}
@@ -397,7 +416,7 @@ func (e *Engine) open(now int64, owner *tracked, ev *event.Event) {
 	}
 	b.stages[0].start = ev.Seconds
 	e.admit(b)
-	e.emit(b, Change{Kind: Opened, Stage: b.rule(0).Stage, EventID: ev.ID})
+	e.emit(b, Change{Kind: Opened, Stage: int(b.plan(0).Number), EventID: ev.ID})
 	e.accept(now, b, 0, ev)
 	e.complete(b, ev)
 }
@@ -415,7 +434,7 @@ func (e *Engine) admit(b *backlog) {
 
 // due returns the deadline of the current stage.
 func (b *backlog) due() int64 {
-	return b.stages[b.current].start + b.rule(int(b.current)).Timeout
+	return b.stages[b.current].start + b.plan(int(b.current)).Timeout
 }
 
 // enterStages puts a backlog into the tables of its current stage and, if its

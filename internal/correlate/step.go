@@ -22,11 +22,10 @@ func (e *Engine) emit(b *backlog, c Change) {
 func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	p := &b.stages[stage]
 	id := event.HashID(ev.ID)
-	if owner := b.variant.owner; p.addID(id) {
-		owner.ids[id]++
-		owner.most = max(owner.most, len(owner.ids))
+	if p.addID(id) {
+		b.variant.owner.record(id)
 	}
-	if kind := b.rule(stage).StickyDifferent; kind != directive.NoSticky {
+	if kind := b.plan(stage).StickyDifferent; kind != directive.NoSticky {
 		value, seen := stickyOf(kind, ev), &p.more().sticky
 		if !seen.has(value) {
 			value.text = strings.Clone(value.text)
@@ -48,7 +47,7 @@ func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	}
 	b.updated = now
 	e.emit(b, Change{
-		Kind: Accepted, Stage: b.rule(stage).Stage, EventID: ev.ID,
+		Kind: Accepted, Stage: int(b.plan(stage).Number), EventID: ev.ID,
 		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt,
 	})
 }
@@ -67,12 +66,12 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 	p.status = alarm.Finished
 	p.end = ev.Seconds
 	before := b.risk
-	e.assess(b, b.rule(current).Reliability)
+	e.assess(b, int(b.plan(current).Reliability))
 	next := b.nextStage()
 	if next < 0 {
 		e.update(b, before, true)
 		e.close(b)
-		e.emit(b, Change{Kind: Finished, Stage: b.rule(current).Stage})
+		e.emit(b, Change{Kind: Finished, Stage: int(b.plan(current).Number)})
 		return
 	}
 	e.leaveStages(b)
@@ -81,7 +80,7 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 	b.deadline = b.due()
 	e.timers.fix(b)
 	e.enterStages(b)
-	e.emit(b, Change{Kind: Advanced, Stage: b.rule(next).Stage})
+	e.emit(b, Change{Kind: Advanced, Stage: int(b.plan(next).Number)})
 	e.update(b, before, true)
 }
 
@@ -121,7 +120,7 @@ func (e *Engine) update(b *backlog, before int32, lookup bool) {
 	a := &alarm.Alarm{}
 	e.fill(a, b)
 	e.emit(b, Change{
-		Kind: Updated, Stage: b.rule(int(b.current)).Stage,
+		Kind: Updated, Stage: int(b.plan(int(b.current)).Number),
 		Alarm: a, Before: b.shown, RiskBefore: int(before), Lookup: lookup, LastSrcPort: b.lastSrc, LastDstPort: b.lastDst,
 	})
 	b.shown = b.class
@@ -173,7 +172,7 @@ func (e *Engine) expire(now int64) {
 		b.stages[b.current].status = alarm.Timeout
 		e.update(b, b.risk, false)
 		e.close(b)
-		e.emit(b, Change{Kind: Expired, Stage: b.rule(int(b.current)).Stage})
+		e.emit(b, Change{Kind: Expired, Stage: int(b.plan(int(b.current)).Number)})
 	}
 	e.order.deadline, e.order.opened = never, opening{}
 }
@@ -194,7 +193,7 @@ func (e *Engine) close(b *backlog) {
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
 		if owner.most > worthFreeing {
-			owner.ids, owner.most = map[event.IDHash]int32{}, 0
+			owner.ids, owner.most = nil, 0
 		}
 	}
 	b.variant.live--
