@@ -19,13 +19,11 @@ type (
 type index struct {
 	plugin   map[pluginKey]posting
 	taxonomy map[taxonomyKey]posting
-	// stages are all those that can be found, each in a place of its own; free
-	// are the places that hold none. lists are those of the keys that several
-	// stages have, freeLists the places that hold none.
-	stages    []*stage
-	free      []int32
-	lists     [][]*stage
-	freeLists []posting
+	// stages are all those that can be found, each in a place of its own, and
+	// lists those of the keys that several stages have. Places that have become
+	// empty stay so: only reloaded backlogs bring stages that go.
+	stages []*stage
+	lists  [][]*stage
 	// known is asked before plugin: most events are of no rule's plugin, and
 	// it is small enough to stay in the processor's cache.
 	known filter
@@ -82,8 +80,8 @@ func (x *index) wants(id event.Identity) bool {
 	return ok
 }
 
-// posted returns the stages of a posting, in load order. The list must not be
-// changed; it stays as it is when the index changes.
+// posted returns the stages of a posting, in load order. A step may walk the
+// list, which must not be changed, while it closes backlogs.
 func (x *index) posted(p posting) []*stage {
 	if p < 0 {
 		return x.lists[^p]
@@ -95,13 +93,8 @@ func (x *index) posted(p posting) []*stage {
 func (x *index) add(v *variant) {
 	for i := range v.stages {
 		s := &v.stages[i]
-		if last := len(x.free) - 1; last >= 0 {
-			s.place, x.free = x.free[last], x.free[:last]
-			x.stages[s.place] = s
-		} else {
-			s.place = int32(len(x.stages))
-			x.stages = append(x.stages, s)
-		}
+		s.place = int32(len(x.stages))
+		x.stages = append(x.stages, s)
 		x.change(s, x.post)
 	}
 }
@@ -111,7 +104,6 @@ func (x *index) remove(v *variant) {
 		s := &v.stages[i]
 		x.change(s, x.withdraw)
 		x.stages[s.place] = nil // a step that found it alone has gone past it
-		x.free = append(x.free, s.place)
 	}
 }
 
@@ -146,25 +138,15 @@ func (x *index) post(old posting, found bool, s *stage) (posting, bool) {
 	case !found:
 		return posting(s.place), true
 	case old >= 0:
-		return x.list(x.stages[old], s), true
+		list := []*stage{x.stages[old], s}
+		slices.SortFunc(list, compareStages)
+		x.lists = append(x.lists, list)
+		return ^posting(len(x.lists) - 1), true
 	}
 	list := x.lists[^old]
 	at, _ := slices.BinarySearchFunc(list, s, compareStages)
 	x.lists[^old] = slices.Insert(list, at, s)
 	return old, true
-}
-
-// list returns the posting of two stages.
-func (x *index) list(a, b *stage) posting {
-	list := []*stage{a, b}
-	slices.SortFunc(list, compareStages)
-	if last := len(x.freeLists) - 1; last >= 0 {
-		p := x.freeLists[last]
-		x.freeLists, x.lists[^p] = x.freeLists[:last], list
-		return p
-	}
-	x.lists = append(x.lists, list)
-	return ^posting(len(x.lists) - 1)
 }
 
 // withdraw returns the posting of a key without a stage, false if no other has
@@ -180,7 +162,6 @@ func (x *index) withdraw(old posting, _ bool, s *stage) (posting, bool) {
 		return old, true
 	}
 	x.lists[^old] = nil
-	x.freeLists = append(x.freeLists, old)
 	return posting(list[0].place), true
 }
 

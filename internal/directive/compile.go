@@ -53,19 +53,34 @@ func compileAll(directives []*Directive, resolved bool) []Plan {
 	}
 	c.stages, c.sids = make([]Stage, 0, stages), make([]uint64, 0, sids)
 	plans := make([]Plan, len(directives))
-	starts := make([]int, len(directives)+1)
+	first := 0
 	for i, d := range directives {
 		c.plan(&plans[i], d)
-		starts[i+1] = len(c.packed)
+		if len(c.packed) >= sharedText || i == len(plans)-1 {
+			c.share(plans[first : i+1])
+			first = i + 1
+		}
 	}
+	return plans
+}
+
+// sharedText is the size in bytes from which plans share no more of one text:
+// large enough for few objects, small enough that nobody who holds on to a name
+// holds on to much.
+const sharedText = 64 << 10
+
+// share gives plans their texts, which have been packed one after the other.
+func (c *compiler) share(plans []Plan) {
 	packed := string(c.packed)
+	start := 0
 	for i := range plans {
 		p := &plans[i]
-		p.packed = packed[starts[i]:starts[i+1]]
+		p.packed = packed[start:c.ends[i]]
+		start = c.ends[i]
 		u := unpacker(p.packed)
 		p.Name, p.Kingdom, p.Category = u.text(), u.text(), u.text()
 	}
-	return plans
+	c.packed, c.ends = c.packed[:0], c.ends[:0]
 }
 
 // compiler compiles one directive after the other.
@@ -73,10 +88,13 @@ type compiler struct {
 	// resolved says that no text is a reference.
 	resolved bool
 
-	// stages, packed and sids are those of all plans so far.
+	// stages and sids are those of all plans so far.
 	stages []Stage
-	packed []byte
 	sids   []uint64
+	// packed holds the packed plans that have no text yet, and ends where they
+	// end in it.
+	packed []byte
+	ends   []int
 
 	// rules are those of the directive so far, resolved, and before their stages.
 	rules  []Rule
@@ -103,6 +121,7 @@ func (c *compiler) plan(p *Plan, d *Directive) {
 		c.packed = packRule(c.packed, c.rule, len(c.sids)-firstSID)
 		c.sids = append(c.sids, r.PluginSID...)
 	}
+	c.ends = append(c.ends, len(c.packed))
 	*p = Plan{
 		ID: d.ID, Priority: d.Priority, AllRulesAlwaysActive: d.AllRulesAlwaysActive,
 		Stages: slices.Clip(c.stages[firstStage:]), sids: slices.Clip(c.sids[firstSID:]),
