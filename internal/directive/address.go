@@ -81,7 +81,7 @@ type addressElement struct {
 }
 
 func newAddressElement(p netip.Prefix, negated bool) addressElement {
-	e := addressElement{bits: uint8(p.Bits()), is4: p.Addr().Is4(), negated: negated} //nolint:gosec // 0..128
+	e := addressElement{bits: uint8(p.Bits()), is4: p.Addr().Is4(), negated: negated}
 	if e.is4 {
 		e.bits += mappedBits
 	}

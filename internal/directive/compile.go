@@ -15,15 +15,7 @@ func Compile(d *Directive) *Plan { return &CompileAll([]*Directive{d})[0] }
 // CompileAll compiles directives as Compile does. Their plans share memory, so
 // that the garbage collector has a few large objects to look at, without
 // pointers where possible, instead of very many small ones.
-func CompileAll(directives []*Directive) []Plan {
-	plans := compileAll(directives, false)
-	for i := range plans {
-		if p := &plans[i]; p.AllRulesAlwaysActive && len(p.Stages) > 0 {
-			narrow(&p.Stages[0], &directives[i].Rules[0])
-		}
-	}
-	return plans
-}
+func CompileAll(directives []*Directive) []Plan { return compileAll(directives, false) }
 
 // CompileResolved compiles a directive with the rules of a saved backlog: their
 // references have been resolved, and their first stage narrowed, when the
@@ -85,7 +77,7 @@ func (c *compiler) share(plans []Plan) {
 
 // compiler compiles one directive after the other.
 type compiler struct {
-	// resolved says that no text is a reference.
+	// resolved says that no text is a reference, and no stage is to be narrowed.
 	resolved bool
 
 	// stages and sids are those of all plans so far.
@@ -117,7 +109,7 @@ func (c *compiler) plan(p *Plan, d *Directive) {
 		c.stages = append(c.stages, Stage{})
 		c.stage = &c.stages[len(c.stages)-1]
 		c.compile(r)
-		c.stage.packed = uint32(len(c.packed) - start) //nolint:gosec // files are smaller
+		c.stage.packed = uint32(len(c.packed) - start)
 		c.packed = packRule(c.packed, c.rule, len(c.sids)-firstSID)
 		c.sids = append(c.sids, r.PluginSID...)
 	}
@@ -126,6 +118,9 @@ func (c *compiler) plan(p *Plan, d *Directive) {
 		ID: d.ID, Priority: d.Priority, AllRulesAlwaysActive: d.AllRulesAlwaysActive,
 		Stages: slices.Clip(c.stages[firstStage:]), sids: slices.Clip(c.sids[firstSID:]),
 	}
+	if d.AllRulesAlwaysActive && !c.resolved && len(d.Rules) > 0 {
+		narrow(&p.Stages[0], &d.Rules[0])
+	}
 }
 
 // compile compiles one rule and adds it, resolved, to the rules.
@@ -133,8 +128,8 @@ func (c *compiler) compile(r *Rule) {
 	c.rule, c.conditions = r, c.conditions[:0]
 	s := c.stage
 	*s = Stage{
-		Number: uint8(r.Stage), Type: r.Type, Occurrence: r.Occurrence, Timeout: r.Timeout, //nolint:gosec // 1..255
-		Reliability: uint8(r.Reliability), StickyDifferent: r.StickyDifferent, //nolint:gosec // 0..10
+		Number: uint8(r.Stage), Type: r.Type, Occurrence: r.Occurrence, Timeout: r.Timeout,
+		Reliability: uint8(r.Reliability), StickyDifferent: r.StickyDifferent,
 	}
 	resolved := *r
 	resolved.From, resolved.To = c.address(SrcIP, r.From), c.address(DstIP, r.To)

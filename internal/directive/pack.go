@@ -1,8 +1,6 @@
 package directive
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // The packed form of a plan is, one after the other, its name, kingdom and
 // category and then its rules, without what their stages hold. A text is its
@@ -40,7 +38,7 @@ func packTexts(to []byte, texts []string) []byte {
 func packText(to []byte, text string) []byte { return append(packNumber(to, len(text)), text...) }
 
 func packNumber(to []byte, n int) []byte {
-	return binary.AppendUvarint(to, uint64(n)) //nolint:gosec // never negative
+	return binary.AppendUvarint(to, uint64(n))
 }
 
 // Rule returns the rule of stage i, counted from 0, with its references
