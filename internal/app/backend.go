@@ -101,7 +101,7 @@ func (b *backend) configure(ctx context.Context) error {
 	if err := c.startable(o.SkipInvalid, intelErrors, vulnErrors); err != nil {
 		return err
 	}
-	logger.Info(fmt.Sprintf("%d directives found and loaded", len(c.directives)))     //nolint:sloglint // the references' text
+	logger.Info(fmt.Sprintf("%d directives found and loaded", len(c.plans)))          //nolint:sloglint // the references' text
 	b.target("asset").Info(fmt.Sprintf("%d assets found and loaded", c.assets.Len())) //nolint:sloglint // the references' text
 	return nil
 }
@@ -118,7 +118,7 @@ func (c *configuration) startable(skipInvalid bool, intelErrors, vulnErrors int)
 		return errors.New("loading assets: cannot load any asset")
 	case c.assetErrors > 0:
 		return failed("loading assets", c.assetErrors)
-	case len(c.directives) == 0:
+	case len(c.plans) == 0:
 		return errors.New("loading directives: cannot load any directive")
 	case directiveErrors > 0 && !skipInvalid:
 		return failed("loading directives", directiveErrors)
@@ -157,7 +157,7 @@ func (b *backend) open() error {
 	}
 	engineOptions := o.Engine
 	engineOptions.Lookups = len(b.services) > 0
-	b.engines = newEngines(b.configuration.directives, b.configuration.assets, engineOptions, shards)
+	b.engines = newEngines(b.configuration.plans, b.configuration.assets, engineOptions, shards)
 	b.queue = newEventQueue(o.MaxQueue)
 	b.metrics = newServeMetrics(b)
 	if len(b.services) > 0 {
@@ -179,11 +179,7 @@ func (b *backend) open() error {
 	}
 	b.state = newStateStore(o.LogDir, b.target("backlog"))
 	if o.ReloadBacklogs {
-		ids := make([]uint64, len(b.configuration.directives))
-		for i, d := range b.configuration.directives {
-			ids[i] = d.ID
-		}
-		discarded, err := b.state.load(ids, b.engines.restore)
+		discarded, err := b.state.load(b.configuration.ids(), b.engines.restore)
 		if err != nil {
 			return err
 		}
@@ -378,7 +374,7 @@ func (b *backend) logStart() {
 	if b.options.MaxEPS > 0 {
 		target = millisecondsPerSecond / float64(b.options.MaxEPS)
 	}
-	b.logger.Info(fmt.Sprintf(text, target, b.queue.limit, b.dispatcher.decoders, len(b.engines.shards), len(b.configuration.directives))) //nolint:sloglint // the references' text
+	b.logger.Info(fmt.Sprintf(text, target, b.queue.limit, b.dispatcher.decoders, len(b.engines.shards), len(b.configuration.plans))) //nolint:sloglint // the references' text
 }
 
 // checkpoint writes a checkpoint. The saved backlogs that were loaded may go

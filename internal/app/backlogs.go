@@ -23,11 +23,7 @@ func (r *replay) load() error {
 	if err := isDir(dir); err != nil { // a server may find none, but this one was named
 		return fmt.Errorf("loading saved backlogs: %s: %w", dir, err)
 	}
-	ids := make([]uint64, len(r.configuration.directives))
-	for i, d := range r.configuration.directives {
-		ids[i] = d.ID
-	}
-	loaded, err := backlogs.Load(dir, ids, func(directive uint64, s *alarm.Saved) error {
+	loaded, err := backlogs.Load(dir, r.configuration.ids(), func(directive uint64, s *alarm.Saved) error {
 		err := r.pipeline.engines.restore(directive, s)
 		if err == nil {
 			r.restored[s.ID] = struct{}{}
@@ -76,8 +72,8 @@ func (r *replay) save(failed bool) error {
 	if failed && !inPlace {
 		earlier = nil
 	}
-	for _, d := range r.configuration.directives { // an earlier run's files are out of date
-		earlier = append(earlier, filepath.Join(o.SaveBacklogs, fmt.Sprint(d.ID, ".json")))
+	for _, id := range r.configuration.ids() { // an earlier run's files are out of date
+		earlier = append(earlier, filepath.Join(o.SaveBacklogs, fmt.Sprint(id, ".json")))
 	}
 	written, err := saveInPlaceOf(o.SaveBacklogs, earlier, r.pipeline.engines.saved())
 	r.summary.Backlogs.Saved = written.Backlogs

@@ -12,6 +12,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/config"
+	"dsiem/internal/correlate"
 	"dsiem/internal/directive"
 )
 
@@ -21,11 +22,12 @@ var ErrConfiguration = errors.New("the configuration has errors")
 
 // configuration is what a directory of configuration files holds.
 type configuration struct {
-	assets     *asset.Table
-	directives []*directive.Directive
-	report     config.Report
-	files      int
-	names      []string // of the files, as they are shown
+	assets *asset.Table
+	// plans are those of the directives, which nobody else holds on to.
+	plans  []correlate.Planned
+	report config.Report
+	files  int
+	names  []string // of the files, as they are shown
 	// assetErrors is the number of errors that are not about directives.
 	assetErrors int
 }
@@ -36,7 +38,7 @@ type configuration struct {
 // is left.
 func (c *configuration) usable(skipInvalid bool) error {
 	failed := c.report.Count(config.Error)
-	if failed == 0 || skipInvalid && c.assetErrors == 0 && len(c.directives) > 0 {
+	if failed == 0 || skipInvalid && c.assetErrors == 0 && len(c.plans) > 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrConfiguration, count(failed, "problem"))
@@ -57,11 +59,21 @@ func loadConfiguration(dir fs.FS, name string) (*configuration, error) {
 	}
 	c.assetErrors = c.report.Count(config.Error)
 	if files, unreadable := c.read(dir, name, "directives_*.json"); len(files) > 0 || !unreadable {
-		c.directives = directive.Load(files, &c.report)
+		directives := directive.Load(files, &c.report)
+		c.warnOfSilence(directives)
+		c.plans = correlate.Plans(directives)
 	}
-	c.warnOfSilence()
 	c.report.Sort()
 	return c, nil
+}
+
+// ids returns the ids of the directives in load order.
+func (c *configuration) ids() []uint64 {
+	ids := make([]uint64, len(c.plans))
+	for i, p := range c.plans {
+		ids[i] = p.Plan.ID
+	}
+	return ids
 }
 
 // read reads the files of a directory that match a pattern, in lexical order
@@ -115,9 +127,9 @@ func cause(err error) error {
 
 // warnOfSilence warns of directives that cannot raise an alarm, whatever
 // happens, because their risk stays below 1 for the most valuable asset.
-func (c *configuration) warnOfSilence() {
+func (c *configuration) warnOfSilence(directives []*directive.Directive) {
 	highest := c.assets.MaxValue()
-	for _, d := range c.directives {
+	for _, d := range directives {
 		reliability := 0
 		for i := range d.Rules {
 			reliability = max(reliability, d.Rules[i].Reliability)

@@ -8,7 +8,6 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
-	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
 
@@ -28,8 +27,7 @@ type engines struct {
 }
 
 // newEngines spreads directives over count engines.
-func newEngines(directives []*directive.Directive, assets *asset.Table, opts EngineOptions, count int) *engines {
-	plans := correlate.Plans(directives)
+func newEngines(plans []correlate.Planned, assets *asset.Table, opts EngineOptions, count int) *engines {
 	all := &engines{shards: make([]*correlate.Engine, count), changes: make([][]correlate.Change, count)}
 	for i := range all.shards {
 		all.shards[i] = correlate.New(correlate.Shard(plans, i, count), assets, opts)
@@ -131,7 +129,7 @@ func (all *engines) expireAll() iter.Seq[[]correlate.Change] { return all.expire
 // due returns the first time at which something expires, false if nothing can.
 func (all *engines) due() (first int64, due bool) {
 	for _, e := range all.shards {
-		if at, any := e.Due(); any && (!due || at < first) {
+		if at, some := e.Due(); some && (!due || at < first) {
 			first, due = at, true
 		}
 	}

@@ -163,7 +163,7 @@ func (r *replay) newPipeline(reader *intake.Reader) *pipeline {
 	if p.batchSize <= 0 {
 		p.batchSize = batchSize
 	}
-	p.engines = newEngines(r.configuration.directives, p.assets, o.Engine, shards)
+	p.engines = newEngines(r.configuration.plans, p.assets, o.Engine, shards)
 	return p
 }
 

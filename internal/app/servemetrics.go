@@ -92,7 +92,7 @@ func newServeMetrics(b *backend) *serveMetrics {
 		engine:  telemetry.NewEngineMetrics(registry),
 		lookups: telemetry.NewLookupMetrics(registry, names),
 	}
-	m.engine.Loaded(len(b.configuration.directives))
+	m.engine.Loaded(len(b.configuration.plans))
 	return m
 }
 
@@ -215,7 +215,7 @@ func (b *backend) totals() telemetry.Totals {
 	return telemetry.Totals{
 		Received: s.received.Load() + dropped, Dropped: dropped,
 		Matched: s.matched.Load(), Processed: s.offered.Load() + s.unwanted.Load(), Busy: time.Duration(s.busy.Load()),
-		QueueLength: b.queue.len(), Directives: len(b.configuration.directives),
+		QueueLength: b.queue.len(), Directives: len(b.configuration.plans),
 		ActiveDirectives: int(s.active.Load()), Backlogs: int(s.live.Load()),
 	}
 }

@@ -60,12 +60,12 @@ func (c *configuration) writeText(w io.Writer, plan bool) error {
 		return err
 	}
 	if plan {
-		if err := writePlans(w, correlate.Plans(c.directives)); err != nil {
+		if err := writePlans(w, c.plans); err != nil {
 			return err
 		}
 	}
 	_, err := fmt.Fprintf(w, "%s: %s, %s; %s, %s\n",
-		count(c.files, "file"), count(len(c.directives), "directive"), count(c.assets.Len(), "asset"),
+		count(c.files, "file"), count(len(c.plans), "directive"), count(c.assets.Len(), "asset"),
 		count(c.report.Count(config.Error), "error"), count(c.report.Count(config.Warning), "warning"))
 	return err
 }
@@ -97,7 +97,7 @@ type stageJSON struct {
 
 func (c *configuration) writeJSON(w io.Writer, plan bool) error {
 	v := validation{
-		Files: c.files, Directives: len(c.directives), Assets: c.assets.Len(),
+		Files: c.files, Directives: len(c.plans), Assets: c.assets.Len(),
 		Errors: []config.Problem{}, Warnings: []config.Problem{},
 	}
 	for _, p := range c.report.Problems {
@@ -108,11 +108,10 @@ func (c *configuration) writeJSON(w io.Writer, plan bool) error {
 		}
 	}
 	if plan {
-		plans := correlate.Plans(c.directives)
-		for _, p := range plans {
+		for _, p := range c.plans {
 			v.Plans = append(v.Plans, planOf(p.Plan))
 		}
-		counts := countKeys(plans)
+		counts := countKeys(c.plans)
 		v.Keys = &counts
 	}
 	if err := json.MarshalWrite(w, &v, jsontext.WithIndent("  "), json.Deterministic(true)); err != nil {
@@ -127,8 +126,8 @@ func planOf(p *directive.Plan) planJSON {
 	for i := range p.Stages {
 		s := &p.Stages[i]
 		stage := stageJSON{
-			Stage: s.Rule.Stage, Type: s.Rule.Type.String(), Keys: s.IndexKeys(),
-			Conditions: s.Tests(), Join: s.Join.Names(),
+			Stage: int(s.Number), Type: s.Type.String(), Keys: p.IndexKeys(i),
+			Conditions: p.Tests(i), Join: s.Join.Names(),
 		}
 		out.Stages = append(out.Stages, stage)
 	}
@@ -198,9 +197,9 @@ func countKeys(plans []correlate.Planned) keyCounts {
 		types := map[directive.Type]bool{}
 		for i := range p.Plan.Stages {
 			s := &p.Plan.Stages[i]
-			types[s.Rule.Type] = true
-			for _, key := range s.IndexKeys() {
-				keys[s.Rule.Type][key] = true
+			types[s.Type] = true
+			for _, key := range p.Plan.IndexKeys(i) {
+				keys[s.Type][key] = true
 			}
 			if i > 0 {
 				c.Joins[orNone(s.Join.Names())]++

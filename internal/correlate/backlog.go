@@ -212,7 +212,7 @@ func stickyOf(kind directive.Sticky, ev *event.Event) sticky {
 
 func (e *Engine) variantOf(b *backlog) *variant { return e.variants[b.variant] }
 
-func (e *Engine) rule(b *backlog, i int) *directive.Rule { return e.variantOf(b).plan.Stages[i].Rule }
+func (e *Engine) plan(b *backlog, i int) *directive.Stage { return &e.variantOf(b).plan.Stages[i] }
 
 func (e *Engine) opening(b *backlog) opening {
 	return opening{step: b.step, directive: e.variantOf(b).owner.order}
@@ -234,7 +234,7 @@ func (e *Engine) latestEnd(b *backlog) int64 {
 // sticky_different value.
 func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
 	current := int(b.current)
-	kind := e.rule(b, current).StickyDifferent
+	kind := e.plan(b, current).StickyDifferent
 	if kind == directive.NoSticky {
 		return false
 	}

@@ -35,7 +35,7 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 	x := e.store.extra(b)
 	for i := range a.Rules {
 		out := &a.Rules[i]
-		fillRule(out, &v.plan.Stages[i], &b.origin, x.origin())
+		fillRule(out, v.plan, i, &b.origin, x.origin())
 		if i < int(b.reached) {
 			p := e.progress(b, i)
 			out.Start, out.End, out.Status = p.start, p.end, p.status
@@ -85,10 +85,10 @@ func (e *Engine) title(b *backlog) string {
 	return name
 }
 
-// fillRule makes the document of a stage's rule with the values of a backlog's
+// fillRule makes the document of a plan's rule with the values of a backlog's
 // creating event.
-func fillRule(out *alarm.Rule, s *directive.Stage, o *origin, data *[event.CustomFields]string) {
-	r := s.Rule
+func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *[event.CustomFields]string) {
+	s, r := &plan.Stages[i], plan.Rule(i)
 	*out = alarm.Rule{
 		Name: r.Name, Stage: r.Stage, Occurrence: r.Occurrence,
 		From: r.From, To: r.To, PortFrom: r.PortFrom, PortTo: r.PortTo,
@@ -191,7 +191,7 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 		x := &s.Extras[i]
 		x.EventIDs = slices.Clone(e.ids(b, i))
 		for _, v := range more.rest(i).values() {
-			v.save(e.rule(b, i).StickyDifferent, x)
+			v.save(e.plan(b, i).StickyDifferent, x)
 		}
 	}
 	return s

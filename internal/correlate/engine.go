@@ -88,9 +88,10 @@ type Planned struct {
 
 // Plans compiles directives in load order.
 func Plans(directives []*directive.Directive) []Planned {
-	plans := make([]Planned, len(directives))
-	for i, d := range directives {
-		plans[i] = Planned{Plan: directive.Compile(d), Order: i}
+	compiled := directive.CompileAll(directives)
+	plans := make([]Planned, len(compiled))
+	for i := range compiled {
+		plans[i] = Planned{Plan: &compiled[i], Order: i}
 	}
 	return plans
 }
@@ -144,10 +145,12 @@ func (s *Stats) Add(o Stats) {
 
 // Engine correlates events with directives. Use New.
 type Engine struct {
-	opts    Options
-	assets  *asset.Table
+	opts   Options
+	assets *asset.Table
+	// places gives the place in tracked of the directive with an id.
+	places  map[uint64]int32
 	index   index
-	tracked map[uint64]*tracked
+	tracked []tracked
 	// variants are those of tracked; backlogs name them by number.
 	variants []*variant
 	store    store
@@ -169,15 +172,25 @@ type tracked struct {
 	order   int32
 	live    int // backlogs
 	current *variant
-	// others are those of reloaded backlogs, by signature; variants is the
-	// number that there were so far.
+	// others are those of reloaded backlogs, by signature, nil if there are none
+	// yet; variants is the number that there were so far.
 	others   map[string]*variant
 	variants int
-	// ids counts the live backlogs' stages that recorded an event id.
+	// ids counts the live backlogs' stages that recorded an event id; nil if
+	// none did yet.
 	ids      map[event.IDHash]int32
 	most     int   // highest number of ids since the map was made
 	restored int64 // backlogs restored so far
 	needs    needs
+}
+
+// record counts a live backlog's stage that recorded an event id.
+func (t *tracked) record(id event.IDHash) {
+	if t.ids == nil {
+		t.ids = map[event.IDHash]int32{}
+	}
+	t.ids[id]++
+	t.most = max(t.most, len(t.ids))
 }
 
 // needs says what a directive's backlogs must remember of their creating event.
@@ -192,31 +205,38 @@ type offer struct {
 // New returns an engine for some directives of one configuration. The assets
 // must not change while it is in use.
 func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
-	keys := 0
+	keys, count := 0, 0
 	for _, p := range plans {
+		count += len(p.Plan.Stages)
 		for i := range p.Plan.Stages {
-			keys += len(p.Plan.Stages[i].Rule.PluginSID)
+			keys += len(p.Plan.Rule(i).PluginSID)
 		}
 	}
 	e := &Engine{
 		opts:    opts.withDefaults(),
 		assets:  assets,
 		index:   newIndex(keys),
-		tracked: make(map[uint64]*tracked, len(plans)),
+		tracked: make([]tracked, len(plans)),
+		places:  make(map[uint64]int32, len(plans)),
 
 		published: map[string]handle{},
 	}
 	e.timers.store = &e.store
-	for _, p := range plans {
-		t := &tracked{order: int32(p.Order), ids: map[event.IDHash]int32{}, others: map[string]*variant{}}
-		t.current = e.newVariant(t, 0, p.Plan)
+	variants, stages := make([]variant, len(plans)), make([]stage, count)
+	for place, p := range plans {
+		n := len(p.Plan.Stages)
+		t := &e.tracked[place]
+		*t = tracked{order: int32(p.Order), current: &variants[place]}
+		t.current.init(t, 0, p.Plan, stages[:n:n])
+		stages = stages[n:]
+		e.number(t.current)
 		for i := range p.Plan.Stages {
 			if p.Plan.Stages[i].Origin >= directive.CustomData1 {
 				t.needs.customData = true
 			}
 		}
 		e.index.add(t.current)
-		e.tracked[p.Plan.ID] = t
+		e.places[p.Plan.ID] = int32(place)
 	}
 	return e
 }
@@ -367,7 +387,7 @@ func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
 		e.stats.OutOfOrder++
 	default:
 		e.accept(now, b, stage, ev)
-		if e.count(b, stage) >= e.rule(b, stage).Occurrence {
+		if e.count(b, stage) >= e.plan(b, stage).Occurrence {
 			e.complete(b, ev)
 		}
 	}
@@ -392,7 +412,7 @@ func (e *Engine) open(now int64, owner *tracked, ev *event.Event) {
 	}
 	e.reach(b, 0).start = ev.Seconds
 	e.admit(b)
-	e.emit(b, Change{Kind: Opened, Stage: e.rule(b, 0).Stage, EventID: ev.ID})
+	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: ev.ID})
 	e.accept(now, b, 0, ev)
 	e.complete(b, ev)
 }
@@ -412,7 +432,7 @@ func (e *Engine) admit(b *backlog) {
 // deadline returns when the current stage is due, without the grace.
 func (e *Engine) deadline(b *backlog) int64 {
 	current := int(b.current)
-	return e.progress(b, current).start + e.rule(b, current).Timeout
+	return e.progress(b, current).start + e.plan(b, current).Timeout
 }
 
 // idLength is the length of an alarm's id.

@@ -17,8 +17,13 @@ type (
 
 // index finds the stages that could want an event.
 type index struct {
-	plugin   map[pluginKey][]*stage
-	taxonomy map[taxonomyKey][]*stage
+	plugin   map[pluginKey]posting
+	taxonomy map[taxonomyKey]posting
+	// stages are all those that can be found, each in a place of its own, and
+	// lists those of the keys that several stages have. Places that have become
+	// empty stay so: only reloaded backlogs bring stages that go.
+	stages []*stage
+	lists  [][]*stage
 	// known is asked before plugin: most events are of no rule's plugin, and
 	// it is small enough to stay in the processor's cache.
 	known filter
@@ -27,12 +32,18 @@ type index struct {
 	salt uint64
 }
 
+// posting says which stages have a key: the one in that place of the index's
+// stages or, if it is negative, those in the list whose place is its complement.
+// Nearly all keys are of one stage, and maps of numbers cost the garbage
+// collector nothing.
+type posting int32
+
 // newIndex returns an index for about the given number of plugin keys.
 func newIndex(pluginKeys int) index {
 	seed := maphash.MakeSeed()
 	return index{
-		plugin:   make(map[pluginKey][]*stage, pluginKeys),
-		taxonomy: map[taxonomyKey][]*stage{},
+		plugin:   make(map[pluginKey]posting, pluginKeys),
+		taxonomy: map[taxonomyKey]posting{},
 		known:    newFilter(pluginKeys),
 		seed:     seed,
 		salt:     maphash.String(seed, "salt"),
@@ -43,10 +54,14 @@ func newIndex(pluginKeys int) index {
 // taxonomy, each in load order.
 func (x *index) find(ev *event.Event) (plugin, taxonomy []*stage) {
 	if ev.HasPlugin() && x.known.has(x.mix(ev.PluginID, ev.PluginSID)) {
-		plugin = x.plugin[pluginKey{ev.PluginID, ev.PluginSID}]
+		if p, ok := x.plugin[pluginKey{ev.PluginID, ev.PluginSID}]; ok {
+			plugin = x.posted(p)
+		}
 	}
 	if ev.HasTaxonomy() {
-		taxonomy = x.taxonomy[taxonomyKey{ev.Product, ev.Category}]
+		if p, ok := x.taxonomy[taxonomyKey{ev.Product, ev.Category}]; ok {
+			taxonomy = x.posted(p)
+		}
 	}
 	return plugin, taxonomy
 }
@@ -65,39 +80,89 @@ func (x *index) wants(id event.Identity) bool {
 	return ok
 }
 
+// posted returns the stages of a posting, in load order. A step may walk the
+// list, which must not be changed, while it closes backlogs.
+func (x *index) posted(p posting) []*stage {
+	if p < 0 {
+		return x.lists[^p]
+	}
+	return x.stages[p : p+1 : p+1]
+}
+
 // add makes the stages of a variant findable, remove takes them out again.
 func (x *index) add(v *variant) {
 	for i := range v.stages {
-		x.change(&v.stages[i], func(list []*stage, s *stage) []*stage {
-			at, _ := slices.BinarySearchFunc(list, s, compareStages)
-			return slices.Insert(list, at, s)
-		})
+		s := &v.stages[i]
+		s.place = int32(len(x.stages))
+		x.stages = append(x.stages, s)
+		x.change(s, x.post)
 	}
 }
 
 func (x *index) remove(v *variant) {
 	for i := range v.stages {
-		x.change(&v.stages[i], func(list []*stage, s *stage) []*stage {
-			// A step may be walking the list.
-			return slices.DeleteFunc(slices.Clone(list), func(o *stage) bool { return o == s })
-		})
+		s := &v.stages[i]
+		x.change(s, x.withdraw)
+		x.stages[s.place] = nil // a step that found it alone has gone past it
 	}
 }
 
-func (x *index) change(s *stage, fn func([]*stage, *stage) []*stage) {
-	rule := s.plan.Rule
+// change lets fn make the new postings of a stage's keys from the old ones.
+func (x *index) change(s *stage, fn func(old posting, found bool, s *stage) (posting, bool)) {
+	rule := s.variant.plan.Rule(int(s.number))
 	if rule.Type == directive.PluginRule {
 		for _, sid := range distinct(rule.PluginSID) {
 			key := pluginKey{rule.PluginID, sid}
 			x.known.add(x.mix(key.id, key.sid))
-			setOrDelete(x.plugin, key, fn(x.plugin[key], s))
+			changePosting(x.plugin, key, s, fn)
 		}
 		return
 	}
 	for _, product := range distinct(rule.Product) {
-		key := taxonomyKey{product, rule.Category}
-		setOrDelete(x.taxonomy, key, fn(x.taxonomy[key], s))
+		changePosting(x.taxonomy, taxonomyKey{product, rule.Category}, s, fn)
 	}
+}
+
+func changePosting[K comparable](m map[K]posting, key K, s *stage, fn func(posting, bool, *stage) (posting, bool)) {
+	old, found := m[key]
+	if p, some := fn(old, found, s); some {
+		m[key] = p
+	} else {
+		delete(m, key)
+	}
+}
+
+// post returns the posting of a key that a stage has besides those before.
+func (x *index) post(old posting, found bool, s *stage) (posting, bool) {
+	switch {
+	case !found:
+		return posting(s.place), true
+	case old >= 0:
+		list := []*stage{x.stages[old], s}
+		slices.SortFunc(list, compareStages)
+		x.lists = append(x.lists, list)
+		return ^posting(len(x.lists) - 1), true
+	}
+	list := x.lists[^old]
+	at, _ := slices.BinarySearchFunc(list, s, compareStages)
+	x.lists[^old] = slices.Insert(list, at, s)
+	return old, true
+}
+
+// withdraw returns the posting of a key without a stage, false if no other has
+// the key.
+func (x *index) withdraw(old posting, _ bool, s *stage) (posting, bool) {
+	if old >= 0 {
+		return 0, false
+	}
+	// A step may be walking the list.
+	list := slices.DeleteFunc(slices.Clone(x.lists[^old]), func(o *stage) bool { return o == s })
+	if len(list) > 1 {
+		x.lists[^old] = list
+		return old, true
+	}
+	x.lists[^old] = nil
+	return posting(list[0].place), true
 }
 
 // filter is a Bloom filter over hashes: it never denies what was added. The bits of
@@ -129,16 +194,11 @@ func (f *filter) has(hash uint64) bool {
 	return f.words[hash&f.mask]&k == k
 }
 
-func setOrDelete[K comparable](m map[K][]*stage, key K, list []*stage) {
-	if len(list) == 0 {
-		delete(m, key)
-		return
-	}
-	m[key] = list
-}
-
 // distinct returns the elements without repetitions.
 func distinct[T comparable](elems []T) []T {
+	if len(elems) < 2 {
+		return elems
+	}
 	seen := make(map[T]bool, len(elems))
 	out := make([]T, 0, len(elems))
 	for _, e := range elems {
@@ -160,7 +220,7 @@ func compareStages(a, b *stage) int {
 	case a.variant.number != b.variant.number:
 		return a.variant.number - b.variant.number
 	}
-	return a.number - b.number
+	return int(a.number - b.number)
 }
 
 // variant is one set of rules of a directive: those of the configuration, or
@@ -178,22 +238,30 @@ type variant struct {
 }
 
 func (e *Engine) newVariant(owner *tracked, number int, plan *directive.Plan) *variant {
-	v := &variant{
-		owner: owner, number: number, plan: plan, stages: make([]stage, len(plan.Stages)),
-		slot: int32(len(e.variants)),
-	}
-	e.variants = append(e.variants, v)
-	for i := range v.stages {
-		v.stages[i] = stage{variant: v, number: i, plan: &plan.Stages[i]}
-	}
+	v := &variant{}
+	v.init(owner, number, plan, make([]stage, len(plan.Stages)))
+	e.number(v)
 	return v
+}
+
+// number gives a variant the number by which backlogs name it.
+func (e *Engine) number(v *variant) {
+	v.slot = int32(len(e.variants))
+	e.variants = append(e.variants, v)
+}
+
+// init makes the variant, with its stages in the given place.
+func (v *variant) init(owner *tracked, number int, plan *directive.Plan, stages []stage) {
+	*v = variant{owner: owner, number: number, plan: plan, stages: stages}
+	for i := range stages {
+		stages[i] = stage{variant: v, number: int32(i), plan: &plan.Stages[i]}
+	}
 }
 
 // stage is one stage of a variant and the live backlogs it could give an event
 // to.
 type stage struct {
 	variant *variant
-	number  int // place in the plan
 	plan    *directive.Stage
 	// tables hold the backlogs by the values of their join fields. There is
 	// more than one table only if the stage refers to custom data, because a
@@ -201,7 +269,9 @@ type stage struct {
 	tables []table
 	// live is the number of backlogs in the tables, most the highest it was
 	// since the tables were made.
-	live, most int
+	live, most int32
+	number     int32 // place in the plan
+	place      int32 // in the index's stages
 }
 
 // worthFreeing is the number of entries from which a map that has become empty

@@ -27,10 +27,11 @@ var (
 // backlog expires with the first step or Expire that finds it due. An error
 // says why the backlog cannot live on; the engine is then unchanged.
 func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
-	owner, ok := e.tracked[id]
+	place, ok := e.places[id]
 	if !ok {
 		return ErrNoDirective
 	}
+	owner := &e.tracked[place]
 	if !e.titleFits(owner.current.plan.Name, s) {
 		return fmt.Errorf("%w: %q, not %q", ErrOtherTitle, owner.current.plan.Name, s.Title)
 	}
@@ -53,7 +54,7 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 	b := r.backlog(current)
 	for i := range int(b.reached) {
 		for _, id := range e.ids(b, i) {
-			owner.ids[id]++
+			owner.record(id)
 		}
 	}
 	e.admit(b)
@@ -198,7 +199,7 @@ func (r *restorer) bind(plan *directive.Plan) bool {
 			return false
 		}
 		var want alarm.Rule
-		fillRule(&want, s, &r.origin, r.data)
+		fillRule(&want, plan, i, &r.origin, r.data)
 		if !sameRule(&want, rule) {
 			return false
 		}
@@ -296,8 +297,11 @@ func (r *restorer) generalize() error {
 	v := r.owner.others[signature]
 	if v == nil {
 		r.owner.variants++
-		v = r.engine.newVariant(r.owner, r.owner.variants, savedPlan(r.owner.current.plan.Directive, rules, joins))
+		v = r.engine.newVariant(r.owner, r.owner.variants, savedPlan(r.owner.current.plan, rules, joins))
 		v.signature = signature
+		if r.owner.others == nil {
+			r.owner.others = map[string]*variant{}
+		}
 		r.owner.others[signature] = v
 		r.engine.index.add(v)
 	}
@@ -307,10 +311,11 @@ func (r *restorer) generalize() error {
 
 // savedPlan compiles saved rules. The first rule is not narrowed again: it has
 // been when the backlog was opened, if it had to be.
-func savedPlan(current *directive.Directive, rules []directive.Rule, joins []directive.Fields) *directive.Plan {
-	d := *current
-	d.Rules = rules
-	plan := directive.CompileResolved(&d)
+func savedPlan(current *directive.Plan, rules []directive.Rule, joins []directive.Fields) *directive.Plan {
+	plan := directive.CompileResolved(&directive.Directive{
+		ID: current.ID, Name: current.Name, Kingdom: current.Kingdom, Category: current.Category,
+		Priority: current.Priority, AllRulesAlwaysActive: current.AllRulesAlwaysActive, Rules: rules,
+	})
 	for i := range plan.Stages {
 		plan.Stages[i].Origin |= joins[i]
 		if rules[i].Type == directive.TaxonomyRule {

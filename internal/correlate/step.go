@@ -22,11 +22,9 @@ func (e *Engine) emit(b *backlog, c Change) {
 func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	id := event.HashID(ev.ID)
 	if e.addID(b, stage, id) {
-		owner := e.variantOf(b).owner
-		owner.ids[id]++
-		owner.most = max(owner.most, len(owner.ids))
+		e.variantOf(b).owner.record(id)
 	}
-	if kind := e.rule(b, stage).StickyDifferent; kind != directive.NoSticky {
+	if kind := e.plan(b, stage).StickyDifferent; kind != directive.NoSticky {
 		value, r := stickyOf(kind, ev), e.store.more(b).restOf(stage)
 		if r.sticky == nil || !r.sticky.has(value) {
 			value.text = strings.Clone(value.text)
@@ -47,7 +45,7 @@ func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	}
 	b.updated = now
 	e.emit(b, Change{
-		Kind: Accepted, Stage: e.rule(b, stage).Stage, EventID: ev.ID,
+		Kind: Accepted, Stage: int(e.plan(b, stage).Number), EventID: ev.ID,
 		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt,
 	})
 }
@@ -60,11 +58,11 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 	p.status = alarm.Finished
 	p.end = ev.Seconds
 	before := b.risk
-	e.assess(b, e.rule(b, current).Reliability)
+	e.assess(b, int(e.plan(b, current).Reliability))
 	next := e.nextStage(b)
 	if next < 0 {
 		e.update(b, before, true)
-		e.emit(b, Change{Kind: Finished, Stage: e.rule(b, current).Stage})
+		e.emit(b, Change{Kind: Finished, Stage: int(e.plan(b, current).Number)})
 		e.close(b)
 		return
 	}
@@ -74,7 +72,7 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 	b.deadline = e.deadline(b)
 	e.timers.fix(b)
 	e.enterStages(b)
-	e.emit(b, Change{Kind: Advanced, Stage: e.rule(b, next).Stage})
+	e.emit(b, Change{Kind: Advanced, Stage: int(e.plan(b, next).Number)})
 	e.update(b, before, true)
 }
 
@@ -114,7 +112,7 @@ func (e *Engine) update(b *backlog, before int32, lookup bool) {
 	a := &alarm.Alarm{}
 	e.fill(a, b)
 	e.emit(b, Change{
-		Kind: Updated, Stage: e.rule(b, int(b.current)).Stage,
+		Kind: Updated, Stage: int(e.plan(b, int(b.current)).Number),
 		Alarm: a, Before: b.shown, RiskBefore: int(before), Lookup: lookup, LastSrcPort: b.lastSrc, LastDstPort: b.lastDst,
 	})
 	b.shown = b.class
@@ -174,7 +172,7 @@ func (e *Engine) expire(now int64) {
 		e.order.deadline, e.order.opened = b.deadline, e.opening(b)
 		e.progress(b, int(b.current)).status = alarm.Timeout
 		e.update(b, b.risk, false)
-		e.emit(b, Change{Kind: Expired, Stage: e.rule(b, int(b.current)).Stage})
+		e.emit(b, Change{Kind: Expired, Stage: int(e.plan(b, int(b.current)).Number)})
 		e.close(b)
 	}
 	e.due = forget(e.due)
@@ -201,7 +199,7 @@ func (e *Engine) close(b *backlog) {
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
 		if owner.most > worthFreeing {
-			owner.ids, owner.most = map[event.IDHash]int32{}, 0
+			owner.ids, owner.most = nil, 0
 		}
 	}
 	if v.live--; v != owner.current && v.live == 0 {

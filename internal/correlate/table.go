@@ -63,15 +63,15 @@ func (e *Engine) enter(s *stage, b *backlog) {
 	key := e.index.originKey(fields, &b.origin, data)
 	s.live++
 	s.most = max(s.most, s.live)
-	l, first := e.link(b, s.number), t.heads[key]
+	l, first := e.link(b, int(s.number)), t.heads[key]
 	if first == 0 {
 		*l = link{next: b.self, prev: b.self}
 		t.heads[key] = b.self
 		return
 	}
-	head := e.link(e.store.at(first), s.number)
+	head := e.link(e.store.at(first), int(s.number))
 	*l = link{next: first, prev: head.prev}
-	e.link(e.store.at(head.prev), s.number).next = b.self
+	e.link(e.store.at(head.prev), int(s.number)).next = b.self
 	head.prev = b.self
 }
 
@@ -85,13 +85,13 @@ func (e *Engine) leave(s *stage, b *backlog) {
 	fields := s.joinFields(data)
 	t := s.table(fields)
 	key := e.index.originKey(fields, &b.origin, data)
-	l := e.link(b, s.number)
+	l := e.link(b, int(s.number))
 	if l.next == b.self {
 		delete(t.heads, key)
 		return
 	}
-	e.link(e.store.at(l.prev), s.number).next = l.next
-	e.link(e.store.at(l.next), s.number).prev = l.prev
+	e.link(e.store.at(l.prev), int(s.number)).next = l.next
+	e.link(e.store.at(l.next), int(s.number)).prev = l.prev
 	if t.heads[key] == b.self {
 		t.heads[key] = l.next
 	}
@@ -129,9 +129,9 @@ func (e *Engine) collectJoined(s *stage, ev *event.Event) {
 		for h := first; h != 0; {
 			b := e.store.at(h)
 			if e.joins(b, t.fields, ev) {
-				e.offers = append(e.offers, offer{b, s.number})
+				e.offers = append(e.offers, offer{b, int(s.number)})
 			}
-			if h = e.link(b, s.number).next; h == first {
+			if h = e.link(b, int(s.number)).next; h == first {
 				break
 			}
 		}

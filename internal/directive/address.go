@@ -1,6 +1,7 @@
 package directive
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strings"
 
@@ -48,7 +49,8 @@ func ParseAddress(text string) (AddressTerm, *TermError) {
 	if strings.TrimSpace(text) == "" {
 		return AddressTerm{}, &TermError{Msg: "must not be empty; use " + addressForms}
 	}
-	elems := make([]addressElement, 0, 1+strings.Count(text, ","))
+	prefixes := make([]netip.Prefix, 0, 1+strings.Count(text, ","))
+	negated := make([]bool, 0, cap(prefixes))
 	err := parseList(text, func(e element) string {
 		prefix, err := config.ParsePrefix(e.text)
 		switch {
@@ -57,20 +59,50 @@ func ParseAddress(text string) (AddressTerm, *TermError) {
 		case err != nil:
 			return err.Error()
 		}
-		elems = append(elems, addressElement{prefix: prefix, negated: e.negated})
+		prefixes, negated = append(prefixes, prefix), append(negated, e.negated)
 		return ""
 	}, anyTerm, homeNet)
 	if err != nil {
 		return AddressTerm{}, err
 	}
-	return AddressTerm{Kind: AddressInList, List: newAddressList(elems)}, nil
+	return AddressTerm{Kind: AddressInList, List: newAddressList(prefixes, negated)}, nil
 }
 
 const addressForms = `an address, a CIDR, ANY, HOME_NET, !HOME_NET, a list like "10.0.0.0/8,!10.0.0.5", or a reference like ":1"`
 
+// addressElement is a network of a list, without the pointer that a
+// netip.Prefix has.
 type addressElement struct {
-	prefix  netip.Prefix
+	hi, lo uint64 // the address, of IPv4 the mapped one
+	bits   uint8  // of hi and lo that count, 0..128
+	is4    bool
+	// negated is the element's "!".
 	negated bool
+}
+
+func newAddressElement(p netip.Prefix, negated bool) addressElement {
+	e := addressElement{bits: uint8(p.Bits()), is4: p.Addr().Is4(), negated: negated}
+	if e.is4 {
+		e.bits += mappedBits
+	}
+	e.hi, e.lo = halves(p.Addr())
+	return e
+}
+
+// mappedBits is the length of what comes before the address in a mapped IPv4
+// address.
+const mappedBits = 96
+
+func halves(addr netip.Addr) (hi, lo uint64) {
+	b := addr.As16()
+	return binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+}
+
+// contains reports whether the network contains an address of its family, given
+// as its halves.
+func (e *addressElement) contains(hi, lo uint64) bool {
+	const half = 64
+	return (hi^e.hi)>>(half-min(e.bits, half)) == 0 && (lo^e.lo)>>(2*half-max(e.bits, half)) == 0
 }
 
 // listIndexFrom is the number of elements from which an address list is looked
@@ -88,32 +120,33 @@ type AddressList struct {
 	table *bart.Table[int]
 }
 
-func newAddressList(elems []addressElement) AddressList {
-	l := AddressList{elems: elems}
-	for _, e := range elems {
-		l.anyNegated = l.anyNegated || e.negated
+func newAddressList(prefixes []netip.Prefix, negated []bool) AddressList {
+	l := AddressList{elems: make([]addressElement, len(prefixes))}
+	for i, prefix := range prefixes {
+		l.elems[i] = newAddressElement(prefix, negated[i])
+		l.anyNegated = l.anyNegated || negated[i]
 	}
-	if len(elems) < listIndexFrom {
+	if len(prefixes) < listIndexFrom {
 		return l
 	}
 	l.table = new(bart.Table[int])
-	for i, e := range elems {
-		if _, ok := l.table.Get(e.prefix); !ok {
-			l.table.Insert(e.prefix, i)
+	for i, prefix := range prefixes {
+		if _, ok := l.table.Get(prefix); !ok {
+			l.table.Insert(prefix, i)
 		}
 	}
-	for i, e := range elems {
+	for i, prefix := range prefixes {
 		first := i
-		for _, index := range l.table.Supernets(e.prefix) {
+		for _, index := range l.table.Supernets(prefix) {
 			first = min(first, index)
 		}
-		l.table.Insert(e.prefix, first)
+		l.table.Insert(prefix, first)
 	}
 	return l
 }
 
 // Match reports whether the list matches an address. Families never match each
-// other.
+// other, and no network contains an address with a zone or the zero Addr.
 func (l *AddressList) Match(addr netip.Addr) bool {
 	if l.table != nil {
 		if first, ok := l.table.Lookup(addr); ok {
@@ -121,8 +154,12 @@ func (l *AddressList) Match(addr netip.Addr) bool {
 		}
 		return l.anyNegated
 	}
+	if !addr.IsValid() || addr.Zone() != "" {
+		return l.anyNegated
+	}
+	hi, lo := halves(addr)
 	for i := range l.elems {
-		if e := &l.elems[i]; e.prefix.Contains(addr) {
+		if e := &l.elems[i]; e.is4 == addr.Is4() && e.contains(hi, lo) {
 			return !e.negated
 		}
 	}

@@ -39,32 +39,33 @@ func describe(p *directive.Plan) []string {
 	var lines []string
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		line := fmt.Sprintf("%d: tests %s; joins %s", s.Rule.Stage, orDash(s.Tests()), orDash(s.Join.Names()))
+		line := fmt.Sprintf("%d: tests %s; joins %s", s.Number, orDash(p.Tests(i)), orDash(s.Join.Names()))
 		if s.Origin != s.Join {
 			line += "; origin " + orDash(s.Origin.Names())
 		}
-		lines = append(lines, line+shownTexts(s))
+		lines = append(lines, line+shownTexts(p, i))
 	}
 	return lines
 }
 
 func orDash(texts []string) string { return cmp.Or(strings.Join(texts, ", "), "-") }
 
-func shownTexts(s *directive.Stage) string {
+func shownTexts(p *directive.Plan, i int) string {
+	r := p.Rule(i)
 	var b strings.Builder
 	for _, f := range []struct {
 		field     directive.Fields
 		key, text string
 	}{
-		{directive.SrcIP, "from", s.Rule.From},
-		{directive.DstIP, "to", s.Rule.To},
-		{directive.SrcPort, "port_from", s.Rule.PortFrom},
-		{directive.DstPort, "port_to", s.Rule.PortTo},
-		{directive.CustomData1, "custom_data1", s.Rule.CustomData[0]},
-		{directive.CustomData2, "custom_data2", s.Rule.CustomData[1]},
-		{directive.CustomData3, "custom_data3", s.Rule.CustomData[2]},
+		{directive.SrcIP, "from", r.From},
+		{directive.DstIP, "to", r.To},
+		{directive.SrcPort, "port_from", r.PortFrom},
+		{directive.DstPort, "port_to", r.PortTo},
+		{directive.CustomData1, "custom_data1", r.CustomData[0]},
+		{directive.CustomData2, "custom_data2", r.CustomData[1]},
+		{directive.CustomData3, "custom_data3", r.CustomData[2]},
 	} {
-		if !s.Origin.Has(f.field) && f.text != "ANY" && f.text != "" {
+		if !p.Stages[i].Origin.Has(f.field) && f.text != "ANY" && f.text != "" {
 			fmt.Fprintf(&b, "; %s=%s", f.key, f.text)
 		}
 	}
@@ -214,12 +215,9 @@ func TestCompileLeavesTheDirectiveAsItIs(t *testing.T) {
 	}
 	d := &directive.Directive{Rules: rules, AllRulesAlwaysActive: true}
 	before := fmt.Sprintf("%+v", *d)
-	p := directive.Compile(d)
+	directive.Compile(d)
 	if after := fmt.Sprintf("%+v", *d); after != before {
 		t.Errorf("was %s\nis  %s", before, after)
-	}
-	if p.Directive != d || p.Stages[0].Rule != &d.Rules[0] || p.Stages[1].Rule == &d.Rules[1] {
-		t.Error("a stage without references shares the directive's rule, one with references has its own")
 	}
 }
 
@@ -287,9 +285,11 @@ func TestStageMatchTestsEveryCondition(t *testing.T) {
 }
 
 func TestIndexKeys(t *testing.T) {
-	plugin := directive.Stage{Rule: &directive.Rule{PluginID: 1001, PluginSID: []uint64{5, 7}}}
-	taxonomy := directive.Stage{Rule: &directive.Rule{Type: directive.TaxonomyRule, Product: []string{"FW", "IDS"}, Category: "Deny", PluginID: 1, PluginSID: []uint64{2}}}
-	got := [][]string{plugin.IndexKeys(), taxonomy.IndexKeys()}
+	p := directive.CompileResolved(&directive.Directive{Rules: []directive.Rule{
+		{Stage: 1, PluginID: 1001, PluginSID: []uint64{5, 7}},
+		{Stage: 2, Type: directive.TaxonomyRule, Product: []string{"FW", "IDS"}, Category: "Deny", PluginID: 1, PluginSID: []uint64{2}},
+	}})
+	got := [][]string{p.IndexKeys(0), p.IndexKeys(1)}
 	if diff := gocmp.Diff([][]string{{"1001:5", "1001:7"}, {"FW/Deny", "IDS/Deny"}}, got); diff != "" {
 		t.Error(diff)
 	}

@@ -303,6 +303,48 @@ func TestAddressListEqualsNaiveEvaluation(t *testing.T) {
 	})
 }
 
+// Lists that are gone through do not use netip.Prefix.
+func TestAddressListMatchesWhatItsNetworkContains(t *testing.T) {
+	addr := rapid.Custom(func(t *rapid.T) netip.Addr {
+		var b [16]byte
+		copy(b[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "bytes"))
+		switch rapid.SampledFrom([]string{"v4", "v6", "mapped"}).Draw(t, "family") {
+		case "v4":
+			return netip.AddrFrom4([4]byte(b[:4]))
+		case "mapped":
+			return netip.AddrFrom16(netip.AddrFrom4([4]byte(b[:4])).As16())
+		}
+		return netip.AddrFrom16(b)
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		network := addr.Draw(t, "network").Unmap()
+		prefix, err := network.Prefix(rapid.IntRange(0, network.BitLen()).Draw(t, "bits"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if prefix.Addr().Is4In6() {
+			return // such networks are refused
+		}
+		term, problem := directive.ParseAddress(prefix.String())
+		if problem != nil {
+			t.Fatal(problem)
+		}
+		inside := prefix.Addr().As16()
+		low := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "low")
+		same := netip.AddrFrom16(inside)
+		inside[15], inside[14] = low[15], low[14]
+		for _, a := range []netip.Addr{
+			prefix.Addr(), same, same.Unmap(), netip.AddrFrom16(inside), netip.AddrFrom16(inside).Unmap(),
+			same.WithZone("eth0"), addr.Draw(t, "address"),
+			{},
+		} {
+			if got, want := term.List.Match(a), prefix.Contains(a); got != want {
+				t.Errorf("%s matches %s: %v", prefix, a, got)
+			}
+		}
+	})
+}
+
 func TestPortListEqualsNaiveEvaluation(t *testing.T) {
 	element := rapid.Custom(func(t *rapid.T) string {
 		port := strconv.Itoa(rapid.OneOf(rapid.IntRange(1, 12), rapid.IntRange(1, 65535)).Draw(t, "port"))
