@@ -280,13 +280,17 @@ func (e *Engine) Expire(now int64) []Change {
 	return e.changes
 }
 
-// Due returns the first time (UNIX seconds) at which Expire has something to
-// do; false if no backlog lives.
+// Due returns the first time (UNIX seconds) at which Expire has something to do,
+// math.MaxInt64 if that is never; false if no backlog lives.
 func (e *Engine) Due() (int64, bool) {
 	if e.timers.len() == 0 {
 		return 0, false
 	}
-	return e.timers.heap[0].deadline + e.opts.MinAlarmLifetime + 1, true
+	deadline, grace := e.timers.heap[0].deadline, e.opts.MinAlarmLifetime
+	if deadline > never-1-grace {
+		return never, true
+	}
+	return deadline + grace + 1, true
 }
 
 // begin starts the changes of a new step.

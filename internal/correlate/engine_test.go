@@ -2,6 +2,7 @@ package correlate_test
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -76,13 +77,34 @@ func TestStepTellsWhatHappened(t *testing.T) {
 func TestExpiryIsExact(t *testing.T) {
 	for _, grace := range []int64{0, 60} {
 		e := engineFor(correlate.Options{MinAlarmLifetime: grace}, twoStages())
+		if at, due := e.Due(); due {
+			t.Errorf("grace %d: due at %d without a backlog", grace, at)
+		}
 		e.Step(1000, eventAt(1000, "e1", 1, "10.0.0.1"))
+		if at, due := e.Due(); at != 1101+grace || !due {
+			t.Errorf("grace %d: due at %d, %v", grace, at, due)
+		}
 		if got := e.Expire(1100 + grace); len(got) != 0 {
 			t.Errorf("grace %d: expired at the deadline: %v", grace, kinds(got))
 		}
 		if got := kinds(e.Expire(1101 + grace)); !slices.Equal(got, []correlate.Kind{correlate.Updated, correlate.Expired}) {
 			t.Errorf("grace %d: one second later: %v", grace, got)
 		}
+	}
+}
+
+// With a grace that no clock can reach, only ExpireAll ends a backlog.
+func TestEndlessGrace(t *testing.T) {
+	e := engineFor(correlate.Options{MinAlarmLifetime: math.MaxInt64}, twoStages())
+	e.Step(1000, eventAt(1000, "e1", 1, "10.0.0.1"))
+	if at, due := e.Due(); at != math.MaxInt64 || !due {
+		t.Errorf("due at %d, %v", at, due)
+	}
+	if got := e.Expire(1 << 50); len(got) != 0 {
+		t.Errorf("expired: %v", kinds(got))
+	}
+	if got := kinds(e.ExpireAll()); !slices.Contains(got, correlate.Expired) {
+		t.Errorf("at the end: %v", got)
 	}
 }
 
