@@ -18,6 +18,9 @@ type (
 // BenchScenarios returns the cells of the whole matrix.
 func BenchScenarios() []BenchCell { return bench.Scenarios() }
 
+// BenchLong returns the cells that are not in the matrix.
+func BenchLong() []BenchCell { return bench.LongScenarios() }
+
 // BenchQuick returns a small cell for each transport.
 func BenchQuick() []BenchCell { return bench.QuickScenarios() }
 
@@ -25,5 +28,5 @@ func BenchQuick() []BenchCell { return bench.QuickScenarios() }
 // something was lost, duplicate or wrong, after the report has said what.
 func Bench(ctx context.Context, o *BenchOptions) error { return bench.Run(ctx, o) }
 
-// BenchChoose returns the cells of the matrix with these names.
+// BenchChoose returns the cells with these names.
 func BenchChoose(names []string) ([]BenchCell, error) { return bench.Choose(names) }

@@ -42,7 +42,8 @@ type Options struct {
 	Keep bool
 	// JSON writes the results as JSON instead of tables.
 	JSON bool
-	// Page is a Markdown file whose tables are made anew; "" is none.
+	// Page is a Markdown file whose tables are made anew, those of which all rows are
+	// measured; "" is none.
 	Page string
 	// Out gets the results, Progress a line about each step; nil is silence.
 	Out, Progress io.Writer
@@ -108,6 +109,11 @@ func newBench(o *Options) (*bench, error) {
 	if limited != nil && o.LimitTime > 0 {
 		b.cells = append([]Cell{subscriberCell(limited).withDefaults()}, b.cells...)
 	}
+	if o.Page != "" { // not after all has been measured
+		if err := checkPage(o.Page, b.cells, o.LimitTime > 0); err != nil {
+			return nil, err
+		}
+	}
 	b.report = newReport(o.Version, b.cells, o.LimitTime > 0)
 	return b, nil
 }
@@ -138,7 +144,9 @@ func (b *bench) say(format string, args ...any) {
 }
 
 // repeat does everything as often as wanted: each time all of it, so that what
-// else the machine does is spread over all results.
+// else the machine does is spread over all results, and every second time in the
+// opposite order, so that a machine that gets faster or slower does no cell a
+// favour.
 func (b *bench) repeat(ctx context.Context, dir string) error {
 	times := max(1, b.Repeat)
 	for i := range times {
@@ -148,6 +156,9 @@ func (b *bench) repeat(ctx context.Context, dir string) error {
 			}
 		}
 		for j := range b.cells {
+			if i%2 == 1 {
+				j = len(b.cells) - 1 - j
+			}
 			c := &b.cells[j]
 			begun := time.Now()
 			run, err := b.run(ctx, c, filepath.Join(dir, fmt.Sprintf("%s-%d", c.Name, i+1)))

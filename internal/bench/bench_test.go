@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,56 @@ func TestMeasures(t *testing.T) {
 		if len(l.PerSecond) != 1 || l.Median <= 0 {
 			t.Errorf("limit %+v", l)
 		}
+	}
+}
+
+// Events that warm the server up are checked and do not count, what is abandoned
+// expires, and memory is looked at.
+func TestMeasuresOverTime(t *testing.T) {
+	t.Parallel()
+	c := quick(t, bench.NATS)
+	c.Workload.Abandoned, c.Workload.Timeout, c.Workload.Addresses = 0.1, time.Second, 10_000
+	c.Rate, c.WarmUp, c.Trend = 8000, 100*time.Millisecond, 20*time.Millisecond
+	r, err := run(t, bench.Options{Cells: []bench.Cell{c}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := r.Cells[0].Runs[0]
+	if without := uint64(4000 + 32 + 16); one.Sent <= without { // a few more than wanted are sent in any case
+		t.Errorf("%d events, of which none were for the warm-up", one.Sent)
+	}
+	if share := one.Values[bench.Expired] / float64(one.Sent); share < 0.08 || share > 0.12 {
+		t.Errorf("a share of %v expired", share)
+	}
+	if len(one.Memory) < 2 || one.Memory[0].Resident == 0 || one.Values[bench.FirstMemory] == 0 {
+		t.Errorf("memory %v, values %v", one.Memory, one.Values)
+	}
+	if growth, ok := one.Values[bench.MemoryGrowth]; !ok || r.Cells[0].Median[bench.MemoryGrowth] != growth {
+		t.Errorf("values %v", one.Values)
+	}
+	if r.Cells[0].Settings["warm_up_seconds"] != 0.1 || r.Cells[0].Settings["timeout_seconds"] != 1. {
+		t.Errorf("settings %v", r.Cells[0].Settings)
+	}
+}
+
+// Each repetition measures all cells, every second one in the opposite order.
+func TestOrderOfRepetitions(t *testing.T) {
+	t.Parallel()
+	first, second := quick(t, bench.Replay), quick(t, bench.Replay)
+	first.Name, second.Name = "first", "second"
+	var progress, out bytes.Buffer
+	err := bench.Run(t.Context(), &bench.Options{
+		Cells: []bench.Cell{first, second}, Repeat: 3, Program: self(t), Dir: t.TempDir(), Out: &out, Progress: &progress,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(progress.String()) {
+		got = append(got, strings.Join(strings.Fields(line)[:2], " "))
+	}
+	if want := []string{"1/3 first", "1/3 second", "2/3 second", "2/3 first", "3/3 first", "3/3 second"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
@@ -235,7 +286,12 @@ func TestCellsThatCannotBe(t *testing.T) {
 		{bench.Cell{Transport: bench.HTTPArray, Batch: -1}, "-1 events in an array are not possible"},
 		{bench.Cell{Transport: bench.NATS, Rate: -1}, "-1 events a second are not possible"},
 		{bench.Cell{Transport: bench.NATS, Duration: -1}, "a duration must not be negative"},
+		{bench.Cell{Transport: bench.NATS, WarmUp: -1}, "must not be negative, nor a warm-up"},
+		{bench.Cell{Transport: bench.NATS, Trend: -1}, "nor the time between two looks"},
 		{bench.Cell{Transport: bench.Replay, Rate: 1}, "a replay has no rate"},
+		{bench.Cell{Transport: bench.Replay, WarmUp: 1}, "no warm-up"},
+		{bench.Cell{Transport: bench.Replay, Trend: 1}, "no trend"},
+		{bench.Cell{Transport: bench.Replay, Workload: bench.Workload{Abandoned: 0.1}}, "no time in which what is abandoned could expire"},
 		{bench.Cell{Transport: bench.Replay, Events: 1 << 60}, "are too many"},
 		{bench.Cell{Transport: "pigeon"}, `there is no transport "pigeon"`},
 	} {
@@ -250,7 +306,7 @@ func TestCellsThatCannotBe(t *testing.T) {
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
-	for _, c := range append(bench.Scenarios(), bench.QuickScenarios()...) {
+	for _, c := range slices.Concat(bench.Scenarios(), bench.LongScenarios(), bench.QuickScenarios()) {
 		if names[c.Name] || c.Name == "" || c.About == "" {
 			t.Errorf("scenario %+v", c)
 		}
@@ -259,8 +315,8 @@ func TestScenarios(t *testing.T) {
 			t.Errorf("%s: %v", c.Name, err)
 		}
 	}
-	cells, err := bench.Choose([]string{"http", "flood", "nats-1", "http"})
-	if err != nil || len(cells) != 3 || cells[0].Name != "nats-1" || cells[2].Name != "flood" {
+	cells, err := bench.Choose([]string{"soak", "http", "flood", "nats-1", "http"})
+	if err != nil || len(cells) != 4 || cells[0].Name != "nats-1" || cells[2].Name != "flood" || cells[3].Name != "soak" {
 		t.Errorf("%+v, %v", cells, err)
 	}
 	if _, err := bench.Choose([]string{"http", "none"}); err == nil || !strings.Contains(err.Error(), `there is no scenario "none"; there are nats-0,`) {

@@ -46,6 +46,11 @@ type Cell struct {
 	// Rate is the number of events a second, 0 for as many as the server takes.
 	// With a rate there are latencies, counted from when an event was due.
 	Rate float64 `json:"-"`
+	// WarmUp is how long events come in the same way before those that count: a
+	// server at full speed takes some seconds until it has found the pace of its
+	// garbage collector. What they cost is not measured; they are checked as all
+	// others are.
+	WarmUp time.Duration `json:"-"`
 	// Connections and Batch are for HTTP: the number of connections, and that of
 	// events in an array.
 	Connections int `json:"-"`
@@ -58,6 +63,9 @@ type Cell struct {
 	// Weigh looks at the server's heap before and after the live backlogs are
 	// opened. It is set if they are so many that the heap says what one takes up.
 	Weigh bool `json:"-"`
+	// Trend is the time between two looks at the server's memory while events come
+	// that count, 0 for none: with it is measured how memory changes.
+	Trend time.Duration `json:"-"`
 	// Goals are what the medians should be.
 	Goals []Goal `json:"-"`
 	// group is the table that shows the cell.
@@ -114,12 +122,12 @@ func (c *Cell) check() error {
 		return err
 	case c.Transport != Subscriber && !slices.Contains(Transports(), c.Transport):
 		return fmt.Errorf("there is no transport %q", c.Transport)
-	case c.Transport == Replay && c.Rate > 0:
-		return errors.New("a replay has no rate")
+	case c.Transport == Replay && (c.Rate > 0 || c.WarmUp > 0 || c.Trend > 0 || c.Workload.Abandoned > 0):
+		return errors.New("a replay has no rate, no warm-up, no trend, and no time in which what is abandoned could expire")
 	case c.Rate < 0 || math.IsNaN(c.Rate) || c.Rate > maxRate:
 		return fmt.Errorf("%v events a second are not possible; use up to %.0f, or 0 for as many as the server takes", c.Rate, float64(maxRate))
-	case c.Duration < 0:
-		return errors.New("a duration must not be negative")
+	case c.Duration < 0 || c.WarmUp < 0 || c.Trend < 0:
+		return errors.New("a duration must not be negative, nor a warm-up, nor the time between two looks at memory")
 	case c.Events > maxEvents/2:
 		return fmt.Errorf("%d events are too many; use at most %d", c.Events, uint64(maxEvents/2))
 	case c.Batch < 1 || c.Batch > maxBatch:
@@ -140,79 +148,4 @@ func (c *Cell) streams() int {
 		return c.Connections
 	}
 	return 1
-}
-
-// Goal is a bound of a measure's median.
-type Goal struct {
-	Measure Measure `json:"measure"`
-	// AtLeast and AtMost are the bounds, 0 for none.
-	AtLeast float64 `json:"at_least,omitempty"`
-	AtMost  float64 `json:"at_most,omitempty"`
-}
-
-// reached reports whether a value is within the bound.
-func (g Goal) reached(value float64) bool {
-	return value >= g.AtLeast && (g.AtMost == 0 || value <= g.AtMost)
-}
-
-// Measure is one number of a run, by its name in JSON.
-type Measure string
-
-// The measures.
-const (
-	EventsPerSecond Measure = "events_per_second"
-	// OfSubscriber is EventsPerSecond as a share of that of a NATS client that only
-	// counts events, measured in the same repetition.
-	OfSubscriber Measure = "of_subscriber"
-	// ServerCPU, DriverCPU and QueueCPU are seconds of CPU time for a million
-	// events: of the server, of this program and of the NATS server.
-	ServerCPU Measure = "server_cpu_seconds_per_million"
-	DriverCPU Measure = "driver_cpu_seconds_per_million"
-	QueueCPU  Measure = "queue_cpu_seconds_per_million"
-	// RelativeCPU is ServerCPU as a share of that of the first cell of its table.
-	RelativeCPU Measure = "relative_cpu"
-	// PeakMemory is the most resident memory of the server, in bytes.
-	PeakMemory Measure = "peak_rss_bytes"
-	// ReadySeconds is the time from the start of the server until it takes events,
-	// ReadyMemory its resident memory then, in bytes.
-	ReadySeconds Measure = "ready_seconds"
-	ReadyMemory  Measure = "ready_rss_bytes"
-	// BacklogBytes is by how much the heap grew for each live backlog.
-	BacklogBytes Measure = "heap_bytes_per_backlog"
-	// Allocations and AllocatedBytes are those of the server for each event.
-	Allocations    Measure = "allocations_per_event"
-	AllocatedBytes Measure = "allocated_bytes_per_event"
-	// P50, P99 and P999 are quantiles of the time from when an event was due until
-	// its line could be read, in milliseconds; LongestDelay is the longest.
-	P50          Measure = "latency_p50_ms"
-	P99          Measure = "latency_p99_ms"
-	P999         Measure = "latency_p999_ms"
-	LongestDelay Measure = "latency_max_ms"
-	// Refused is the number of times that the server refused an event for lack of
-	// room; it was sent again.
-	Refused Measure = "refused"
-)
-
-// Repetition is the result of one repetition of a cell.
-type Repetition struct {
-	// Sent is the number of events, those included that opened the live backlogs.
-	Sent uint64 `json:"sent"`
-	// Values are the measures; those that a cell has not are not there.
-	Values map[Measure]float64 `json:"values"`
-	// Findings is what was wrong with the alarm files.
-	Findings Findings `json:"findings"`
-	// Unseen is the number of events that the server did not look at, by its own
-	// counters.
-	Unseen uint64 `json:"unseen"`
-	// Failure says why there is no result, "" if there is one.
-	Failure string `json:"failure,omitempty"`
-}
-
-// wrong returns the number of things that must not be.
-func (r *Repetition) wrong() uint64 {
-	wrong := r.Findings.Total() + r.Unseen
-	if r.Failure != "" {
-		wrong++
-	}
-	return wrong
 }

@@ -59,10 +59,12 @@ type checker struct {
 	sent []uint64
 	// seen has a bit for each event of a stream that a backlog took.
 	seen [][]uint64
-	// attacks are the attacks of each stream, by round and slot; known those of
-	// all alarm ids so far.
-	attacks [][]attack
-	known   map[string]*attack
+	// attacks are the attacks of each stream, by round and slot; deserted those
+	// that are abandoned, by the number of their event; known those of all alarm
+	// ids so far.
+	attacks  [][]attack
+	deserted []map[uint64]*attack
+	known    map[string]*attack
 }
 
 // attack is what was written about one attack.
@@ -71,7 +73,8 @@ type attack struct {
 	stream int
 	// first is the part of the event that opens it.
 	first part
-	// lines has a bit for each stage with an alarm line.
+	// lines has a bit for each stage with an alarm line; stage 2 of one that is
+	// abandoned is its end.
 	lines uint8
 }
 
@@ -86,6 +89,7 @@ func newChecker(p *plan, sent []uint64) *checker {
 			all[i] = attack{stream: stream, first: part{kind: matched, slot: slot, round: uint64(i) / p.live}}
 		}
 		c.attacks = append(c.attacks, all)
+		c.deserted = append(c.deserted, map[uint64]*attack{})
 	}
 	return c
 }
@@ -164,7 +168,7 @@ func (c *checker) event(line []byte) {
 		return
 	}
 	m := c.part(n)
-	if m.kind != matched {
+	if m.kind < abandoned {
 		c.add(&c.Foreign, "event %s matches nothing, but is in alarm %s", e.eventID, e.alarmID)
 		return
 	}
@@ -181,7 +185,15 @@ func (c *checker) event(line []byte) {
 }
 
 func (c *checker) attackOf(stream int, m part) *attack {
-	return &c.attacks[stream][m.round*c.live+m.slot]
+	if m.kind == matched {
+		return &c.attacks[stream][m.round*c.live+m.slot]
+	}
+	a := c.deserted[stream][m.slot]
+	if a == nil {
+		a = &attack{stream: stream, first: m}
+		c.deserted[stream][m.slot] = a
+	}
+	return a
 }
 
 // belongs checks that an attack and an alarm belong to each other only.
@@ -214,19 +226,20 @@ type ruleLine struct {
 	Status   string `json:"status"`
 }
 
-// finished returns the number of stages that are complete, -1 if others come
-// before them or one has expired.
-func (a *alarmLine) finished() int {
-	n := 0
+// finished returns the number of stages that are complete, and whether the next
+// one has expired; -1 if others come before them, or behind one that has.
+func (a *alarmLine) finished() (n int, expired bool) {
 	for i, r := range a.Rules {
 		switch {
 		case r.Status == "finished" && n == i:
 			n++
+		case r.Status == "timeout" && n == i:
+			expired = true
 		case r.Status != "":
-			return -1
+			return -1, false
 		}
 	}
-	return n
+	return n, expired
 }
 
 // riskClass returns the class of a risk with default settings.
@@ -256,19 +269,26 @@ func (c *checker) alarm(line []byte) {
 	if !c.about(&l, c.target(a.stream, a.first)) {
 		c.add(&c.Foreign, "alarm %s is about directive, source or destination of another attack", l.ID)
 	}
-	stage := l.finished()
+	stage, expired := l.finished()
+	step := stage // of the attack: the end of one that is abandoned is the second
+	if expired {
+		step++
+	}
 	switch {
-	case len(l.Rules) != stages || stage < 1 || c.number(c.at(a, stage)) >= c.sent[a.stream]:
+	case len(l.Rules) != stages || stage < 1 || !c.completed(a, stage):
 		c.add(&c.WrongStage, "alarm %s has a line with %d complete stages, which they never were", l.ID, stage)
 		return
-	case a.lines&(1<<stage) != 0:
-		c.add(&c.Duplicate, "alarm %s has another line about its stage %d", l.ID, stage)
+	case expired && a.first.kind != abandoned:
+		c.add(&c.WrongStage, "alarm %s has expired after stage %d, though its attack goes on", l.ID, stage)
 		return
-	case a.lines>>stage != 0:
-		c.add(&c.WrongStage, "alarm %s has a line about stage %d behind that of a later one", l.ID, stage)
+	case a.lines&(1<<step) != 0:
+		c.add(&c.Duplicate, "alarm %s has another line about its stage %d", l.ID, step)
+		return
+	case a.lines>>step != 0:
+		c.add(&c.WrongStage, "alarm %s has a line about stage %d behind that of a later one", l.ID, step)
 		return
 	}
-	a.lines |= 1 << stage
+	a.lines |= 1 << step
 	if want := c.risk(c.target(a.stream, a.first), stage); l.Risk != want || l.Class != riskClass(want) {
 		c.add(&c.WrongRisk, "alarm %s has risk %d (%s) after stage %d, not %d (%s)", l.ID, l.Risk, l.Class, stage, want, riskClass(want))
 	}
@@ -285,20 +305,25 @@ func (c *checker) about(l *alarmLine, t target) bool {
 		len(l.DstIPs) == 1 && l.DstIPs[0] == c.address(homeNet, t.dst)
 }
 
-// at returns the part of the event that completes a stage of an attack.
-func (c *checker) at(a *attack, stage int) part {
+// completed reports whether the event that completes a stage of an attack was
+// sent.
+func (c *checker) completed(a *attack, stage int) bool {
 	m := a.first
+	if m.kind == abandoned {
+		return stage == 1
+	}
 	m.position = c.last(stage)
-	return m
+	return c.number(m) < c.sent[a.stream]
 }
 
-// finish looks for what is missing.
+// finish looks for what is missing. All attacks that are abandoned have had the
+// time to expire.
 func (c *checker) finish() *Findings {
 	const bits = 64
 	for stream, sent := range c.sent {
 		for n := range sent {
 			m := c.part(n)
-			if m.kind != matched {
+			if m.kind < abandoned {
 				continue
 			}
 			a := c.attackOf(stream, m)
@@ -307,8 +332,14 @@ func (c *checker) finish() *Findings {
 					n, stream, m.position+1, c.target(stream, m).directive+1)
 			}
 			stage := c.stage(m.position)
-			if m.position == c.last(stage) && a.lines&(1<<stage) == 0 && c.risk(c.target(stream, m), stage) > 0 {
+			if m.position != c.last(stage) || c.risk(c.target(stream, m), stage) == 0 {
+				continue
+			}
+			if a.lines&(1<<stage) == 0 {
 				c.add(&c.Lost, "alarm %q has no line after stage %d", a.id, stage)
+			}
+			if m.kind == abandoned && a.lines&(1<<(stage+1)) == 0 {
+				c.add(&c.Lost, "alarm %q has no line about its end, though it has expired", a.id)
 			}
 		}
 	}

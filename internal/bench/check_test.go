@@ -23,7 +23,8 @@ type played struct {
 	plan           *plan
 	sent           []uint64
 	events, alarms [][]byte // lines
-	live           int      // backlogs, at the end
+	// live are the backlogs at the end, left those of them that do not expire then.
+	live, left int
 }
 
 type fataler interface {
@@ -58,6 +59,8 @@ func play(t fataler, p *plan, sent []uint64) *played {
 		}
 	}
 	out.live = engine.Stats().Live
+	out.add(engine.Expire(replayStart + int64(p.Timeout/time.Second) + 1))
+	out.left = engine.Stats().Live
 	return out
 }
 
@@ -93,6 +96,7 @@ func TestModelIsWhatTheEngineDoes(t *testing.T) {
 		streams := rapid.IntRange(1, 3).Draw(t, "streams")
 		p := drawPlan(t, streams)
 		p.near = rapid.Uint64Range(0, million).Draw(t, "near")
+		p.abandoned = rapid.Uint64Range(0, million-p.near).Draw(t, "abandoned")
 		sent := make([]uint64, streams)
 		for i := range sent {
 			sent[i] = rapid.Uint64Range(1, 600).Draw(t, "sent")
@@ -101,15 +105,19 @@ func TestModelIsWhatTheEngineDoes(t *testing.T) {
 		if f := out.check(); f.Total() > 0 {
 			t.Fatalf("findings: %+v", f)
 		}
-		events := uint64(0)
+		events, deserted := uint64(0), uint64(0)
 		for _, n := range sent {
 			events += p.matches(n)
+			deserted += p.deserted(n)
 		}
-		if uint64(len(out.events)) != events {
-			t.Fatalf("backlogs took %d events, not %d", len(out.events), events)
+		if uint64(len(out.events)) != events+deserted {
+			t.Fatalf("backlogs took %d events, not %d", len(out.events), events+deserted)
 		}
-		if full := int(p.live) * streams; slices.Min(sent) >= p.live && (out.live > full || out.live < full-streams) {
-			t.Fatalf("%d backlogs are live, not %d", out.live, full)
+		if uint64(out.live-out.left) != deserted {
+			t.Fatalf("%d backlogs expire, not %d", out.live-out.left, deserted)
+		}
+		if full := int(p.live) * streams; slices.Min(sent) >= p.live && (out.left > full || out.left < full-streams) {
+			t.Fatalf("%d backlogs are live, not %d", out.left, full)
 		}
 	})
 }
@@ -262,6 +270,88 @@ func TestCheckerFindsEachMistake(t *testing.T) {
 	}
 }
 
+// So is each kind of mistake with attacks that are abandoned.
+func TestCheckerFindsMistakesWithWhatIsAbandoned(t *testing.T) {
+	t.Parallel()
+	const expired = `"status":"timeout"`
+	for _, test := range []struct {
+		name  string
+		spoil func(t *testing.T, p *played)
+		want  Findings
+	}{
+		{"nothing", func(*testing.T, *played) {}, Findings{}},
+		{"its event is missing", func(t *testing.T, p *played) {
+			i := slices.IndexFunc(p.events, func(line []byte) bool {
+				_, n, _ := p.plan.readID([]byte(text(t, line, "event_id")))
+				m := p.plan.part(n)
+				return m.kind == abandoned && p.plan.risk(p.plan.target(0, m), 1) == 0
+			})
+			p.events = slices.Delete(p.events, i, i+1)
+		}, Findings{Lost: 1}},
+		{"its line is missing", func(t *testing.T, p *played) {
+			id := text(t, p.alarms[find(t, p.alarms, expired)], "alarm_id")
+			i := find(t, p.alarms, id)
+			p.alarms = slices.Delete(p.alarms, i, i+1)
+		}, Findings{Lost: 1}},
+		{"it has not expired", func(t *testing.T, p *played) {
+			i := find(t, p.alarms, expired)
+			p.alarms = slices.Delete(p.alarms, i, i+1)
+		}, Findings{Lost: 1}},
+		{"it has expired twice", func(t *testing.T, p *played) {
+			p.alarms = append(p.alarms, p.alarms[find(t, p.alarms, expired)])
+		}, Findings{Duplicate: 1}},
+		{"it has expired before it began", func(t *testing.T, p *played) {
+			i := find(t, p.alarms, expired)
+			j := find(t, p.alarms, text(t, p.alarms[i], "alarm_id"))
+			p.alarms[i], p.alarms[j] = p.alarms[j], p.alarms[i]
+		}, Findings{WrongStage: 1, Lost: 1}},
+		{"it has gone on", func(t *testing.T, p *played) {
+			i := find(t, p.alarms, expired)
+			p.alarms[i] = replaced(p.alarms[i], expired, `"status":"finished"`)
+		}, Findings{WrongStage: 1, Lost: 1}},
+		{"the stage behind has expired", func(t *testing.T, p *played) {
+			i := find(t, p.alarms, expired)
+			p.alarms[i] = replaced(p.alarms[i], expired, `"status":"timeout_"`)
+		}, Findings{WrongStage: 1, Lost: 1}},
+		{"its risk has changed", func(t *testing.T, p *played) {
+			i := find(t, p.alarms, expired)
+			p.alarms[i] = replaced(p.alarms[i], `"risk":`, `"risk":1`)
+		}, Findings{WrongRisk: 1}},
+		{"an attack that goes on has expired", func(t *testing.T, p *played) {
+			i := slices.IndexFunc(p.alarms, func(line []byte) bool {
+				return bytes.Count(line, []byte(`"status":"finished"`)) == 2
+			})
+			one := bytes.LastIndex(p.alarms[i], []byte(`"status":"finished"`))
+			p.alarms = append(p.alarms, slices.Concat(p.alarms[i][:one], []byte(expired), p.alarms[i][one+len(`"status":"finished"`):]))
+		}, Findings{WrongStage: 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := deserted(t)
+			test.spoil(t, p)
+			got := *p.check()
+			t.Logf("%q", got.Examples)
+			if got.Examples = nil; !cmp.Equal(test.want, got) {
+				t.Errorf("findings (-want +got):\n%s", cmp.Diff(test.want, got))
+			}
+		})
+	}
+}
+
+// deserted is a played workload in which some attacks are abandoned.
+func deserted(t *testing.T) *played {
+	t.Helper()
+	p, err := newPlan(Workload{Directives: 4, Live: 16, Addresses: leastAddresses, Match: 0.5, Abandoned: 0.3, Occurrence: 2}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := play(t, p, []uint64{p.throughMatch(400)})
+	if ends := bytes.Count(bytes.Join(out.alarms, nil), []byte(`"status":"timeout"`)); ends < 10 || out.live-out.left < 2*ends {
+		t.Fatalf("%d alarm lines about %d backlogs that expired", ends, out.live-out.left)
+	}
+	return out
+}
+
 // lastOf returns the last line that holds a text so many times and has a
 // successor with the same alarm.
 func lastOf(lines [][]byte, part string, times int) int {
@@ -318,6 +408,7 @@ func FuzzEventLine(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	p.abandoned = million / 10
 	f.Fuzz(func(t *testing.T, line []byte) {
 		e, ok := parseEventLine(line)
 		if again := fmt.Sprintf(`{"alarm_id":"%s","stage":%s,"event_id":"%s"}`, e.alarmID, e.stage, e.eventID); ok && again != string(line) {

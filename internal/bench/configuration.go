@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"dsiem/internal/alarm"
 )
@@ -12,7 +13,8 @@ import (
 // What is in the configuration of a workload.
 const (
 	stages = 3
-	// stageTimeout is longer than any run: no backlog expires.
+	// stageTimeout is longer than any run, so that no backlog expires whose attack
+	// goes on.
 	stageTimeout = 7 * 24 * 60 * 60
 	// priorities and values go from 1 to this.
 	priorities, values = 5, 5
@@ -40,7 +42,10 @@ func (p *plan) configuration() map[string][]byte {
 	files := map[string][]byte{"assets_bench.json": assetsFile()}
 	for first := 0; first < p.Directives; first += directivesPerFile {
 		name := fmt.Sprintf("directives_bench-%04d.json", first/directivesPerFile)
-		files[name] = p.directivesFile(first, min(first+directivesPerFile, p.Directives))
+		files[name] = p.directivesFile(first, min(first+directivesPerFile, p.Directives), stageTimeout)
+	}
+	if p.abandoned > 0 {
+		files["directives_bench-abandoned.json"] = p.directivesFile(p.Directives, p.Directives+lonely, int(p.Timeout/time.Second))
 	}
 	return files
 }
@@ -70,8 +75,9 @@ func assetsFile() []byte {
 	return b.Bytes()
 }
 
-// directivesFile holds the directives first to end-1.
-func (p *plan) directivesFile(first, end int) []byte {
+// directivesFile holds the directives first to end-1, whose stages time out after
+// a number of seconds.
+func (p *plan) directivesFile(first, end, timeout int) []byte {
 	var b bytes.Buffer
 	b.WriteString("{\"directives\": [\n")
 	for i := first; i < end; i++ {
@@ -85,7 +91,7 @@ func (p *plan) directivesFile(first, end int) []byte {
 			fmt.Fprintf(&b, `%s
     {"name": "Stage %d of %d", "stage": %d, "type": "PluginRule", "plugin_id": %d, "plugin_sid": [%d], "occurrence": %d, `+
 				`"from": "%s", "to": "%s", "port_from": "ANY", "port_to": "ANY", "protocol": "ANY", "reliability": %d, "timeout": %d}`,
-				separator, stage, stages, stage, firstPlugin+i, firstSID+stage, occurrence, from, to, reliability(stage), stageTimeout)
+				separator, stage, stages, stage, firstPlugin+i, firstSID+stage, occurrence, from, to, reliability(stage), timeout)
 		}
 		b.WriteString("]}")
 		if i < end-1 {

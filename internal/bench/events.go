@@ -118,7 +118,7 @@ func (s *stream) append(dst []byte, n uint64) []byte {
 	var plugin, sid uint64
 	drawn := s.random(n, 1)
 	switch m := s.part(n); m.kind {
-	case matched:
+	case matched, abandoned:
 		to = s.target(s.number, m)
 		plugin, sid = firstPlugin+to.directive, firstSID+uint64(s.stage(m.position)) //nolint:gosec // 1 to 3
 	case near:

@@ -77,6 +77,32 @@ func (m metrics) accounted() uint64 {
 	return uint64(m["dsiem_events_total"] + m["dsiem_events_dropped_total"])
 }
 
+// expired returns the number of backlogs that expired.
+func (m metrics) expired() uint64 { return uint64(m[`dsiem_backlogs_closed_total{outcome="expired"}`]) }
+
+// since returns what was added to each value since another look.
+func (m metrics) since(before metrics) metrics {
+	added := make(metrics, len(m))
+	for name, value := range m {
+		added[name] = value - before[name]
+	}
+	return added
+}
+
+// collections works out, from what was added, what garbage collections took.
+// Numerator and denominator are both the runtime's: it brings them up to date
+// together, at the end of each collection, and both hold the time in which the
+// system gave the processor to somebody else. The CPU time of the process is of
+// another moment and without that time, so a quotient with it would be too high.
+func (added metrics) collections(v map[Measure]float64) {
+	v[Collections] = added["go_gc_duration_seconds_count"]
+	used := added["go_cpu_classes_total_cpu_seconds_total"] - added["go_cpu_classes_idle_cpu_seconds_total"]
+	if used > 0 { // pauses alone are brought up to date sooner
+		v[GCShare] = added["go_cpu_classes_gc_total_cpu_seconds_total"] / used
+		v[GCIdleShare] = added["go_cpu_classes_gc_mark_idle_cpu_seconds_total"] / used
+	}
+}
+
 // collected returns the bytes of the server's heap after a collection.
 func collected(ctx context.Context, address string) (uint64, error) {
 	if _, err := get(ctx, address, "/debug/pprof/heap?gc=1"); err != nil {

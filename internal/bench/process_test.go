@@ -221,6 +221,34 @@ func TestParseMetrics(t *testing.T) {
 	}
 }
 
+// What collections took is worked out from what the runtime says of both ends, and
+// only if it has said something new.
+func TestShareOfCollections(t *testing.T) {
+	t.Parallel()
+	const gc, idleMark, idle, total, cycles = "go_cpu_classes_gc_total_cpu_seconds_total", "go_cpu_classes_gc_mark_idle_cpu_seconds_total",
+		"go_cpu_classes_idle_cpu_seconds_total", "go_cpu_classes_total_cpu_seconds_total", "go_gc_duration_seconds_count"
+	before := metrics{gc: 1, idleMark: 0.5, idle: 10, total: 20, cycles: 7}
+	for _, test := range []struct {
+		after metrics
+		want  map[Measure]float64
+	}{
+		{metrics{gc: 1.5, idleMark: 0.625, idle: 14, total: 28, cycles: 9}, map[Measure]float64{GCShare: 0.125, GCIdleShare: 0.03125, Collections: 2}},
+		{metrics{gc: 1, idleMark: 0.5, idle: 11, total: 22, cycles: 8}, map[Measure]float64{GCShare: 0, GCIdleShare: 0, Collections: 1}},
+		{metrics{gc: 1.001, idleMark: 0.5, idle: 10, total: 20, cycles: 7}, map[Measure]float64{Collections: 0}}, // a pause at the begin of the next
+		{before, map[Measure]float64{Collections: 0}},
+	} {
+		v := map[Measure]float64{}
+		test.after.since(before).collections(v)
+		if diff := cmp.Diff(test.want, v); diff != "" {
+			t.Errorf("%v: (-want +got)\n%s", test.after, diff)
+		}
+	}
+	v := map[Measure]float64{}
+	if (metrics{}).since(metrics{}).collections(v); len(v) != 1 { // a program that does not tell
+		t.Errorf("%v", v)
+	}
+}
+
 func TestCollectedAsksForACollection(t *testing.T) {
 	t.Parallel()
 	var asked []string

@@ -80,7 +80,8 @@ func (c *Cell) settings() map[string]any {
 	return map[string]any{
 		"directives": w.Directives, "match": w.Match, "near": w.Near, "live": w.Live, "addresses": w.Addresses,
 		"event_size": w.EventSize, "occurrence": w.Occurrence, "seed": w.Seed,
-		"events": c.Events, "seconds": c.Duration.Seconds(), "rate": c.Rate,
+		"abandoned": w.Abandoned, "timeout_seconds": w.Timeout.Seconds(),
+		"events": c.Events, "seconds": c.Duration.Seconds(), "rate": c.Rate, "warm_up_seconds": c.WarmUp.Seconds(),
 		"connections": c.streams(), "batch": c.Batch, "flood": c.Flood, "defaults": c.Defaults,
 	}
 }
@@ -105,42 +106,57 @@ func thisMachine() Machine {
 	return m
 }
 
-// add adds a run of a cell, and the measures that compare it with others of the
-// same repetition.
+// add adds a run of a cell: that of a repetition behind that of the one before.
 func (r *Report) add(cell int, run *Repetition) {
-	result := &r.Cells[cell]
-	result.Runs = append(result.Runs, run)
-	number := len(result.Runs)
-	compare := func(with *Result, measure, of Measure) {
-		if run.Failure == "" && with.Runs[number-1].Values[of] > 0 {
-			run.Values[measure] = run.Values[of] / with.Runs[number-1].Values[of]
-		}
-	}
-	for i := range r.Cells[:cell] {
+	r.Cells[cell].Runs = append(r.Cells[cell].Runs, run)
+}
+
+// compare works out the measures that compare a cell with others.
+func (r *Report) compare(c *Result) {
+	for i := range r.Cells {
 		switch other := &r.Cells[i]; {
-		case other.Transport == Subscriber && result.Transport == NATS && result.Rate == 0:
-			compare(other, OfSubscriber, EventsPerSecond)
-		case other.group == groupGrowth && result.group == groupGrowth && other.Name == growthScenarios()[0].Name:
-			compare(other, RelativeCPU, ServerCPU)
+		case other == c:
+		case other.Transport == Subscriber && c.Transport == NATS && c.Rate == 0:
+			c.compare(other, OfSubscriber, EventsPerSecond)
+		case other.group == groupGrowth && c.group == groupGrowth && other.Name == growthScenarios()[0].Name:
+			c.compare(other, RelativeCPU, ServerCPU)
 		}
 	}
 }
 
-// complete works out medians, and which goals are missed.
+// compare works out a measure of each run: another measure as a share of that of
+// another cell in the same repetition.
+func (r *Result) compare(with *Result, measure, of Measure) {
+	for i, run := range r.Runs {
+		if base := with.Runs[i].Values[of]; run.Failure == "" && base > 0 {
+			run.Values[measure] = run.Values[of] / base
+		}
+	}
+}
+
+// values returns the values that a measure has in the runs that have it.
+func (r *Result) values(m Measure) []float64 {
+	var all []float64
+	for _, run := range r.Runs {
+		if value, ok := run.Values[m]; ok {
+			all = append(all, value)
+		}
+	}
+	return all
+}
+
+// complete works out comparisons and medians, and which goals are missed.
 func (r *Report) complete() {
 	for i := range r.Limits {
 		r.Limits[i].Median = median(r.Limits[i].PerSecond)
 	}
 	for i := range r.Cells {
 		c := &r.Cells[i]
-		all := map[Measure][]float64{}
+		r.compare(c)
 		for _, run := range c.Runs {
-			for m, value := range run.Values {
-				all[m] = append(all[m], value)
+			for m := range run.Values {
+				c.Median[m] = median(c.values(m))
 			}
-		}
-		for m, list := range all {
-			c.Median[m] = median(list)
 		}
 		for _, g := range c.Goals {
 			if value, ok := c.Median[g.Measure]; ok && !g.reached(value) {
@@ -233,6 +249,7 @@ func (r *Repetition) told() []string {
 		what string
 	}{
 		{r.Unseen, "events that the server did not look at"},
+		{r.Unexpired, "backlogs too few or too many that expired"},
 		{r.Findings.Lost, "lines lost"},
 		{r.Findings.Duplicate, "lines duplicate"},
 		{r.Findings.Foreign, "lines foreign"},

@@ -35,7 +35,7 @@ func sampleReport() *Report {
 	for i := range 2 {
 		speed := float64(1+i) * 1000
 		r.add(0, &Repetition{Values: map[Measure]float64{EventsPerSecond: 10 * speed}})
-		r.add(1, &Repetition{Values: map[Measure]float64{EventsPerSecond: 6 * speed, ReadySeconds: 0.5, ServerCPU: 2}})
+		r.add(1, &Repetition{Values: map[Measure]float64{EventsPerSecond: []float64{5, 7}[i] * speed, ReadySeconds: 0.5, ServerCPU: 2}})
 		r.add(2, &Repetition{Values: map[Measure]float64{EventsPerSecond: 100, P99: 3}})
 	}
 	return r
@@ -50,9 +50,9 @@ engine alone, no rule names the event                 2,000,000  ≥ 2,000,000 �
 engine alone, a backlog takes the event               2,000,000  ≥ 500,000 ✓
 make and write a line about an event                  2,000,000
 
-Workload                               events/s  of the client  CPU s/M  ready s  wrong  wanted
-a NATS client that only counts events    15,000                                       0
-nothing matches                           9,000           0.60     2.00     0.50      0  of the client ≥ 0.80 ✗, ready s ≤ 1.00 ✓
+Workload                               events/s     of the client  CPU s/M  ready s  wrong  wanted
+a NATS client that only counts events    15,000                                          0
+nothing matches                           9,500  0.60 (0.50–0.70)     2.00     0.50      0  of the client ≥ 0.80 ✗, ready s ≤ 1.00 ✓
 
 Workload  events/s  p99 ms  wrong  wanted
 busy           100    3.00      0
@@ -77,16 +77,17 @@ func TestReportAsText(t *testing.T) {
 func TestReportTellsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	r := sampleReport()
-	r.Cells[2].Runs[1].Unseen = 2
+	r.Cells[2].Runs[1].Unseen, r.Cells[2].Runs[1].Unexpired = 2, 7
 	r.Cells[2].Runs[1].Findings = Findings{Lost: 1, Duplicate: 2, Foreign: 3, WrongStage: 4, WrongRisk: 5, Examples: []string{"event 1 is missing"}}
 	r.Cells[1].Runs[0] = &Repetition{Failure: "starting the server: no room"}
 	r.complete()
-	if r.wrong() != 18 {
+	if r.wrong() != 25 {
 		t.Errorf("%d wrong", r.wrong())
 	}
 	text := r.text()
 	for _, want := range []string{
-		"busy           100    3.00     17",
+		"busy           100    3.00     24",
+		"busy, run 2: 7 backlogs too few or too many that expired\n",
 		"busy, run 2: 2 events that the server did not look at\n",
 		"busy, run 2: 1 lines lost\n", "busy, run 2: 2 lines duplicate\n", "busy, run 2: 3 lines foreign\n",
 		"busy, run 2: 4 lines with a wrong stage\n", "busy, run 2: 5 lines with a wrong risk\n", "busy, run 2: event 1 is missing\n",
@@ -111,7 +112,7 @@ func TestReportAsJSON(t *testing.T) {
 		t.Fatalf("%v in\n%s", err, out.Bytes())
 	}
 	c := got.Cells[1]
-	if c.Name != "quiet" || c.Transport != NATS || c.Median[EventsPerSecond] != 9000 || len(c.Runs) != 2 || c.Settings["directives"] != 100. ||
+	if c.Name != "quiet" || c.Transport != NATS || c.Median[EventsPerSecond] != 9500 || len(c.Runs) != 2 || c.Settings["directives"] != 100. ||
 		!slices.Equal(c.Missed, []Measure{OfSubscriber}) || len(c.Goals) != 2 || c.Goals[0].AtLeast != 0.8 {
 		t.Errorf("%+v", c)
 	}
@@ -134,8 +135,34 @@ func TestReportComparesCellsThatGrow(t *testing.T) {
 	if got := r.Cells[1].Median[RelativeCPU]; got != 1.5 {
 		t.Errorf("%v of the first, want the median of 1, 1.5 and 3", got)
 	}
+	if got := r.table(groupGrowth).rows[1][2]; got != "1.50 (1.00–3.00)" {
+		t.Errorf("shown as %q", got)
+	}
 	if !slices.Equal(r.Cells[1].Missed, []Measure{RelativeCPU}) {
 		t.Errorf("missed: %q", r.Cells[1].Missed)
+	}
+}
+
+// Values below zero have bounds too.
+func TestGoals(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		goal  Goal
+		value float64
+		want  bool
+	}{
+		{Goal{AtMost: 2}, 2, true},
+		{Goal{AtMost: 2}, 2.1, false},
+		{Goal{AtMost: 2}, -3, true},
+		{Goal{AtLeast: 2}, 1.9, false},
+		{Goal{AtLeast: 2}, 3, true},
+		{Goal{AtLeast: -1, AtMost: 1}, -1.1, false},
+		{Goal{AtLeast: -1, AtMost: 1}, -1, true},
+		{Goal{AtLeast: -1, AtMost: 1}, 1.1, false},
+	} {
+		if got := test.goal.reached(test.value); got != test.want {
+			t.Errorf("%+v with %v: %v", test.goal, test.value, got)
+		}
 	}
 }
 
@@ -168,8 +195,15 @@ const samplePage = `# Performance
 Somewhere.
 <!-- bench end -->
 
+<!-- bench: limits -->
+old limits
+<!-- bench end -->
+
 <!-- bench: nats -->
 old
+<!-- bench end -->
+
+<!-- bench: soak -->
 <!-- bench end -->
 
 <!-- bench: http -->
@@ -179,69 +213,170 @@ old
 The end.
 `
 
-// Tables that have results are made anew, all else stays.
+// filled returns samplePage after a report has been put into it, twice: the second
+// time changes nothing.
+func filled(t *testing.T, r *Report) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "page.md")
+	if err := os.WriteFile(name, []byte(samplePage), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.complete()
+	var pages [2]string
+	for i := range pages {
+		if err := r.write(&Options{Out: &bytes.Buffer{}, Page: name}); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[i] = string(text)
+	}
+	if diff := cmp.Diff(pages[0], pages[1]); diff != "" {
+		t.Errorf("the second time: (-first +second)\n%s", diff)
+	}
+	return pages[0]
+}
+
+// Tables that have results are made anew and say where they are from, all else
+// stays.
 func TestPageIsFilled(t *testing.T) {
+	t.Parallel()
+	want := replaceAll(samplePage, "<!-- bench: nats -->\nold\n", `<!-- bench: nats -->
+
+Measured apart: dsiem 1.0, 2026-01-01, Quick 9, linux/amd64, 2 cores, go1.26, medians of 2.
+
+| Workload | events/s | of the client | CPU s/M | ready s | wrong | wanted |
+|---|---:|---:|---:|---:|---:|---|
+| a NATS client that only counts events | 15,000 |  |  |  | 0 |  |
+| nothing matches | 9,500 | 0.60 (0.50–0.70) | 2.00 | 0.50 | 0 | of the client ≥ 0.80 ✗, ready s ≤ 1.00 ✓ |
+
+`)
+	if diff := cmp.Diff(want, filled(t, sampleReport())); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func replaceAll(text string, pairs ...string) string {
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// A run of what is too long for the matrix changes its own table only, though
+// limits were measured too.
+func TestPageOfALongRun(t *testing.T) {
+	t.Parallel()
+	r := reportOf(LongScenarios())
+	want := replaceAll(samplePage, "<!-- bench: soak -->\n", `<!-- bench: soak -->
+
+Measured apart: dsiem 1.0, 2026-01-01, Quick 9, linux/amd64, 2 cores, go1.26.
+
+| Workload | events/s | RSS kB/min | wrong | wanted |
+|---|---:|---:|---:|---|
+| 5,000 events/s over NATS, default settings, 10 % match, 1 % are abandoned | 5,000 | -251 | 0 | RSS kB/min ≥ -250 ≤ 250 ✗ |
+
+`)
+	if diff := cmp.Diff(want, filled(t, r)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// reportOf is a report of cells and limits with the same values for all.
+func reportOf(cells []Cell) *Report {
+	r := newReport("1.0", cells, true)
+	r.Machine = Machine{GoVersion: "go1.26", System: "linux/amd64", Processor: "Quick 9", Cores: 2}
+	r.Started = noon
+	for i := range cells {
+		r.add(i, &Repetition{Values: map[Measure]float64{EventsPerSecond: 5000, MemoryGrowth: -251}})
+	}
+	return r
+}
+
+// A run of the whole matrix says once where all of it is from, but for what is
+// not in it.
+func TestPageOfTheMatrix(t *testing.T) {
+	t.Parallel()
+	matrix := filled(t, reportOf(Scenarios()))
+	for text, want := range map[string]int{
+		"<!-- bench: where -->\n\ndsiem 1.0, 2026-01-01": 1, "dsiem 1.0": 1, "old": 0, "stays": 0, "| decode an event | 0 |": 1,
+		"<!-- bench: soak -->\n<!-- bench end -->": 1, "0 % match, 24,000 directives": 1,
+	} {
+		if got := strings.Count(matrix, text); got != want {
+			t.Errorf("%q is there %d times, not %d, in\n%s", text, got, want, matrix)
+		}
+	}
+	all := filled(t, reportOf(slices.Concat(Scenarios(), LongScenarios())))
+	if got := strings.Count(all, "Measured apart: dsiem 1.0"); got != 1 || !strings.Contains(all, "<!-- bench: soak -->\n\nMeasured apart") {
+		t.Errorf("the long table does not say where it is from:\n%s", all)
+	}
+}
+
+// What would take rows from a table is refused before anything is measured.
+func TestPagesThatWouldLoseRows(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "page.md")
 	if err := os.WriteFile(name, []byte(samplePage), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := sampleReport()
-	r.complete()
-	for range 2 { // the second time changes nothing
-		if err := r.write(&Options{Out: &bytes.Buffer{}, Page: name}); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(name)
+	chosen := func(names ...string) []Cell {
+		cells, err := Choose(names)
 		if err != nil {
 			t.Fatal(err)
 		}
-		const want = `# Performance
-
-<!-- bench: where -->
-
-dsiem 1.0, 2026-01-01, Quick 9, linux/amd64, 2 cores, go1.26, medians of 2.
-
-<!-- bench end -->
-
-<!-- bench: nats -->
-
-| Workload | events/s | of the client | CPU s/M | ready s | wrong | wanted |
-|---|---:|---:|---:|---:|---:|---|
-| a NATS client that only counts events | 15,000 |  |  |  | 0 |  |
-| nothing matches | 9,000 | 0.60 | 2.00 | 0.50 | 0 | of the client ≥ 0.80 ✗, ready s ≤ 1.00 ✓ |
-
-<!-- bench end -->
-
-<!-- bench: http -->
-
-| stays |
-<!-- bench end -->
-The end.
-`
-		if diff := cmp.Diff(want, string(got)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+		return cells
+	}
+	for _, test := range []struct {
+		cells   []Cell
+		limited bool
+		want    string
+	}{
+		{chosen("soak"), false, ""},
+		{chosen("soak", "http", "http-array"), true, ""},
+		{chosen("flood"), false, ""}, // the page has no table of it
+		{[]Cell{{Name: "own", group: groupOther}}, false, ""},
+		{append(speedScenarios(), subscriberCell(&Cell{})), true, ""},
+		{append(growthScenarios(), subscriberCell(&Cell{})), true, ""},
+		{speedScenarios(), false, `page.md: the table "nats" would lose its first row: measure the limits as well`},
+		{chosen("nats-0", "nats-1", "soak"), true, `the table "nats" would lose rows: measure nats-0-many, nats-1-many, nats-near, nats-50 as well`},
+		{chosen("http-array"), true, `the table "http" would lose rows: measure http as well`},
+	} {
+		err := checkPage(name, test.cells, test.limited)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v: error %v, want %q", test.cells, err, test.want)
 		}
+	}
+	err := Run(t.Context(), &Options{Cells: chosen("http"), Page: name})
+	if err == nil || !strings.Contains(err.Error(), "would lose rows") {
+		t.Errorf("error %v", err)
 	}
 }
 
 func TestPagesThatCannotBeFilled(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{"a": true}
+	name := filepath.Join(t.TempDir(), "page.md")
 	for page, want := range map[string]string{
-		"<!-- bench: a -->\n":                             `the place "a" has no end`,
-		"<!-- bench: a -->\n<!-- bench: a -->\n":          `the place "a" has no end`,
-		"<!-- bench: b -->\n<!-- bench end -->\n":         `there is no table "b"`,
-		"text\n<!-- bench end -->\n":                      "a place ends that has not begun",
-		"<!-- bench: a -->\n<!-- bench end -->\nall well": "",
+		"<!-- bench: nats -->\n":                                `the place "nats" has no end`,
+		"<!-- bench: nats -->\n<!-- bench: nats -->\n":          `the place "nats" has no end`,
+		"<!-- bench: b -->\n<!-- bench end -->\n":               `there is no table "b"`,
+		"text\n<!-- bench end -->\n":                            "a place ends that has not begun",
+		"<!-- bench: nats -->\n<!-- bench end -->\nall is well": "",
 	} {
-		got, err := fillPage(page, nil, known)
+		got, err := fillPage(page, nil)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || err == nil && got != page {
 			t.Errorf("%q: %q, error %v; want %q", page, got, err, want)
+		}
+		if err := os.WriteFile(name, []byte(page), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkPage(name, nil, false); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v; want %q", page, err, want)
 		}
 	}
 	r := sampleReport()
 	if err := r.write(&Options{Out: &bytes.Buffer{}, Page: filepath.Join(t.TempDir(), "none.md")}); err == nil {
+		t.Error("no error without a page")
+	}
+	if err := checkPage(filepath.Join(t.TempDir(), "none.md"), nil, false); err == nil {
 		t.Error("no error without a page")
 	}
 }

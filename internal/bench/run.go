@@ -183,16 +183,29 @@ func (s *serving) follow(ctx context.Context) error {
 	}
 }
 
-// measure sends the events that count.
+// measure sends the events that count, behind those that warm the server up.
 func (s *serving) measure(ctx context.Context) error {
 	c := s.cell
+	if c.WarmUp > 0 {
+		if err := s.send(ctx, 0, c.WarmUp, c.Rate); err != nil {
+			return fmt.Errorf("sending events to warm the server up: %w", err)
+		}
+	}
 	before, err := s.sample(ctx)
 	if err != nil {
 		return err
 	}
 	first := s.total()
 	before.at = time.Now()
-	if err := s.send(ctx, divideUp(c.Events, uint64(s.plan.streams)), c.Duration, c.Rate); err != nil { //nolint:gosec // not negative
+	send := func() error {
+		return s.send(ctx, divideUp(c.Events, uint64(s.plan.streams)), c.Duration, c.Rate) //nolint:gosec // not negative
+	}
+	if c.Trend > 0 {
+		err = s.observed(ctx, send)
+	} else {
+		err = send()
+	}
+	if err != nil {
 		return fmt.Errorf("sending events: %w", err)
 	}
 	after, err := s.sample(ctx)
@@ -202,7 +215,10 @@ func (s *serving) measure(ctx context.Context) error {
 	after.at = s.watcher.last()
 	s.run.Sent = s.total()
 	s.record(before, after, float64(s.run.Sent-first))
-	return s.settle(ctx)
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	return s.expire(ctx)
 }
 
 func (s *serving) total() uint64 {
@@ -248,6 +264,7 @@ func (s *serving) record(before, after sample, events float64) {
 		perEvent := func(m Measure, name string) { v[m] = (after.metrics[name] - before.metrics[name]) / events }
 		perEvent(Allocations, "go_memstats_mallocs_total")
 		perEvent(AllocatedBytes, "go_memstats_alloc_bytes_total")
+		after.metrics.since(before.metrics).collections(v)
 	}
 	if s.host.address != "" {
 		v[Refused] = float64(s.driver.refused())
@@ -278,24 +295,47 @@ func (s *serving) settle(ctx context.Context) error {
 	if s.host.diagnostics == "" {
 		return nil
 	}
+	looked, err := s.counted(ctx, s.run.Sent, settleTime, metrics.looked)
+	s.run.Unseen = s.run.Sent - min(looked, s.run.Sent)
+	return err
+}
+
+// expire waits until all attacks that were abandoned have expired, and counts
+// those that have not.
+func (s *serving) expire(ctx context.Context) error {
+	if s.host.diagnostics == "" || s.plan.abandoned == 0 {
+		return nil
+	}
+	all := uint64(0)
+	for _, n := range s.sent {
+		all += s.plan.deserted(n)
+	}
+	expired, err := s.counted(ctx, all, s.plan.Timeout+settleTime, metrics.expired)
+	s.run.Values[Expired] = float64(expired)
+	s.run.Unexpired = max(all, expired) - min(all, expired)
+	return err
+}
+
+// counted waits until the server has counted so many, or counts no more for some
+// time, and returns how many it has.
+func (s *serving) counted(ctx context.Context, enough uint64, patience time.Duration, read func(metrics) uint64) (uint64, error) {
 	const every = 50 * time.Millisecond
 	changed, before := time.Now(), uint64(0)
 	for {
 		m, err := scrape(ctx, s.host.diagnostics)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		looked := m.looked()
-		if looked != before {
-			changed, before = time.Now(), looked
+		now := read(m)
+		if now != before {
+			changed, before = time.Now(), now
 		}
-		if looked >= s.run.Sent || time.Since(changed) > settleTime {
-			s.run.Unseen = s.run.Sent - min(looked, s.run.Sent)
-			return nil
+		if now >= enough || time.Since(changed) > patience {
+			return now, nil
 		}
 		pause(ctx, every)
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		}
 	}
 }

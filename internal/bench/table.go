@@ -33,20 +33,37 @@ func columns(group string) []column {
 	peak := column{"peak MB", PeakMemory, megabytes}
 	weight := column{"heap B/backlog", BacklogBytes, fixed(0)}
 	refused := column{"refused", Refused, thousands}
+	gc := column{"GC %", GCShare, percent}
 	costs := []column{serverCPU, {"allocs/event", Allocations, fixed(1)}, peak}
 	delays := []column{{"p50 ms", P50, fixed(2)}, {"p99 ms", P99, fixed(2)}, {"p99.9 ms", P999, fixed(2)}, {"longest ms", LongestDelay, fixed(2)}}
 	join := slices.Concat[[]column]
 	switch group {
 	case groupSpeed:
 		return join([]column{speed, {"of the client", OfSubscriber, fixed(2)}}, costs, []column{
-			{"CPU s/M of NATS", QueueCPU, fixed(2)}, driverCPU, {"ready s", ReadySeconds, fixed(2)}, {"ready MB", ReadyMemory, megabytes},
+			gc, {"CPU s/M of NATS", QueueCPU, fixed(2)}, driverCPU, {"ready s", ReadySeconds, fixed(2)}, {"ready MB", ReadyMemory, megabytes},
 		})
 	case groupGrowth:
-		return []column{serverCPU, {"of the first", RelativeCPU, fixed(2)}, speed, weight, peak}
+		return []column{serverCPU, {"of the first", RelativeCPU, fixed(2)}, gc, speed, weight, peak}
 	case groupHTTP:
 		return join([]column{speed, refused}, costs, []column{driverCPU})
+	case groupSoak:
+		return join([]column{
+			speed,
+			{"RSS kB/min", MemoryGrowth, fixed(0)},
+			{"heap kB/min", HeapGrowth, fixed(0)},
+			{"first MB", FirstMemory, megabytes},
+			{"last MB", LastMemory, megabytes},
+			peak,
+		}, delays, []column{serverCPU, gc, {"expired", Expired, thousands}})
+	case groupStress:
+		return join([]column{speed}, delays, costs, []column{gc})
 	case groupOther:
-		return join([]column{speed}, delays, costs, []column{refused, driverCPU, weight})
+		return join([]column{speed}, delays, costs, []column{
+			gc, refused, driverCPU, weight,
+			{"RSS kB/min", MemoryGrowth, fixed(0)},
+			{"heap kB/min", HeapGrowth, fixed(0)},
+			{"expired", Expired, thousands},
+		})
 	}
 	return join([]column{speed}, delays, costs)
 }
@@ -54,7 +71,7 @@ func columns(group string) []column {
 // tables returns the tables of a report: that of the limits, and one for each
 // group of cells. Those without results have no rows.
 func (r *Report) tables() []table {
-	limits := table{name: "limits", header: []string{"What", "a second", "wanted"}}
+	limits := table{name: limitsPlace, header: []string{"What", "a second", "wanted"}}
 	for _, l := range r.Limits {
 		wanted := ""
 		if l.Goal > 0 {
@@ -62,7 +79,7 @@ func (r *Report) tables() []table {
 		}
 		limits.rows = append(limits.rows, []string{l.About, thousands(l.Median), wanted})
 	}
-	groups := []string{groupSpeed, groupGrowth, groupLatency, groupHTTP, groupReplay, groupStress, groupOther}
+	groups := groups()
 	all := append(make([]table, 0, 1+len(groups)), limits)
 	for _, group := range groups {
 		all = append(all, r.table(group))
@@ -100,15 +117,25 @@ func (r *Report) table(group string) table {
 		const others = 3 // columns that all tables have
 		row := append(make([]string, 0, len(used)+others), cmp.Or(c.About, c.Name))
 		for _, col := range used {
-			cell := ""
-			if value, ok := c.Median[col.measure]; ok {
-				cell = col.show(value)
-			}
-			row = append(row, cell)
+			row = append(row, c.shown(col))
 		}
 		t.rows = append(t.rows, append(row, strconv.FormatUint(c.wrong(), decimal), c.wanted()))
 	}
 	return t
+}
+
+// shown returns the median of a column's measure as a table shows it, "" if there
+// is none, and for some measures the least and the greatest value.
+func (r *Result) shown(col column) string {
+	value, ok := r.Median[col.measure]
+	if !ok {
+		return ""
+	}
+	text := col.show(value)
+	if all := r.values(col.measure); col.measure.spreads() && len(all) > 1 {
+		text += " (" + col.show(slices.Min(all)) + "–" + col.show(slices.Max(all)) + ")"
+	}
+	return text
 }
 
 // wanted returns the goals of a cell and which are reached.
@@ -121,10 +148,10 @@ func (r *Result) wanted() string {
 		}
 		title, show := g.Measure.shown(r.group)
 		goal := title
-		if g.AtLeast > 0 {
+		if g.AtLeast != 0 {
 			goal += " ≥ " + show(g.AtLeast)
 		}
-		if g.AtMost > 0 {
+		if g.AtMost != 0 {
 			goal += " ≤ " + show(g.AtMost)
 		}
 		all = append(all, verdict(goal, g.reached(value)))
@@ -194,6 +221,9 @@ func thousands(value float64) string {
 func fixed(digits int) func(float64) string {
 	return func(value float64) string { return strconv.FormatFloat(value, 'f', digits, 64) }
 }
+
+// percent shows a share.
+func percent(share float64) string { return fixed(1)(share * 100) }
 
 // megabytes shows a number of bytes.
 func megabytes(bytes float64) string { return fmt.Sprintf("%.0f", bytes/1e6) }

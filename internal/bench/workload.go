@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // Workload says what events are sent: the same values give the same events,
@@ -13,7 +14,8 @@ import (
 // have three stages, and to one pair of addresses. Its first event opens a
 // backlog, the others go through stages 2 and 3; with its last event the next
 // attack of its slot begins, so the number of live backlogs stays what it is.
-// All other events must leave no trace.
+// Some events may open a backlog of a directive that is only for them, of which
+// no more comes: it has to expire. All other events must leave no trace.
 type Workload struct {
 	// Seed decides what is drawn by lot.
 	Seed uint64
@@ -26,6 +28,11 @@ type Workload struct {
 	// of their addresses: they are decoded and looked up, and nothing more. With
 	// Match it is at most 1.
 	Near float64
+	// Abandoned is the share of events that open a backlog which expires: at most 1
+	// with Match and Near. Timeout is the time after which it does, in seconds as
+	// configurations have them. The backlogs of all other events never expire.
+	Abandoned float64
+	Timeout   time.Duration
 	// Live is the number of backlogs that are live at any time, rounded up to
 	// a multiple of the connections.
 	Live int
@@ -45,11 +52,20 @@ const (
 	defaultAddresses  = 10_000
 	defaultEventSize  = 500
 	defaultOccurrence = 5
+	defaultTimeout    = 30 * time.Second
 
-	maxDirectives = noisePlugin - firstPlugin
+	// lonely is the number of directives of attacks that are abandoned; they are
+	// behind the others.
+	lonely        = 10
+	maxDirectives = noisePlugin - firstPlugin - lonely
 	maxAddresses  = octets * octets * octets
 	maxOccurrence = 1_000_000
 	maxLive       = 100_000_000
+	// maxTimeout and leastAddresses are what keeps attacks that are abandoned apart:
+	// a directive of theirs has the same pair again after a billion events, which
+	// no server takes in that time.
+	maxTimeout     = 10 * time.Minute
+	leastAddresses = 10_000
 	// maxEvents keeps products with million in 64 bits.
 	maxEvents = 1 << 40
 	// maxStreams is what three hexadecimal digits of an event id can hold.
@@ -80,6 +96,9 @@ func (w Workload) withDefaults() Workload {
 			*d.value = d.fallback
 		}
 	}
+	if w.Timeout == 0 {
+		w.Timeout = defaultTimeout
+	}
 	return w
 }
 
@@ -99,8 +118,13 @@ func (w *Workload) check() error {
 			return fmt.Errorf("%d %s are not possible; use %d to %d", n.value, n.name, n.least, n.most)
 		}
 	}
-	if !(w.Match >= 0 && w.Near >= 0 && w.Match+w.Near <= 1) {
-		return errors.New("the shares of events that match, and that nearly do, must not be negative, nor above 1 together")
+	switch {
+	case !(w.Match >= 0 && w.Near >= 0 && w.Abandoned >= 0 && w.Match+w.Near+w.Abandoned <= 1):
+		return errors.New("the shares of events that match, that nearly do, and that are abandoned must not be negative, nor above 1 together")
+	case w.Timeout < time.Second || w.Timeout > maxTimeout || w.Timeout%time.Second != 0:
+		return fmt.Errorf("a timeout of %v is not possible; use whole seconds up to %v", w.Timeout, maxTimeout)
+	case w.Abandoned > 0 && w.Addresses < leastAddresses:
+		return fmt.Errorf("%d addresses are too few for attacks that are abandoned; use at least %d", w.Addresses, leastAddresses)
 	}
 	return nil
 }
@@ -116,9 +140,9 @@ type plan struct {
 	live, group uint64
 	// length is the number of events of an attack.
 	length uint64
-	// match and near are shares in millionths; near is that of the events that do
-	// not match.
-	match, near uint64
+	// match, near and abandoned are shares in millionths; near and abandoned are
+	// those of the events that do not match.
+	match, near, abandoned uint64
 	// queue is the number of backlogs of a directive, turns that of pairs of
 	// addresses that each of them has before its first one comes again.
 	queue, turns uint64
@@ -140,7 +164,9 @@ func newPlan(w Workload, streams int) (*plan, error) {
 	p.group = min(p.live, groupSize)
 	p.match = max(pulse, uint64(math.Round(w.Match*million)))
 	if p.match < million {
-		p.near = min(million, uint64(math.Round(w.Near*million))*million/(million-p.match))
+		others := func(share float64) uint64 { return uint64(math.Round(share*million)) * million / (million - p.match) }
+		p.near = min(million, others(w.Near))
+		p.abandoned = min(million-p.near, others(w.Abandoned))
 	}
 	pairs := uint64(w.Addresses) * uint64(w.Addresses)               //nolint:gosec // checked
 	p.queue = divideUp(p.live*uint64(streams), uint64(w.Directives)) //nolint:gosec // checked
@@ -158,16 +184,18 @@ func divideUp(a, b uint64) uint64 { return (a + b - 1) / b }
 type kind uint8
 
 const (
-	noise   kind = iota // no rule names it
-	near                // a rule names it, no backlog takes it
-	matched             // it opens a backlog, or one takes it
+	noise     kind = iota // no rule names it
+	near                  // a rule names it, no backlog takes it
+	abandoned             // it opens a backlog, which expires
+	matched               // it opens a backlog, or one takes it, which goes on
 )
 
 // part is the part that an event has in the workload.
 type part struct {
 	kind kind
 	// slot, round and position say of a matched event which event it is, from 0,
-	// of which attack: the one of a slot in a round.
+	// of which attack: the one of a slot in a round. The slot of an attack that is
+	// abandoned is the number of its event.
 	slot, round, position uint64
 }
 
@@ -184,8 +212,11 @@ func (p *plan) part(n uint64) part {
 	x := n - p.live
 	before := x * p.match / million
 	if (x+1)*p.match/million == before {
-		if p.random(n, 0)%million < p.near {
+		switch drawn := p.random(n, 0) % million; {
+		case drawn < p.near:
 			return part{kind: near}
+		case drawn < p.near+p.abandoned:
+			return part{kind: abandoned, slot: n}
 		}
 		return part{kind: noise}
 	}
@@ -224,12 +255,24 @@ func (p *plan) number(m part) uint64 {
 	return p.live + divideUp((before+1)*million, p.match) - 1
 }
 
-// matches returns how many of the first n events of a stream match.
+// matches returns how many of the first n events of a stream match and are not
+// abandoned.
 func (p *plan) matches(n uint64) uint64 {
 	if n <= p.live {
 		return n
 	}
 	return p.live + (n-p.live)*p.match/million
+}
+
+// deserted returns how many of the first n events of a stream are abandoned.
+func (p *plan) deserted(n uint64) uint64 {
+	sum := uint64(0)
+	for i := p.live; i < n && p.abandoned > 0; i++ {
+		if p.part(i).kind == abandoned {
+			sum++
+		}
+	}
+	return sum
 }
 
 // stage returns the stage that takes the event at a position of an attack.
@@ -259,8 +302,11 @@ type target struct {
 func (p *plan) target(stream int, m part) target {
 	slot := m.slot*uint64(p.streams) + uint64(stream)                  //nolint:gosec // not negative
 	directives, addresses := uint64(p.Directives), uint64(p.Addresses) //nolint:gosec // checked
-	pair := slot/directives + p.queue*(m.round%p.turns)
-	return target{directive: slot % directives, src: pair % addresses, dst: (pair + pair/addresses) % addresses}
+	directive, pair := slot%directives, slot/directives+p.queue*(m.round%p.turns)
+	if m.kind == abandoned {
+		directive, pair = directives+slot%lonely, slot/lonely%(addresses*addresses)
+	}
+	return target{directive: directive, src: pair % addresses, dst: (pair + pair/addresses) % addresses}
 }
 
 // random returns a number that depends on the event's number and on which of

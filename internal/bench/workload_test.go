@@ -19,7 +19,7 @@ func drawWorkload(t *rapid.T) Workload {
 		Directives: rapid.IntRange(1, 20).Draw(t, "directives"),
 		Match:      float64(rapid.IntRange(0, 100).Draw(t, "match")) / 100,
 		Live:       rapid.IntRange(1, 40).Draw(t, "live"),
-		Addresses:  rapid.IntRange(7, 50).Draw(t, "addresses"),
+		Addresses:  rapid.IntRange(14, 50).Draw(t, "addresses"),
 		Occurrence: rapid.IntRange(1, 4).Draw(t, "occurrence"),
 		EventSize:  rapid.IntRange(leastEventSize(), 600).Draw(t, "size"),
 	}
@@ -99,14 +99,16 @@ func turnsOf(p *plan, group uint64) (slots []uint64) {
 // A share that is asked for is the share that there is, and never none at all.
 func TestShareOfMatches(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ match, near, wantMatch, wantNear float64 }{
-		{0, 0, 1. / pulseEvery, 0},
-		{0.01, 0, 0.01, 0},
-		{0.01, 0.99, 0.01, 0.99},
-		{0.5, 0.25, 0.5, 0.25},
-		{1, 0, 1, 0},
+	for _, test := range []struct{ match, near, abandoned, wantMatch float64 }{
+		{0, 0, 0, 1. / pulseEvery},
+		{0.01, 0, 0, 0.01},
+		{0.01, 0.99, 0, 0.01},
+		{0.5, 0.25, 0, 0.5},
+		{0.1, 0.2, 0.1, 0.1},
+		{0, 0, 1, 1. / pulseEvery},
+		{1, 0, 0, 1},
 	} {
-		p, err := newPlan(Workload{Match: test.match, Near: test.near, Live: 1}, 1)
+		p, err := newPlan(Workload{Match: test.match, Near: test.near, Abandoned: test.abandoned, Live: 1}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,8 +120,14 @@ func TestShareOfMatches(t *testing.T) {
 		if got := float64(counts[matched]) / events; math.Abs(got-test.wantMatch) > 1e-5 {
 			t.Errorf("match %v: a share of %v matches", test.match, got)
 		}
-		if got := float64(counts[near]) / events; math.Abs(got-test.wantNear) > 0.005 {
+		if got := float64(counts[near]) / events; math.Abs(got-test.near) > 0.005 {
 			t.Errorf("near %v: a share of %v nearly matches", test.near, got)
+		}
+		if got := float64(counts[abandoned]) / events; math.Abs(got-test.abandoned) > 0.005 {
+			t.Errorf("abandoned %v: a share of %v is", test.abandoned, got)
+		}
+		if got := p.deserted(1 + events); got != uint64(counts[abandoned]) {
+			t.Errorf("abandoned %v: %d events, not %d", test.abandoned, got, counts[abandoned])
 		}
 	}
 }
@@ -150,6 +158,28 @@ func TestLiveAttacksHavePairsOfTheirOwn(t *testing.T) {
 	})
 }
 
+// Nor does one that is abandoned have the pair of another one, on whatever
+// connections: for a billion events.
+func TestAbandonedAttacksHavePairsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	p, err := newPlan(Workload{Directives: 3, Abandoned: 1}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := map[target]bool{}
+	for n := range uint64(50_000) {
+		for _, offset := range []uint64{0, 250_000_000, 499_950_000} {
+			for stream := range p.streams {
+				to := p.target(stream, part{kind: abandoned, slot: n + offset})
+				if taken[to] || to.directive < 3 || to.directive >= 3+lonely {
+					t.Fatalf("event %d of stream %d is about %+v", n+offset, stream, to)
+				}
+				taken[to] = true
+			}
+		}
+	}
+}
+
 func TestAddressesAreDistinct(t *testing.T) {
 	t.Parallel()
 	p, err := newPlan(Workload{Seed: 99, Addresses: maxAddresses}, 1)
@@ -173,7 +203,7 @@ func TestEventsSayWhatTheirPartIs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		streams := rapid.IntRange(1, 3).Draw(t, "streams")
 		p := drawPlan(t, streams)
-		p.near = 500_000
+		p.near, p.abandoned = 500_000, 300_000
 		number := rapid.IntRange(0, streams-1).Draw(t, "stream")
 		s := p.stream(number)
 		at := time.Unix(rapid.Int64Range(1_700_000_000, 1_800_000_000).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanos"))
@@ -203,7 +233,7 @@ func checkIdentity(t *rapid.T, p *plan, stream int, n uint64, ev *event.Event) {
 	src, dst := ev.SrcIP.String(), ev.DstIP.String()
 	ok := false
 	switch m := p.part(n); m.kind {
-	case matched:
+	case matched, abandoned:
 		to := p.target(stream, m)
 		ok = ev.PluginID == firstPlugin+to.directive && ev.PluginSID == firstSID+uint64(p.stage(m.position)) &&
 			src == p.address(sourceNet, to.src) && dst == p.address(homeNet, to.dst)
@@ -219,7 +249,7 @@ func checkIdentity(t *rapid.T, p *plan, stream int, n uint64, ev *event.Event) {
 }
 
 func TestMakingEventsAllocatesNothing(t *testing.T) {
-	p, err := newPlan(Workload{Match: 0.5, Near: 0.1}, 1)
+	p, err := newPlan(Workload{Match: 0.5, Near: 0.1, Abandoned: 0.1}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +294,7 @@ func TestWorkloadsThatCannotBe(t *testing.T) {
 		streams  int
 		want     string
 	}{
-		{Workload{Directives: -1}, 1, "-1 directives are not possible; use 1 to 800000"},
+		{Workload{Directives: -1}, 1, "-1 directives are not possible; use 1 to 799990"},
 		{Workload{Live: maxLive + 1}, 1, "live backlogs are not possible"},
 		{Workload{Addresses: maxAddresses + 1}, 1, "addresses are not possible"},
 		{Workload{EventSize: 10}, 1, "10 bytes in an event are not possible; use " + fmt.Sprint(leastEventSize())},
@@ -273,6 +303,12 @@ func TestWorkloadsThatCannotBe(t *testing.T) {
 		{Workload{Match: -0.1}, 1, "shares"},
 		{Workload{Match: math.NaN()}, 1, "shares"},
 		{Workload{Match: 0.6, Near: 0.6}, 1, "shares"},
+		{Workload{Match: 0.6, Near: 0.3, Abandoned: 0.2}, 1, "shares"},
+		{Workload{Abandoned: -0.1}, 1, "shares"},
+		{Workload{Abandoned: 0.1, Addresses: 9999}, 1, "9999 addresses are too few for attacks that are abandoned; use at least 10000"},
+		{Workload{Timeout: -time.Second}, 1, "a timeout of -1s is not possible; use whole seconds up to 10m0s"},
+		{Workload{Timeout: 1500 * time.Millisecond}, 1, "a timeout of 1.5s"},
+		{Workload{Timeout: 11 * time.Minute}, 1, "a timeout of 11m0s"},
 		{Workload{Live: 1000, Directives: 1, Addresses: 10}, 1, "10 addresses make 100 pairs, which are too few for 1000 live backlogs of each directive"},
 		{Workload{}, 0, "0 connections are not possible"},
 		{Workload{}, maxStreams + 1, "connections are not possible"},
@@ -286,15 +322,17 @@ func TestWorkloadsThatCannotBe(t *testing.T) {
 // The configuration has no problem, not even a warning.
 func TestConfigurationIsValid(t *testing.T) {
 	t.Parallel()
-	p, err := newPlan(Workload{Directives: directivesPerFile + 1}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(p.configuration()); n != 3 {
-		t.Errorf("%d files, want assets and two of directives", n)
-	}
-	if _, err := p.engine(); err != nil {
-		t.Error(err)
+	for share, files := range map[float64]int{0: 3, 0.1: 4} {
+		p, err := newPlan(Workload{Directives: directivesPerFile + 1, Abandoned: share}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(p.configuration()); n != files {
+			t.Errorf("abandoned %v: %d files, want %d: assets, two of directives, and those for what is abandoned", share, n, files)
+		}
+		if _, err := p.engine(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -15,27 +15,31 @@ import (
 
 // benchCommand is not in the help: docs/performance.md describes it.
 type benchCommand struct {
-	Scenario []string `placeholder:"NAME" help:"Measure these scenarios of the matrix."`
-	Matrix   bool     `xor:"what" help:"Measure all scenarios of the matrix."`
+	Scenario []string `placeholder:"NAME" help:"Measure these scenarios."`
+	Matrix   bool     `xor:"what" help:"Measure all scenarios of the matrix: those that take seconds."`
 	Quick    bool     `xor:"what" help:"Measure a few events over each transport: a smoke test."`
-	List     bool     `xor:"what" help:"List the scenarios of the matrix."`
+	List     bool     `xor:"what" help:"List the scenarios."`
 
-	Transport   string        `enum:"nats,http,http-array,replay" default:"nats" placeholder:"WAY" help:"How events reach the server: ${enum} (${default})."`
-	Directives  int           `default:"100" placeholder:"N" help:"Directives of three stages (${default})."`
-	Match       float64       `default:"0.01" placeholder:"SHARE" help:"Share of events that a backlog takes, 0 to 1 (${default})."`
-	Near        float64       `default:"0" placeholder:"SHARE" help:"Share of events that a rule names and no backlog takes (${default})."`
-	Live        int           `default:"10" placeholder:"N" help:"Live backlogs (${default})."`
-	Addresses   int           `default:"10000" placeholder:"N" help:"Distinct sources, and destinations (${default})."`
-	EventSize   int           `default:"500" placeholder:"BYTES" help:"Size of an event (${default})."`
-	Occurrence  int           `default:"5" placeholder:"N" help:"Events that complete stage 2, and stage 3 (${default})."`
-	Seed        uint64        `default:"1" placeholder:"N" help:"Number that decides what is drawn by lot (${default})."`
-	Events      uint64        `placeholder:"N" help:"Events to send; by default as many as fit into --duration, a million for replay."`
-	Duration    time.Duration `default:"5s" help:"How long to send events (${default})."`
-	Rate        float64       `placeholder:"N" help:"Events a second; by default as many as the server takes. With a rate, latencies are measured."`
-	Connections int           `default:"16" placeholder:"N" help:"Connections over HTTP (${default})."`
-	Batch       int           `default:"500" placeholder:"N" help:"Events in an array (${default})."`
-	Flood       bool          `help:"Publish over NATS without a look at how far the server is."`
-	Defaults    bool          `help:"Leave all settings of the server at their defaults."`
+	Transport   string         `enum:"nats,http,http-array,replay" default:"nats" placeholder:"WAY" help:"How events reach the server: ${enum} (${default})."`
+	Directives  int            `default:"100" placeholder:"N" help:"Directives of three stages (${default})."`
+	Match       float64        `default:"0.01" placeholder:"SHARE" help:"Share of events that a backlog takes, 0 to 1 (${default})."`
+	Near        float64        `default:"0" placeholder:"SHARE" help:"Share of events that a rule names and no backlog takes (${default})."`
+	Abandoned   float64        `default:"0" placeholder:"SHARE" help:"Share of events that open a backlog which expires (0)."`
+	Timeout     time.Duration  `default:"30s" placeholder:"TIME" help:"Time after which such a backlog expires (${default})."`
+	Live        int            `default:"10" placeholder:"N" help:"Live backlogs (${default})."`
+	Addresses   int            `default:"10000" placeholder:"N" help:"Distinct sources, and destinations (${default})."`
+	EventSize   int            `default:"500" placeholder:"BYTES" help:"Size of an event (${default})."`
+	Occurrence  int            `default:"5" placeholder:"N" help:"Events that complete stage 2, and stage 3 (${default})."`
+	Seed        uint64         `default:"1" placeholder:"N" help:"Number that decides what is drawn by lot (${default})."`
+	Events      uint64         `placeholder:"N" help:"Events to send; by default as many as fit into --duration, a million for replay."`
+	Duration    *time.Duration `placeholder:"TIME" help:"How long to send events (5s); also for scenarios that have no number of events."`
+	WarmUp      *time.Duration `placeholder:"TIME" help:"How long to send events that do not count before (0s); also for scenarios that do that."`
+	Rate        float64        `placeholder:"N" help:"Events a second; by default as many as the server takes. With a rate, latencies are measured."`
+	Connections int            `default:"16" placeholder:"N" help:"Connections over HTTP (${default})."`
+	Batch       int            `default:"500" placeholder:"N" help:"Events in an array (${default})."`
+	Flood       bool           `help:"Publish over NATS without a look at how far the server is."`
+	Defaults    bool           `help:"Leave all settings of the server at their defaults."`
+	Trend       time.Duration  `placeholder:"TIME" help:"Time between two looks at the server's memory, to measure how it changes; by default there are none."`
 
 	Repeat     int           `default:"1" placeholder:"N" help:"How often to do everything; results are medians (${default})."`
 	LimitTime  time.Duration `default:"1s" placeholder:"TIME" help:"How long to measure each limit, 0 for no limits (${default})."`
@@ -44,7 +48,7 @@ type benchCommand struct {
 	Out        string        `placeholder:"DIR" help:"Directory for configuration, events, logs and alarms; a temporary one by default."`
 	Keep       bool          `help:"Leave these files behind."`
 	JSON       bool          `name:"json" help:"Print the results as JSON."`
-	Page       string        `placeholder:"FILE" help:"Put the tables into this page, between its marks."`
+	Page       string        `placeholder:"FILE" help:"Put the tables into this page, between its marks: those of which all rows are measured."`
 
 	Role     string `hidden:"" placeholder:"ROLE" help:"Play a role for another dsiem bench."`
 	RoleURL  string `hidden:"" name:"role-url"`
@@ -92,12 +96,14 @@ func (c *benchCommand) cells() ([]app.BenchCell, error) {
 	switch {
 	case c.Repeat < 1 || c.LimitTime < 0:
 		return nil, &usageError{"--repeat must be at least 1, and --limit-time not negative"}
-	case c.Duration <= 0:
+	case c.Duration != nil && *c.Duration <= 0:
 		return nil, &usageError{"--duration must be above zero"}
+	case c.WarmUp != nil && *c.WarmUp < 0:
+		return nil, &usageError{"--warm-up must not be negative"}
 	case len(c.Scenario) > 0 && (c.Matrix || c.Quick):
 		return nil, &usageError{"--scenario, --matrix and --quick exclude each other"}
 	case c.Matrix:
-		return app.BenchScenarios(), nil
+		return c.lasting(app.BenchScenarios()), nil
 	case c.Quick: // limits would take longer than all of it
 		c.LimitTime = 0
 		return app.BenchQuick(), nil
@@ -106,16 +112,41 @@ func (c *benchCommand) cells() ([]app.BenchCell, error) {
 		if err != nil {
 			return nil, &usageError{"--scenario: " + err.Error()}
 		}
-		return cells, nil
+		return c.lasting(cells), nil
 	}
+	return c.own()
+}
+
+// lasting gives scenarios the times that the flags say: those that last for a
+// time, and those that have a warm-up.
+func (c *benchCommand) lasting(cells []app.BenchCell) []app.BenchCell {
+	for i := range cells {
+		if c.Duration != nil && cells[i].Events == 0 {
+			cells[i].Duration = *c.Duration
+		}
+		if c.WarmUp != nil && cells[i].WarmUp > 0 {
+			cells[i].WarmUp = *c.WarmUp
+		}
+	}
+	return cells
+}
+
+// own returns the workload that the flags describe.
+func (c *benchCommand) own() ([]app.BenchCell, error) {
 	cell := app.BenchCell{
 		Name: c.Transport, Transport: app.BenchTransport(c.Transport),
 		Workload: app.BenchWorkload{
 			Seed: c.Seed, Directives: c.Directives, Match: c.Match, Near: c.Near, Live: c.Live,
-			Addresses: c.Addresses, EventSize: c.EventSize, Occurrence: c.Occurrence,
+			Abandoned: c.Abandoned, Timeout: c.Timeout, Addresses: c.Addresses, EventSize: c.EventSize, Occurrence: c.Occurrence,
 		},
-		Events: c.Events, Duration: c.Duration, Rate: c.Rate, Connections: c.Connections, Batch: c.Batch,
-		Flood: c.Flood, Defaults: c.Defaults,
+		Events: c.Events, Rate: c.Rate, Connections: c.Connections, Batch: c.Batch,
+		Flood: c.Flood, Defaults: c.Defaults, Trend: c.Trend,
+	}
+	if c.Duration != nil {
+		cell.Duration = *c.Duration
+	}
+	if c.WarmUp != nil {
+		cell.WarmUp = *c.WarmUp
 	}
 	if err := cell.Check(); err != nil {
 		return nil, &usageError{err.Error()}
@@ -123,11 +154,14 @@ func (c *benchCommand) cells() ([]app.BenchCell, error) {
 	return []app.BenchCell{cell}, nil
 }
 
-// listScenarios lists the matrix.
+// listScenarios lists the matrix, and what is not in it.
 func listScenarios(out io.Writer) error {
 	var b strings.Builder
 	for _, c := range app.BenchScenarios() {
 		fmt.Fprintf(&b, "%-18s %s\n", c.Name, c.About)
+	}
+	for _, c := range app.BenchLong() {
+		fmt.Fprintf(&b, "%-18s %s; not in the matrix\n", c.Name, c.About)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

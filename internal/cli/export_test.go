@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 
+	"github.com/alecthomas/kong"
+
 	"dsiem/internal/app"
 )
 
@@ -11,4 +13,17 @@ func MainWith(ctx context.Context, called string, args []string, streams Streams
 	proc := thisProcess(streams)
 	proc.serve = serve
 	return run(ctx, proc, programCalled(called, program{called: nameDsiem}), args)
+}
+
+// BenchCells returns what dsiem bench measures with these flags.
+func BenchCells(args ...string) ([]app.BenchCell, error) {
+	var c benchCommand
+	parser, err := kong.New(&c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parser.Parse(args); err != nil {
+		return nil, err
+	}
+	return c.cells()
 }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"regexp"
 	"runtime"
 	"slices"
 	"time"
@@ -254,7 +255,10 @@ func (m *LookupMetrics) Count(source string, outcome LookupOutcome) {
 func (m *LookupMetrics) Took(d time.Duration) { m.duration.Observe(d, 1) }
 
 // RegisterProcess registers what is known about the program itself: version,
-// Go runtime and process.
+// Go runtime and process. Beyond what the collector of the runtime shows by
+// default there is what says how much of the CPU time garbage collections take,
+// and what lives: the runtime brings these up to date at the end of each
+// collection, so they belong together, and are as old as that.
 func RegisterProcess(reg prometheus.Registerer, version, revision string) {
 	promauto.With(reg).NewGauge(prometheus.GaugeOpts{
 		Name:        "dsiem_build_info",
@@ -262,7 +266,9 @@ func RegisterProcess(reg prometheus.Registerer, version, revision string) {
 		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "go_version": runtime.Version()},
 	}).Set(1)
 	reg.MustRegister(
-		collectors.NewGoCollector(),
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{
+			Matcher: regexp.MustCompile(`^(/cpu/classes/(gc/total|gc/mark/idle|idle|total):cpu-seconds|/gc/heap/live:bytes)$`),
+		})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 }

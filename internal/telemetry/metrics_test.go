@@ -182,10 +182,17 @@ func TestProcessMetrics(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	telemetry.RegisterProcess(reg, "1.2.3", "abc")
 	text := strings.Join(scraped(t, reg), "\n")
-	for _, want := range []string{`dsiem_build_info{go_version="go`, `revision="abc",version="1.2.3"} 1`, "go_goroutines ", "process_open_fds "} {
+	for _, want := range []string{
+		`dsiem_build_info{go_version="go`, `revision="abc",version="1.2.3"} 1`, "go_goroutines ", "process_open_fds ",
+		"go_cpu_classes_gc_total_cpu_seconds_total ", "go_cpu_classes_gc_mark_idle_cpu_seconds_total ",
+		"go_cpu_classes_idle_cpu_seconds_total ", "go_cpu_classes_total_cpu_seconds_total ", "go_gc_heap_live_bytes ",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing %s", want)
 		}
+	}
+	if strings.Contains(text, "go_cpu_classes_user") {
+		t.Error("there are classes of CPU time that nobody asked for")
 	}
 }
 
