@@ -187,6 +187,9 @@ func (p *pipeline) play(j *job) error {
 			j.steps = append(j.steps, step{now: p.clock.at(r.event.Seconds), event: &r.event})
 		}
 	}
+	if err := p.played(nil, counts); err != nil {
+		return err
+	}
 	for steps := j.steps; len(steps) > 0; {
 		for changes := range p.engines.expire(steps[0].now) {
 			if err := p.played(changes, batchCounts{}); err != nil {
@@ -199,7 +202,7 @@ func (p *pipeline) play(j *job) error {
 		}
 		steps = steps[n:]
 	}
-	return p.played(nil, counts)
+	return nil
 }
 
 // portion is the number of events whose changes are held before their lines are
