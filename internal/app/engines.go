@@ -82,13 +82,42 @@ func (all engines) stats() correlate.Stats {
 // step lets all engines take the steps and merges what changed into the order
 // of a single engine.
 func (all engines) step(steps []step) []correlate.Change {
+	if len(all) == 1 || len(steps) < worthSharing {
+		return all.stepInTurn(steps)
+	}
 	return all.each(len(steps), func(e *correlate.Engine) []correlate.Change {
-		changes := make([]correlate.Change, 0, len(steps))
-		for i := range steps {
-			changes = append(changes, e.Step(steps[i].now, steps[i].event)...)
-		}
-		return changes
+		return appendSteps(nil, e, steps)
 	})
+}
+
+// stepInTurn is step for one engine, or for few steps: of those from posts of
+// single events most change nothing, and then nothing is allocated.
+func (all engines) stepInTurn(steps []step) []correlate.Change {
+	var changes []correlate.Change
+	for _, e := range all {
+		changes = appendSteps(changes, e, steps)
+	}
+	if len(all) > 1 {
+		inOrder(changes)
+	}
+	return changes
+}
+
+// appendSteps appends what changes when an engine takes the steps.
+func appendSteps(changes []correlate.Change, e *correlate.Engine, steps []step) []correlate.Change {
+	for i := range steps {
+		some := e.Step(steps[i].now, steps[i].event)
+		if len(some) > 0 && changes == nil {
+			changes = make([]correlate.Change, 0, max(len(some), len(steps)-i))
+		}
+		changes = append(changes, some...)
+	}
+	return changes
+}
+
+// inOrder brings the changes of several engines into the order of a single one.
+func inOrder(changes []correlate.Change) {
+	slices.SortStableFunc(changes, func(a, b correlate.Change) int { return a.Order.Compare(b.Order) })
 }
 
 // expire lets the time be now (UNIX seconds) and expires what is due.
@@ -120,6 +149,6 @@ func (all engines) each(steps int, fn func(*correlate.Engine) []correlate.Change
 	}
 	done.Wait()
 	merged := slices.Concat(changes...)
-	slices.SortStableFunc(merged, func(a, b correlate.Change) int { return a.Order.Compare(b.Order) })
+	inOrder(merged)
 	return merged
 }
