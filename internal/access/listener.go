@@ -1,7 +1,6 @@
 package access
 
 import (
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -23,7 +22,8 @@ type LimitedListener struct {
 // than n are open; n of 0 or less is no limit. More clients wait in the
 // operating system's queue until one of the others ends, rather than being
 // turned away: they are senders that would try again at once. It belongs below
-// TLS, so that handshakes count too.
+// TLS, so that handshakes count too. The deadlines of its connections hold, but
+// cost next to nothing while clients are quick.
 func LimitConnections(l net.Listener, n int) *LimitedListener {
 	limited := &LimitedListener{Listener: l, closed: make(chan struct{})}
 	limited.close = sync.OnceValue(func() error {
@@ -58,10 +58,12 @@ func (l *LimitedListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	l.open.Add(1)
-	return &limitedConn{Conn: c, end: sync.OnceFunc(func() {
+	limited := &limitedConn{end: sync.OnceFunc(func() {
 		l.open.Add(-1)
 		l.release()
-	})}, nil
+	})}
+	limited.init(c)
+	return limited, nil
 }
 
 // acquire waits for a slot. It returns false when the listener is closed.
@@ -91,7 +93,8 @@ func (l *LimitedListener) release() {
 
 // limitedConn is a connection that counts until it is closed.
 type limitedConn struct {
-	net.Conn
+	patientConn
+
 	end func()
 }
 
@@ -101,9 +104,6 @@ func (c *limitedConn) Close() error {
 	c.end()
 	return err
 }
-
-// ReadFrom keeps the way on which the operating system sends a file by itself.
-func (c *limitedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
 // Exposed reports whether a server that listens on an address, host:port or a
 // host alone, can be reached from other machines. Only loopback addresses and

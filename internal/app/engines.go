@@ -101,12 +101,10 @@ func (all *engines) stats() correlate.Stats {
 // step lets all engines take the steps and merges what changed into the order
 // of a single engine. The slice is valid until the next call.
 func (all *engines) step(steps []step) []correlate.Change {
-	return all.each(len(steps), func(e *correlate.Engine, changes []correlate.Change) []correlate.Change {
-		for i := range steps {
-			changes = append(changes, e.Step(steps[i].now, steps[i].event)...)
-		}
-		return changes
-	})
+	if len(steps) == 0 {
+		return nil
+	}
+	return all.each(steps, 0)
 }
 
 // expire lets the time be now (UNIX seconds) and expires what is due, one second
@@ -136,33 +134,50 @@ func (all *engines) due() (first int64, due bool) {
 	return first, due
 }
 
-func (all *engines) expireUntil(now int64) []correlate.Change {
-	return all.each(0, func(e *correlate.Engine, changes []correlate.Change) []correlate.Change {
-		return append(changes, e.Expire(now)...)
-	})
-}
+func (all *engines) expireUntil(now int64) []correlate.Change { return all.each(nil, now) }
 
 // worthSharing is the number of steps from which engines work at the same
 // time; fewer take less time than it takes to start a goroutine.
 const worthSharing = 16
 
-// each lets all engines do something, each of which appends its changes.
-func (all *engines) each(steps int, fn func(*correlate.Engine, []correlate.Change) []correlate.Change) []correlate.Change {
-	var done sync.WaitGroup
-	for i, e := range all.shards {
-		do := func() { all.changes[i] = fn(e, forget(all.changes[i])) }
-		if steps < worthSharing || i == len(all.shards)-1 {
-			do()
-		} else {
-			done.Go(do)
+// each lets all engines take steps or, if there are none, expire what is due at a
+// time. A few steps that change nothing allocate nothing.
+func (all *engines) each(steps []step, now int64) []correlate.Change {
+	if len(steps) < worthSharing {
+		for i := range all.shards {
+			all.play(i, steps, now)
 		}
+	} else {
+		all.share(steps)
 	}
-	done.Wait()
 	if len(all.shards) == 1 {
 		return all.changes[0]
 	}
 	all.merged = merge(forget(all.merged), all.changes)
 	return all.merged
+}
+
+// share lets all engines take steps at the same time.
+func (all *engines) share(steps []step) {
+	var done sync.WaitGroup
+	last := len(all.shards) - 1
+	for i := range last {
+		done.Go(func() { all.play(i, steps, 0) })
+	}
+	all.play(last, steps, 0)
+	done.Wait()
+}
+
+// play lets engine i take steps or, if there are none, expire what is due.
+func (all *engines) play(i int, steps []step, now int64) {
+	e, changes := all.shards[i], forget(all.changes[i])
+	if len(steps) == 0 {
+		changes = append(changes, e.Expire(now)...)
+	}
+	for j := range steps {
+		changes = append(changes, e.Step(steps[j].now, steps[j].event)...)
+	}
+	all.changes[i] = changes
 }
 
 // keptChanges is the number of changes for which there is room from one step to

@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/http"
+	"sync"
 
 	"dsiem/internal/access"
 	"dsiem/internal/telemetry"
@@ -85,16 +86,22 @@ func (f *frontend) handler(routes []route) http.Handler {
 	return access.CrossOrigin(mux)
 }
 
-// counted counts the answers of a handler.
+// counted counts the answers of a handler, which must not use its writer when it
+// has returned.
 func counted(metrics *telemetry.RouteMetrics, changes *telemetry.ConfigMetrics, next http.Handler) http.Handler {
+	answers := sync.Pool{New: func() any { return new(answerWriter) }}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := answerWriter{ResponseWriter: w, code: http.StatusOK}
-		next.ServeHTTP(&answer, r)
-		metrics.Count(answer.code)
+		answer := answers.Get().(*answerWriter) // the pool holds nothing else
+		*answer = answerWriter{ResponseWriter: w, code: http.StatusOK}
+		next.ServeHTTP(answer, r)
+		code := answer.code
+		*answer = answerWriter{}
+		answers.Put(answer)
+		metrics.Count(code)
 		switch {
-		case r.Method == http.MethodPost && answer.code == http.StatusCreated:
+		case r.Method == http.MethodPost && code == http.StatusCreated:
 			changes.Changed(telemetry.ConfigUploaded)
-		case r.Method == http.MethodDelete && answer.code == http.StatusOK:
+		case r.Method == http.MethodDelete && code == http.StatusOK:
 			changes.Changed(telemetry.ConfigDeleted)
 		}
 	})

@@ -107,7 +107,9 @@ func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
 		return nil, busy()
 	case err != nil:
 		return nil, unread(err)
-	case decompress == nil:
+	}
+	_ = r.Body.Close() // at its end; otherwise net/http looks for more of it
+	if decompress == nil {
 		return s.raw, nil
 	}
 	switch err = decompress(s); {

@@ -279,6 +279,75 @@ func TestOverTheWire(t *testing.T) {
 	}
 }
 
+// However a body comes, the connection is there for the next one.
+func TestConnectionsStayOpen(t *testing.T) {
+	t.Parallel()
+	h, in := newHandler(httpintake.Options{})
+	server := httptest.NewServer(http.HandlerFunc(h.Events))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	text := ev("a")
+	announced := fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(text), text)
+	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(text), text)
+	for _, c := range []struct {
+		name, request string
+		statuses      []int
+	}{
+		{"announced", announced, []int{200}},
+		{"in chunks", chunked, []int{200}},
+		{"after a question", "Expect: 100-continue\r\n" + announced, []int{100, 200}},
+		{"in chunks after a question", "Expect: 100-continue\r\n" + chunked, []int{100, 200}},
+		{"invalid", "Content-Length: 2\r\n\r\n{}", []int{418}},
+		{"the last one", announced, []int{200}},
+	} {
+		if _, err := io.WriteString(conn, "POST /events HTTP/1.1\r\nHost: x\r\n"+c.request); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.statuses {
+			r, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			if _, err := io.Copy(io.Discard, r.Body); err != nil || r.StatusCode != want || r.Close {
+				t.Errorf("%s: %s, closed %v, %v; want %d", c.name, r.Status, r.Close, err, want)
+			}
+			r.Body.Close()
+		}
+	}
+	equal(t, in.take(), []string{"a", "a", "a", "a", "a"})
+}
+
+// An event that is alone in its body is the same whatever is around it, and what
+// is wrong there is found.
+func TestWhatIsAroundASingleEvent(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int{
+		ev("a"): 200, ev("a") + "\n": 200, ev("a") + " \r\n": 200, "\n" + ev("a"): 200, " " + ev("a") + "\n\n": 200, "\ufeff" + ev("a"): 200,
+		"[" + ev("a") + "]\n": 200, strings.ReplaceAll(ev("a"), ",", ",\n"): 200,
+		ev("a") + "x": 400, ev("a") + "]": 400, ev("a")[1:]: 400, ev("a")[:20]: 400, ev("a") + "\n{": 400, ev("a") + "{}": 418, ev(""): 418,
+	} {
+		h, in := newHandler(httpintake.Options{})
+		if r := post(t, h.Events, body); r.Code != want {
+			t.Errorf("%q: %d, want %d", body, r.Code, want)
+		}
+		if want == http.StatusOK {
+			var plain event.Event
+			if rej := event.Decode([]byte(ev("a")), &plain); rej != nil {
+				t.Fatal(rej)
+			}
+			plain.ConnID, plain.ReceivedAt = 1, now.UnixNano()
+			if got := in.one(t); got != plain {
+				t.Errorf("%q is read as %+v, want %+v", body, got, plain)
+			}
+		}
+	}
+}
+
 func TestLargestEvent(t *testing.T) {
 	t.Parallel()
 	h, in := newHandler(httpintake.Options{})
