@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 
 	"dsiem/internal/alarm"
@@ -240,8 +241,10 @@ type checkpointer struct {
 }
 
 // checkpointPart is the number of backlogs that are copied while the
-// dispatcher waits.
-const checkpointPart = 256
+// dispatcher waits, checkpointTurn the number that are encoded until others have
+// their turn: a checkpoint is in no hurry, and a goroutine that just goes on
+// keeps a core for ten milliseconds while events wait for it.
+const checkpointPart, checkpointTurn = 64, 4
 
 type savedBacklog struct {
 	directive uint64
@@ -276,6 +279,9 @@ func (c *checkpointer) write(ctx context.Context) (backlogs.Written, error) {
 			for i := range part {
 				if !yield(part[i].directive, part[i].saved) {
 					return
+				}
+				if i%checkpointTurn == 0 {
+					runtime.Gosched()
 				}
 			}
 		}

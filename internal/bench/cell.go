@@ -60,6 +60,8 @@ type Cell struct {
 	// Defaults leaves all settings of the server as they are that do not say where
 	// something is. Otherwise it keeps no state on disk, and has no limit of rate.
 	Defaults bool `json:"-"`
+	// Flags are more flags for the server.
+	Flags []string `json:"-"`
 	// Weigh looks at the server's heap before and after the live backlogs are
 	// opened. It is set if they are so many that the heap says what one takes up.
 	Weigh bool `json:"-"`

@@ -134,7 +134,7 @@ func (h *host) flags(c *Cell) []string {
 	default:
 		flags = append(flags, "--reload-backlogs=false", "--max-eps=0", "--min-eps=0")
 	}
-	return flags
+	return append(flags, c.Flags...)
 }
 
 // stop ends the processes, those first that use others.

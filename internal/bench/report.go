@@ -82,7 +82,7 @@ func (c *Cell) settings() map[string]any {
 		"event_size": w.EventSize, "occurrence": w.Occurrence, "seed": w.Seed,
 		"abandoned": w.Abandoned, "timeout_seconds": w.Timeout.Seconds(),
 		"events": c.Events, "seconds": c.Duration.Seconds(), "rate": c.Rate, "warm_up_seconds": c.WarmUp.Seconds(),
-		"connections": c.streams(), "batch": c.Batch, "flood": c.Flood, "defaults": c.Defaults,
+		"connections": c.streams(), "batch": c.Batch, "flood": c.Flood, "defaults": c.Defaults, "flags": c.Flags,
 	}
 }
 

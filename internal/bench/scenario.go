@@ -101,6 +101,10 @@ func speedScenarios() []Cell {
 			Name: "nats-50", About: "50 % match, 10,000 live backlogs, 1,000 directives", Goals: []Goal{{Measure: OfSubscriber, AtLeast: 0.4}, seldom()},
 			Transport: NATS, WarmUp: warmUp, group: groupSpeed, Workload: Workload{Directives: 1000, Match: 0.5, Live: 10_000},
 		},
+		{
+			Name: "nats-50-one", About: "the same with one engine instead of one for each core", Goals: []Goal{seldom()}, Flags: []string{"--shards=1"},
+			Transport: NATS, WarmUp: warmUp, group: groupSpeed, Workload: Workload{Directives: 1000, Match: 0.5, Live: 10_000},
+		},
 	}
 }
 
@@ -133,6 +137,11 @@ func latencyScenarios() []Cell {
 	return []Cell{
 		cell("latency-1", 0.01, "100,000 events/s, 1 % match", Goal{Measure: P99, AtMost: 10}),
 		cell("latency-50", 0.5, "100,000 events/s, 50 % match"),
+		{
+			Name: "latency-state", About: "100,000 events/s, 1 % match, 100,000 live backlogs, copied to disk every 3 s", Rate: rate, Duration: lasts,
+			Defaults: true, Flags: []string{"--checkpoint=3"},
+			Transport: NATS, group: groupLatency, Workload: Workload{Directives: 1000, Match: 0.01, Live: 100_000},
+		},
 	}
 }
 

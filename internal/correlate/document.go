@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,7 +156,12 @@ func (e *Engine) Snapshot() *Snapshot {
 // Sort puts the backlogs in the order of Save. It leaves the engine alone: any
 // goroutine may do it while the engine takes steps.
 func (s *Snapshot) Sort() {
+	const turn = 1024 // comparisons until other goroutines have their turn
+	n := 0
 	slices.SortFunc(s.live, func(a, b saving) int {
+		if n++; n%turn == 0 {
+			runtime.Gosched()
+		}
 		return cmp.Or(cmp.Compare(a.opened.directive, b.opened.directive), a.opened.compare(b.opened))
 	})
 }
