@@ -280,11 +280,24 @@ func (c *checkpointer) write(ctx context.Context) (backlogs.Written, error) {
 				if !yield(part[i].directive, part[i].saved) {
 					return
 				}
-				if i%checkpointTurn == 0 {
-					runtime.Gosched()
-				}
 			}
 		}
 	}
-	return c.store.checkpoint(parts, func() error { return askErr })
+	return c.store.checkpoint(inTurns(parts), func() error { return askErr })
+}
+
+// inTurns lets other goroutines have their turn between the elements of a
+// sequence.
+func inTurns(all iter.Seq2[uint64, alarm.Saved]) iter.Seq2[uint64, alarm.Saved] {
+	return func(yield func(uint64, alarm.Saved) bool) {
+		n := 0
+		for id, saved := range all {
+			if !yield(id, saved) {
+				return
+			}
+			if n++; n%checkpointTurn == 0 {
+				runtime.Gosched()
+			}
+		}
+	}
 }
