@@ -114,10 +114,11 @@ func (all *engines) step(steps []step) []correlate.Change {
 func (all *engines) expire(now int64) iter.Seq[[]correlate.Change] {
 	return func(yield func([]correlate.Change) bool) {
 		for at, due := all.due(); due && at <= now; at, due = all.due() {
-			if !yield(all.expireUntil(at)) {
+			if !yield(all.each(nil, at)) {
 				return
 			}
 		}
+		all.each(nil, now) // nothing is due; it lets go of what changed before
 	}
 }
 
@@ -133,8 +134,6 @@ func (all *engines) due() (first int64, due bool) {
 	}
 	return first, due
 }
-
-func (all *engines) expireUntil(now int64) []correlate.Change { return all.each(nil, now) }
 
 // worthSharing is the number of steps from which engines work at the same
 // time; fewer take less time than it takes to start a goroutine.

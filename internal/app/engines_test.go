@@ -59,31 +59,79 @@ func testEngines(tb testing.TB, shards int) *engines {
 	return newEngines(c.plans, c.assets, EngineOptions{}, shards)
 }
 
-// However many steps engines are given at a time, in turn or side by side, they
-// change the same in the same order.
+// However many steps engines are given at a time, in turn or side by side, and
+// however often time passes between them, they change the same in the same order.
 func TestEnginesMergeStepsOfAnyNumber(t *testing.T) {
 	t.Parallel()
 	steps := testSteps(t, 3000, 50)
-	play := func(shards, at int) string {
+	for i := range steps { // stages time out after ten minutes
+		steps[i].now = steps[0].event.Seconds + int64(i/10)*7
+		steps[i].event.Seconds = steps[i].now
+	}
+	n := 0
+	steps = slices.DeleteFunc(steps, func(s step) bool { // two in three attacks get no further
+		second := s.event.PluginID == 1001 && s.event.PluginSID%2 == 1
+		if second {
+			n++
+		}
+		return second && n%3 > 0
+	})
+	play := func(shards, at int, passes bool) string {
 		all := testEngines(t, shards)
 		var text strings.Builder
-		for rest := steps; len(rest) > 0; {
-			n := min(at, len(rest))
-			for _, c := range all.step(rest[:n]) {
+		write := func(changes []correlate.Change) {
+			for _, c := range changes {
 				fmt.Fprintln(&text, c.Kind, c.Directive, c.EventID, c.Stage, c.Order.Step)
 			}
+		}
+		for rest := steps; len(rest) > 0; {
+			n := min(at, len(rest))
+			if passes {
+				for changes := range all.expire(rest[0].now) {
+					write(changes)
+				}
+			}
+			write(all.step(rest[:n]))
 			rest = rest[n:]
+		}
+		for changes := range all.expireAll() {
+			write(changes)
+		}
+		if stats := all.stats(); stats.Live != 0 {
+			t.Errorf("%d backlogs live at the end", stats.Live)
 		}
 		return text.String()
 	}
-	want := play(1, 1)
-	if n := strings.Count(want, "\n"); n < 100 {
-		t.Fatalf("only %d changes", n)
+	want := play(1, 1, false)
+	if all, expired := strings.Count(want, "\n"), strings.Count(want, fmt.Sprintln()+fmt.Sprint(correlate.Expired, " ")); all < 100 || expired < 20 {
+		t.Fatalf("only %d changes, %d expired", all, expired)
 	}
 	for _, shards := range []int{1, 3} {
 		for _, at := range []int{1, 2, worthSharing - 1, worthSharing, 1000} {
-			if got := play(shards, at); got != want {
-				t.Errorf("%d engines with %d steps at a time differ from one with one", shards, at)
+			for _, passes := range []bool{false, true} {
+				if got := play(shards, at, passes); got != want {
+					t.Errorf("%d engines with %d steps at a time differ from one with one (time passes between: %v)", shards, at, passes)
+				}
+			}
+		}
+	}
+}
+
+// What changed is let go when time passes, also if nothing comes any more.
+func TestEnginesLetGoOfAlarms(t *testing.T) {
+	t.Parallel()
+	for _, shards := range []int{1, 3} {
+		all := testEngines(t, shards)
+		changes := all.step(testSteps(t, 200, 50))
+		if !slices.ContainsFunc(changes, func(c correlate.Change) bool { return c.Alarm != nil }) {
+			t.Fatal("there is no alarm")
+		}
+		for range all.expire(0) {
+			t.Error("something is due")
+		}
+		for _, kept := range append(all.changes, changes) {
+			if slices.ContainsFunc(kept[:cap(kept)], func(c correlate.Change) bool { return c.Alarm != nil }) {
+				t.Errorf("%d engines hold an alarm", shards)
 			}
 		}
 	}

@@ -196,7 +196,7 @@ func (p *pipeline) play(j *job) error {
 				return err
 			}
 		}
-		n := min(portion, len(steps))
+		n := portionOf(steps)
 		if err := p.played(p.engines.step(steps[:n]), batchCounts{}); err != nil {
 			return err
 		}
@@ -206,5 +206,15 @@ func (p *pipeline) play(j *job) error {
 }
 
 // portion is the number of events whose changes are held before their lines are
-// written: each may carry a snapshot of an alarm with 100,000 addresses.
-const portion = 32
+// written: each may carry a snapshot of an alarm with 100,000 addresses. A portion
+// ends where time leaps over so many seconds, in which all backlogs may be due.
+const portion, leap = 32, 10
+
+// portionOf returns the length of the first portion of steps.
+func portionOf(steps []step) int {
+	n := 1
+	for n < min(portion, len(steps)) && steps[n].now < steps[0].now+leap {
+		n++
+	}
+	return n
+}

@@ -337,6 +337,42 @@ func TestPipelineKeepsTheOrder(t *testing.T) {
 	}
 }
 
+// TestLeapsOfTimeHoldLittle lets many backlogs be due at once, at any place of a
+// portion: they end second by second, and not all of them are held together.
+func TestLeapsOfTimeHoldLittle(t *testing.T) {
+	t.Parallel()
+	const backlogs, each, week = 2000, 10, 7 * 24 * 3600
+	for _, events := range []int{0, 1, portion - 1} { // of nobody, before the leap
+		var text strings.Builder
+		for i := range backlogs {
+			text.WriteString(line(strconv.Itoa(i), int64(i/each), 1, fmt.Sprintf("10.1.%d.%d", i/250, i%250)))
+		}
+		for i := range (portion-backlogs%portion)%portion + events {
+			text.WriteString(line("x"+strconv.Itoa(i), backlogs/each, 9, "10.0.0.2"))
+		}
+		text.WriteString(line("late", week, 9, "10.0.0.2"))
+		r := newTestReplay(t, intake.Options{Paths: []string{intake.Stdin}, Stdin: strings.NewReader(text.String())})
+		p := r.newPipeline(r.reader)
+		most, ended := 0, 0
+		p.rejected = func(intake.Record, *event.Rejection) {}
+		p.played = func(changes []correlate.Change, _ batchCounts) error {
+			most = max(most, len(changes))
+			for i := range changes {
+				if changes[i].Kind == correlate.Expired {
+					ended++
+				}
+			}
+			return nil
+		}
+		if err := p.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if limit := 6 * portion; most > limit || ended != backlogs {
+			t.Errorf("%d events before the leap: %d backlogs ended, %d changes were held together, want %d and at most %d", events, ended, most, backlogs, limit)
+		}
+	}
+}
+
 // TestPipelineStops lets the consumer of a batch fail, with several batches behind
 // it and an input that goes on.
 func TestPipelineStops(t *testing.T) {

@@ -272,8 +272,9 @@ func (e *Engine) Step(now int64, ev *event.Event) []Change {
 	return e.changes
 }
 
-// Expire lets the time be now (UNIX seconds) and expires what is due. It
-// returns what changed, in order; the slice is valid until the next call.
+// Expire lets the time be now (UNIX seconds) and expires what is due, everything
+// if now is math.MaxInt64. It returns what changed, in order; the slice is valid
+// until the next call.
 func (e *Engine) Expire(now int64) []Change {
 	e.begin()
 	e.expire(now)
@@ -312,11 +313,6 @@ func forget[T any](scratch []T) []T {
 	}
 	clear(scratch)
 	return scratch[:0]
-}
-
-// ExpireAll expires every live backlog, in order of deadline.
-func (e *Engine) ExpireAll() []Change {
-	return e.Expire(never)
 }
 
 // firstOwner returns the directive that comes first in load order.

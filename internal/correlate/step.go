@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"math"
 	"strings"
 
 	"dsiem/internal/alarm"
@@ -157,15 +158,14 @@ func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
 // expire closes every backlog whose current stage has timed out, in order of
 // deadline and then of opening (§6.6, D14).
 func (e *Engine) expire(now int64) {
-	before := now - e.opts.MinAlarmLifetime
-	switch {
-	case now == never:
-		e.due = e.timers.takeAll(e.due[:0])
-	case e.timers.due(before):
-		e.due = e.timers.takeDue(before, e.due[:0])
-	default:
+	before := int64(never)
+	if grace := e.opts.MinAlarmLifetime; now < never {
+		before = max(now, math.MinInt64+grace) - grace
+	}
+	if !e.timers.due(before) {
 		return
 	}
+	e.due = e.timers.takeDue(before, e.due[:0])
 	e.sortDue(e.due)
 	for _, t := range e.due {
 		b := e.store.at(t.backlog)

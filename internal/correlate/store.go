@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 type handle int32
 
 // blockLen is the number of backlogs that are allocated together.
-const blockLen = 256
+const blockLen = 64
 
 // store holds the live backlogs of an engine in blocks, which are given back
 // when the last backlog in them is gone. What few backlogs need is in extras,
@@ -25,7 +26,8 @@ type store struct {
 	extras   []*[blockLen]*extra
 	blocks   []block
 	// room has the numbers of the blocks with free places, also of those that
-	// were given back. The last one is filled first.
+	// were given back, in descending order. The last one is filled first: so the
+	// blocks with high numbers become empty.
 	room []int32
 }
 
@@ -117,24 +119,22 @@ func (s *store) drop(b *backlog) {
 	*b = backlog{place: link{next: k.free}}
 	k.free = h
 	if k.used == blockLen {
-		s.giveBackLast()
-		s.room = append(s.room, n)
+		s.makeRoom(n)
 	}
 	if k.used--; k.used == 0 && s.room[len(s.room)-1] != n {
 		s.giveBack(n)
 	}
 }
 
-// giveBackLast gives back the block that was to be filled next, if it is empty:
-// one empty block is kept, so that a single backlog that comes and goes costs no
-// memory.
-func (s *store) giveBackLast() {
-	if len(s.room) == 0 {
-		return
+// makeRoom notes that a block has free places. If it is to be filled next now,
+// the one before is given back if it is empty: one empty block is kept, so that a
+// single backlog that comes and goes costs no memory.
+func (s *store) makeRoom(n int32) {
+	at, _ := slices.BinarySearchFunc(s.room, n, func(a, b int32) int { return cmp.Compare(b, a) })
+	if last := len(s.room) - 1; at > last && last >= 0 && s.blocks[s.room[last]].used == 0 {
+		s.giveBack(s.room[last])
 	}
-	if last := s.room[len(s.room)-1]; s.blocks[last].used == 0 {
-		s.giveBack(last)
-	}
+	s.room = slices.Insert(s.room, at, n)
 }
 
 func (s *store) giveBack(n int32) {

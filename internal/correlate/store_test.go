@@ -1,75 +1,124 @@
 package correlate
 
 import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
-// TestStoreKeepsBacklogsApart takes and drops backlogs in any order and compares
-// with a map: every backlog keeps what was written to it, a dropped one cannot be
-// found, and a new one is empty.
+// TestStoreKeepsBacklogsApart lets bursts of backlogs come and go in any order and
+// compares with a map: every backlog keeps what was written to it, a dropped one
+// cannot be found, a new one is empty, and memory is held for used blocks only.
 func TestStoreKeepsBacklogsApart(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var s store
-		steps := map[handle]int64{}
-		var handles []handle
-		for n := range rapid.IntRange(0, 4*blockLen).Draw(t, "steps") {
-			if len(handles) == 0 || rapid.IntRange(0, 9).Draw(t, "what") < rapid.IntRange(2, 8).Draw(t, "of ten") {
-				b := s.take()
-				if b.step != 0 || s.extra(b) != nil || steps[b.self] != 0 {
-					t.Fatalf("place %d is not empty: %+v", b.self, *b)
-				}
-				b.step = int64(n + 1)
-				s.more(b).rarely().id = "used"
-				steps[b.self] = b.step
-				handles = append(handles, b.self)
-				continue
+		m := storeModel{steps: map[handle]int64{}}
+		for range rapid.IntRange(1, 8).Draw(t, "bursts") {
+			for range rapid.IntRange(0, 3*blockLen).Draw(t, "opened") {
+				m.take(t)
 			}
-			i := rapid.IntRange(0, len(handles)-1).Draw(t, "dropped")
-			h := handles[i]
-			handles[i] = handles[len(handles)-1]
-			handles = handles[:len(handles)-1]
-			s.drop(s.at(h))
-			delete(steps, h)
-			if s.find(h) != nil {
-				t.Fatalf("place %d is found after it was dropped", h)
+			draw := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "order"), 0))
+			for range rapid.IntRange(0, len(m.handles)).Draw(t, "ended") {
+				m.drop(t, draw.IntN(len(m.handles)))
 			}
-		}
-		for h, step := range steps {
-			if b := s.find(h); b == nil || b.self != h || b.step != step {
-				t.Fatalf("place %d has %+v, want step %d", h, b, step)
-			}
+			m.check(t)
 		}
 	})
 }
 
-// TestStoreGivesMemoryBack holds that what a burst took is given back, but for
-// one block.
-func TestStoreGivesMemoryBack(t *testing.T) {
-	t.Parallel()
-	var s store
-	var handles []handle
-	for range 10 * blockLen {
-		handles = append(handles, s.take().self)
+// storeModel is a store with what must be in it.
+type storeModel struct {
+	store   store
+	handles []handle
+	steps   map[handle]int64
+	taken   int64
+}
+
+func (m *storeModel) take(t *rapid.T) {
+	b := m.store.take()
+	if *b != (backlog{self: b.self}) || m.store.extra(b) != nil || m.steps[b.self] != 0 {
+		t.Fatalf("place %d is not empty: %+v", b.self, *b)
 	}
-	for _, h := range handles {
-		s.drop(s.at(h))
+	m.taken++
+	b.step = m.taken
+	m.store.more(b).rarely().id = "used"
+	m.steps[b.self] = b.step
+	m.handles = append(m.handles, b.self)
+}
+
+func (m *storeModel) drop(t *rapid.T, i int) {
+	h, last := m.handles[i], len(m.handles)-1
+	m.handles[i] = m.handles[last]
+	m.handles = m.handles[:last]
+	delete(m.steps, h)
+	m.store.drop(m.store.at(h))
+	if m.store.find(h) != nil {
+		t.Fatalf("place %d is found after it was dropped", h)
 	}
-	kept := 0
-	for i := range s.backlogs {
-		if s.backlogs[i] != nil {
-			kept++
+}
+
+func (m *storeModel) check(t *rapid.T) {
+	used := make([]int32, len(m.store.blocks))
+	for h, step := range m.steps {
+		used[int(h-1)/blockLen]++
+		if b := m.store.find(h); b == nil || b.self != h || b.step != step {
+			t.Fatalf("place %d has %+v, want step %d", h, b, step)
 		}
 	}
-	if kept > 1 || len(s.room) != len(s.blocks) {
-		t.Errorf("%d blocks of %d are kept and %d have room, want 1 kept and room in all", kept, len(s.blocks), len(s.room))
+	empty := 0
+	for i, k := range m.store.blocks {
+		if k.used != used[i] || slices.Contains(m.store.room, int32(i)) != (used[i] < blockLen) {
+			t.Fatalf("block %d has %d used places instead of %d; room %v", i, k.used, used[i], m.store.room)
+		}
+		if m.store.backlogs[i] != nil && used[i] == 0 {
+			empty++
+		}
 	}
-	for range 10 * blockLen {
-		s.take()
+	all := 0
+	for range m.store.all() {
+		all++
 	}
-	if len(s.blocks) != len(handles)/blockLen {
-		t.Errorf("there are %d blocks after the second burst, want those of the first, %d", len(s.blocks), len(handles)/blockLen)
+	if empty > 1 || all != len(m.handles) || !slices.IsSortedFunc(m.store.room, func(a, b int32) int { return cmp.Compare(b, a) }) {
+		t.Fatalf("%d empty blocks, %d backlogs of %d, room %v", empty, all, len(m.handles), m.store.room)
+	}
+}
+
+// TestMemoryIsGivenBack holds that what a burst took is given back, but for one
+// block, whichever backlogs end first.
+func TestMemoryIsGivenBack(t *testing.T) {
+	t.Parallel()
+	const burst = 100 * blockLen
+	for name, order := range map[string]func([]handle){"oldest first": func([]handle) {}, "newest first": slices.Reverse[[]handle]} {
+		var s store
+		all := timers{store: &s}
+		for range 2 { // a second burst takes no more than the first
+			var handles []handle
+			for i := range burst {
+				b := s.take()
+				b.deadline = int64(i)
+				all.push(b)
+				handles = append(handles, b.self)
+			}
+			order(handles)
+			for i, h := range handles {
+				all.remove(s.at(h))
+				s.drop(s.at(h))
+				if left := burst - i - 1; cap(all.heap) > max(slack*left+slack, worthFreeing) {
+					t.Fatalf("%s: room for %d timers with %d left", name, cap(all.heap), left)
+				}
+			}
+		}
+		kept := 0
+		for i := range s.backlogs {
+			if s.backlogs[i] != nil {
+				kept++
+			}
+		}
+		if blocks := burst / blockLen; kept != 1 || len(s.blocks) != blocks || len(s.room) != blocks {
+			t.Errorf("%s: %d blocks of %d are kept and %d have room, want 1 of %d and room in all", name, kept, len(s.blocks), len(s.room), blocks)
+		}
 	}
 }

@@ -22,6 +22,9 @@ type timers struct {
 // gone is the place of a backlog that has no timer.
 const gone = -1
 
+// slack is how many times as much room as it needs the heap may have.
+const slack = 4
+
 // fan is the number of children of a node.
 const fan = 4
 
@@ -54,11 +57,12 @@ func (t *timers) remove(b *backlog) {
 	}
 	b.timer = gone
 	moved := t.heap[last]
-	if t.heap = t.heap[:last]; last == 0 {
-		t.heap = nil // gives the memory of a burst back
-	}
+	t.heap = t.heap[:last]
 	if i < last {
 		t.move(i, moved)
+	}
+	if last < cap(t.heap)/slack && cap(t.heap) > worthFreeing {
+		t.heap = append(make([]timer, 0, 2*last), t.heap...) // gives the memory of a burst back
 	}
 }
 
@@ -112,16 +116,6 @@ func (t *timers) takeDue(before int64, list []timer) []timer {
 		list = append(list, t.heap[0])
 		t.remove(t.store.at(t.heap[0].backlog))
 	}
-	return list
-}
-
-// takeAll takes out all timers and appends them to list.
-func (t *timers) takeAll(list []timer) []timer {
-	for _, m := range t.heap {
-		t.store.at(m.backlog).timer = gone
-	}
-	list = append(list, t.heap...)
-	t.heap = nil
 	return list
 }
 

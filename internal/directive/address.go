@@ -148,13 +148,13 @@ func newAddressList(prefixes []netip.Prefix, negated []bool) AddressList {
 // Match reports whether the list matches an address. Families never match each
 // other, and no network contains an address with a zone or the zero Addr.
 func (l *AddressList) Match(addr netip.Addr) bool {
+	if !addr.IsValid() || addr.Zone() != "" {
+		return l.anyNegated
+	}
 	if l.table != nil {
 		if first, ok := l.table.Lookup(addr); ok {
 			return !l.elems[first].negated
 		}
-		return l.anyNegated
-	}
-	if !addr.IsValid() || addr.Zone() != "" {
 		return l.anyNegated
 	}
 	hi, lo := halves(addr)

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"dsiem/internal/alarm"
@@ -83,8 +84,8 @@ func (o *Outbox) Add(now time.Time, line *alarm.Alarm, lookup bool) (Ticket, []*
 	o.turn(now)
 	t := o.alarms[line.ID]
 	if t == nil {
-		t = &thread{id: line.ID}
-		o.alarms[line.ID] = t
+		t = &thread{id: strings.Clone(line.ID)} // which may be a part of a larger text
+		o.alarms[t.id] = t
 	}
 	t.over = false
 	l := &outLine{thread: t, alarm: line, deadline: o.now.Add(o.wait), waits: lookup}

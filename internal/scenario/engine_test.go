@@ -105,7 +105,7 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 		p.offer(&ev)
 	}
 	if run.Options.ExpireAll {
-		p.write(func(e *correlate.Engine) []correlate.Change { return e.ExpireAll() })
+		p.write(func(e *correlate.Engine) []correlate.Change { return e.Expire(math.MaxInt64) })
 	}
 	p.res.Live = p.save()
 	if run.Options.SaveBacklogs {
