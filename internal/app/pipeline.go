@@ -208,7 +208,7 @@ func (p *pipeline) play(j *job) error {
 // portion is the number of events whose changes are held before their lines are
 // written: each may carry a snapshot of an alarm with 100,000 addresses. A portion
 // ends where time leaps over so many seconds, in which all backlogs may be due.
-const portion, leap = 32, 10
+const portion, leap = 32, 60
 
 // portionOf returns the length of the first portion of steps.
 func portionOf(steps []step) int {
