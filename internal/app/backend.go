@@ -151,13 +151,9 @@ func (b *backend) loadServices(c *configuration) (intelErrors, vulnErrors int) {
 // open makes the parts, restores saved backlogs and opens the files.
 func (b *backend) open() error {
 	o := b.options
-	shards := o.Shards
-	if shards <= 0 {
-		shards = runtime.GOMAXPROCS(0)
-	}
 	engineOptions := o.Engine
 	engineOptions.Lookups = len(b.services) > 0
-	b.engines = newEngines(b.configuration.plans, b.configuration.assets, engineOptions, shards)
+	b.engines = newEngines(b.configuration.plans, b.configuration.assets, engineOptions, shardCount(o.Shards))
 	b.queue = newEventQueue(o.MaxQueue)
 	b.metrics = newServeMetrics(b)
 	if len(b.services) > 0 {

@@ -3,6 +3,7 @@ package app
 import (
 	"iter"
 	"math"
+	"runtime"
 	"sync"
 
 	"dsiem/internal/alarm"
@@ -24,6 +25,16 @@ type engines struct {
 	// changes has what each shard did last, merged all of it in order.
 	changes [][]correlate.Change
 	merged  []correlate.Change
+}
+
+// shardCount returns the number of engines for one that was asked for, by default
+// one for every two cores: the others read, decode and write. Each engine looks at
+// every event, so that on two cores a second one costs more than it helps.
+func shardCount(asked int) int {
+	if asked > 0 {
+		return asked
+	}
+	return max(1, runtime.GOMAXPROCS(0)/2)
 }
 
 // newEngines spreads directives over count engines.

@@ -23,7 +23,7 @@ const (
 	usualPace, lazyPace, smallPace = 100, 400, 3200
 	// shareLimit is the share of the used processor time that collections may
 	// take, if that goes on for patientSeconds.
-	shareLimit, patientSeconds = 0.1, 2
+	shareLimit, patientSeconds = 0.05, 2
 
 	worthChanging = 10 // percent of the pace
 	paceVariable  = "GOGC"

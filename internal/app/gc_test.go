@@ -24,7 +24,7 @@ func TestBusyCollectionsBecomeLazy(t *testing.T) {
 			t.Errorf("after %d busy seconds the pace is %d, want %d", i+1, l.pace, want)
 		}
 	}
-	if l.next(0.08); l.pace != lazyPace {
+	if l.next(0.04); l.pace != lazyPace {
 		t.Errorf("a share that is right changes the pace to %d", l.pace)
 	}
 	if l.next(0.2); l.pace != lazyPace || l.seconds != 1 {

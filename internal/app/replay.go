@@ -151,10 +151,6 @@ func (r *replay) run(ctx context.Context) error {
 
 func (r *replay) newPipeline(reader *intake.Reader) *pipeline {
 	o := r.options
-	shards := o.Shards
-	if shards <= 0 {
-		shards = runtime.GOMAXPROCS(0)
-	}
 	p := &pipeline{
 		reader: reader, format: r.format, assets: r.configuration.assets,
 		batchSize: o.BatchSize, decoders: runtime.GOMAXPROCS(0),
@@ -163,7 +159,7 @@ func (r *replay) newPipeline(reader *intake.Reader) *pipeline {
 	if p.batchSize <= 0 {
 		p.batchSize = batchSize
 	}
-	p.engines = newEngines(r.configuration.plans, p.assets, o.Engine, shards)
+	p.engines = newEngines(r.configuration.plans, p.assets, o.Engine, shardCount(o.Shards))
 	return p
 }
 

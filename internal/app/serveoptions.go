@@ -58,7 +58,7 @@ type ServeOptions struct {
 	// may have, at least one each; the first ones are also in Engine.
 	Engine         EngineOptions
 	Statuses, Tags []string
-	// Shards is the number of engines; one per core if 0.
+	// Shards is the number of engines; one for every two cores if 0.
 	Shards int
 
 	// CacheDuration is the life of a look-up's result, IntelPrivateIP asks

@@ -337,7 +337,7 @@ func TestPagesThatWouldLoseRows(t *testing.T) {
 		{append(speedScenarios(), subscriberCell(&Cell{})), true, ""},
 		{append(growthScenarios(), subscriberCell(&Cell{})), true, ""},
 		{speedScenarios(), false, `page.md: the table "nats" would lose its first row: measure the limits as well`},
-		{chosen("nats-0", "nats-1", "soak"), true, `the table "nats" would lose rows: measure nats-0-many, nats-1-many, nats-near, nats-50, nats-50-one as well`},
+		{chosen("nats-0", "nats-1", "soak"), true, `the table "nats" would lose rows: measure nats-0-many, nats-1-many, nats-near, nats-50, nats-50-two as well`},
 		{chosen("http-array"), true, `the table "http" would lose rows: measure http as well`},
 	} {
 		err := checkPage(name, test.cells, test.limited)

@@ -102,7 +102,7 @@ func speedScenarios() []Cell {
 			Transport: NATS, WarmUp: warmUp, group: groupSpeed, Workload: Workload{Directives: 1000, Match: 0.5, Live: 10_000},
 		},
 		{
-			Name: "nats-50-one", About: "the same with one engine instead of one for each core", Goals: []Goal{seldom()}, Flags: []string{"--shards=1"},
+			Name: "nats-50-two", About: "the same with two engines", Goals: []Goal{seldom()}, Flags: []string{"--shards=2"},
 			Transport: NATS, WarmUp: warmUp, group: groupSpeed, Workload: Workload{Directives: 1000, Match: 0.5, Live: 10_000},
 		},
 	}

@@ -63,7 +63,7 @@ func loadOptions(p program, s *settings) []*option {
 		{
 			name: "shards", env: []string{"DSIEM_SHARDS"}, roles: engineRoles,
 			value: number{&s.Shards, 0, maxShards}, def: "0",
-			help: "Engines that the directives are spread over; 0 is one per core. The alarms are the same.",
+			help: "Engines that the directives are spread over; 0 is one for every two cores. The alarms are the same.",
 		},
 	}
 }

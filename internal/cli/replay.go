@@ -76,7 +76,7 @@ type replayCommand struct {
 
 	SkipInvalid  bool   `help:"Leave out directives with errors instead of refusing to start."`
 	ExpireAll    bool   `help:"Let all backlogs expire after the last event."`
-	Shards       int    `placeholder:"N" default:"0" help:"Engines to spread the directives over (${default}: one per core). The output is the same."`
+	Shards       int    `placeholder:"N" default:"0" help:"Engines to spread the directives over (${default}: one for every two cores). The output is the same."`
 	LoadBacklogs string `placeholder:"DIR" help:"Start with the saved backlogs of a directory; its files are deleted."`
 	SaveBacklogs string `placeholder:"DIR" help:"Save the live backlogs to a directory at the end."`
 	JSON         bool   `name:"json" help:"Print the summary as JSON."`
