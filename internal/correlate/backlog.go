@@ -56,14 +56,17 @@ type backlog struct {
 	place   link
 	self    handle
 	variant int32 // its number in the engine
-	timer   int32 // place in the timers
-	risk    int32
-	lastSrc uint16 // last non-zero source port
-	lastDst uint16
-	reached uint8 // stages with any state are all before this one
-	current uint8 // place of the current stage in the plan
-	class   alarm.Class
-	shown   alarm.Class // class published last
+	// networks is the number of the alarm's list of networks, 0 for none or if it
+	// is in extra.
+	networks int32
+	timer    int32 // place in the timers
+	risk     int32
+	lastSrc  uint16 // last non-zero source port
+	lastDst  uint16
+	reached  uint8 // stages with any state are all before this one
+	current  uint8 // place of the current stage in the plan
+	class    alarm.Class
+	shown    alarm.Class // class published last
 }
 
 // progress is the state of one stage of a backlog.

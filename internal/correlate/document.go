@@ -33,6 +33,7 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 		SrcIPs:   addrs(e.sources(b)),
 		DstIPs:   addrs(e.destinations(b)),
 	}
+	a.Networks = slices.Clone(e.networks(b))
 	x := e.store.extra(b)
 	for i := range a.Rules {
 		out := &a.Rules[i]
@@ -45,7 +46,6 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 	if x == nil {
 		return
 	}
-	a.Networks = slices.Clone(x.networks)
 	if x.found != nil {
 		a.IntelHits, a.Vulnerabilities = slices.Clone(x.found.intel), slices.Clone(x.found.vulns)
 	}

@@ -155,7 +155,9 @@ type Engine struct {
 	variants []*variant
 	store    store
 	timers   timers
-	stats    Stats
+
+	networkLists networkLists
+	stats        Stats
 	// published holds the live alarms that Enrich may find, by id.
 	published map[string]handle
 

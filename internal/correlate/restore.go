@@ -427,7 +427,7 @@ func (r *restorer) evidence(b *backlog) {
 		store.more(b).rarely().title = s.Title
 	}
 	if len(s.Networks) > 0 {
-		store.more(b).networks = slices.Clone(s.Networks)
+		r.engine.restoreNetworks(b, s.Networks, s.SrcIPs, s.DstIPs)
 	}
 	if len(s.IntelHits)+len(s.Vulnerabilities) > 0 {
 		store.more(b).found = &found{intel: slices.Clone(s.IntelHits), vulns: slices.Clone(s.Vulnerabilities)}

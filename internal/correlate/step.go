@@ -124,17 +124,6 @@ func (e *Engine) update(b *backlog, before int32, lookup bool) {
 	}
 }
 
-// gatherNetworks adds the HOME_NET networks of the alarm's addresses (D22).
-func (e *Engine) gatherNetworks(b *backlog) {
-	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
-		for _, a := range addresses {
-			if list := e.assets.Networks(a.addr()); len(list) > 0 {
-				e.store.more(b).addNetworks(list)
-			}
-		}
-	}
-}
-
 // Enrich adds what look-ups found to a live alarm, whose later snapshots show it;
 // hits it has already are left out. It reports whether the alarm is still live.
 func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {

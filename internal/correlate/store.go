@@ -149,7 +149,7 @@ type extra struct {
 	src, dst *set[address]
 	// rests has an element for each stage up to the last that needs one.
 	rests []rest
-	// networks are the alarm's; the memory may be the asset table's.
+	// networks are the alarm's, unless they are one of the engine's lists.
 	networks []string
 	custom   *set[alarm.CustomData]
 	found    *found
@@ -201,18 +201,6 @@ func (x *extra) origin() *[event.CustomFields]string {
 		return nil
 	}
 	return x.data
-}
-
-// addNetworks adds networks that are not there yet. The list is not changed and
-// must not be changed later.
-func (x *extra) addNetworks(list []string) {
-	if len(x.networks) == 0 {
-		x.networks = slices.Clip(list)
-		return
-	}
-	for _, cidr := range list {
-		x.networks = addOnce(x.networks, cidr)
-	}
 }
 
 // addOnce appends v unless the list has it.
