@@ -57,7 +57,8 @@ type dispatcher struct {
 	// released is the number of batches whose memory was given back.
 	released int
 	events   []event.Event
-	verdict  []verdict
+	outcomes []event.Outcome
+	screens  []event.Screen // one for each decoder
 	steps    []step
 	// carriers has an element for each of steps, if events are traced.
 	carriers []event.Carrier
@@ -67,12 +68,6 @@ type dispatcher struct {
 type leftover interface {
 	text(data []byte)
 	event(ev *event.Event, c event.Carrier)
-}
-
-// verdict is what came out of decoding a text.
-type verdict struct {
-	rejection *event.Rejection
-	skipped   bool // no rule wants it
 }
 
 // place is a place in a delivery: the texts come first, then the batches.
@@ -256,16 +251,17 @@ func (d *dispatcher) offerTexts(now int64) int {
 		return 0
 	}
 	if len(d.events) == 0 {
-		d.events, d.verdict = make([]event.Event, chunkSize), make([]verdict, chunkSize)
+		d.events, d.outcomes = make([]event.Event, chunkSize), make([]event.Outcome, chunkSize)
+		d.screens = make([]event.Screen, d.decoders)
 	}
 	d.decode(from, to)
 	unwanted := uint64(0)
 	for i := range to - from {
-		switch rej := d.verdict[i].rejection; {
+		switch rej := d.outcomes[i].Rejection; {
 		case rej != nil:
 			d.stats.rejected[rej.Reason].Add(1)
 			d.rejected(d.taken.texts.at(from+i), rej)
-		case d.verdict[i].skipped:
+		case d.outcomes[i].Skipped:
 			unwanted++
 		case d.traced != nil:
 			d.offer(now, &d.events[i], event.ReadCarrier(d.taken.texts.at(from+i)))
@@ -320,20 +316,16 @@ const worthDecoding = 32
 func (d *dispatcher) decode(from, to int) {
 	part := max(worthDecoding, (to-from+d.decoders-1)/d.decoders)
 	if to-from <= part {
-		d.decodePart(from, from, to)
+		d.decodePart(&d.screens[0], from, from, to)
 		return
 	}
 	var done sync.WaitGroup
-	for start := from; start < to; start += part {
-		done.Go(func() { d.decodePart(from, start, min(start+part, to)) })
+	for i, start := 0, from; start < to; i, start = i+1, start+part {
+		done.Go(func() { d.decodePart(&d.screens[i], from, start, min(start+part, to)) })
 	}
 	done.Wait()
 }
 
-func (d *dispatcher) decodePart(base, from, to int) {
-	wants := d.engines.wants
-	for i := from; i < to; i++ {
-		v := &d.verdict[i-base]
-		v.rejection, v.skipped = event.DecodeWanted(d.taken.texts.at(i), &d.events[i-base], wants)
-	}
+func (d *dispatcher) decodePart(screen *event.Screen, base, from, to int) {
+	screen.Decode(d.taken.texts.slice(from, to), d.events[from-base:to-base], d.outcomes[from-base:to-base], d.engines.wants)
 }

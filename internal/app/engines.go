@@ -51,14 +51,12 @@ func (all *engines) of(directive uint64) *correlate.Engine {
 	return all.shards[correlate.ShardOf(directive, len(all.shards))]
 }
 
-// wants reports whether any engine wants events of an identity.
-func (all *engines) wants(id event.Identity) bool {
+// wants says which identities any engine wants events of.
+func (all *engines) wants(ids []event.Identity, wanted []bool) {
+	clear(wanted)
 	for _, e := range all.shards {
-		if e.Wants(id) {
-			return true
-		}
+		e.Wants(ids, wanted)
 	}
-	return false
 }
 
 // restore gives a saved backlog to the engine of its directive.

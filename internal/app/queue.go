@@ -40,6 +40,10 @@ func (p *payloads) len() int { return len(p.texts) }
 // at returns the text of event i, valid until the payloads are used again.
 func (p *payloads) at(i int) []byte { return p.texts[i] }
 
+// slice returns the texts of events from … to-1, valid until the payloads are used
+// again.
+func (p *payloads) slice(from, to int) [][]byte { return p.texts[from:to] }
+
 // add copies a text.
 func (p *payloads) add(data []byte) {
 	last := len(p.blocks) - 1

@@ -243,11 +243,10 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 	return e
 }
 
-// Wants reports whether a rule names the plugin or the taxonomy of an event: if
-// not, a step with that event does nothing but let time pass. It changes
-// nothing, and several goroutines may ask at once while nobody else uses the
-// engine.
-func (e *Engine) Wants(id event.Identity) bool { return e.index.wants(id) }
+// Wants sets wanted of those identities whose plugin or taxonomy a rule names: a
+// step with any other event does nothing but let time pass. It changes nothing
+// else, and several goroutines may ask at once while nobody else uses the engine.
+func (e *Engine) Wants(ids []event.Identity, wanted []bool) { e.index.wants(ids, wanted) }
 
 // Stats returns the engine's counters.
 func (e *Engine) Stats() Stats {

@@ -70,6 +70,7 @@ func FuzzDecodeWanted(f *testing.F) {
 		var got, want event.Event
 		rej, skipped := event.DecodeWanted(in, &got, odd)
 		wantRej := event.Decode(in, &want)
+		compareScreen(t, in, &got, event.Outcome{Rejection: rej, Skipped: skipped})
 		if skipped {
 			if wantRej != nil {
 				switch wantRej.Reason {
@@ -88,6 +89,38 @@ func FuzzDecodeWanted(f *testing.F) {
 			t.Fatalf("%q: %+v, %v; want %+v, %v", in, got, rej, want, wantRej)
 		}
 	})
+}
+
+// oddOnes is odd for several events.
+func oddOnes(ids []event.Identity, wanted []bool) {
+	for i, id := range ids {
+		wanted[i] = odd(id)
+	}
+}
+
+// compareScreen compares what a Screen makes of a text, among others of any kind,
+// with what DecodeWanted made of it.
+func compareScreen(t *testing.T, in []byte, ev *event.Event, want event.Outcome) {
+	t.Helper()
+	var texts [][]byte
+	for range 5 {
+		texts = append(texts, []byte(`{"plugin_id":1,"plugin_sid":2}`), in, []byte(benchEvent(500)), []byte("garbage"))
+	}
+	events, outcomes := make([]event.Event, len(texts)), make([]event.Outcome, len(texts))
+	for i := range events {
+		events[i].ID, outcomes[i].Skipped = "of before", i%2 == 0
+	}
+	new(event.Screen).Decode(texts, events, outcomes, oddOnes)
+	for i := 1; i < len(texts); i += 4 {
+		got := outcomes[i]
+		if events[i] != *ev || got.Skipped != want.Skipped || (got.Rejection == nil) != (want.Rejection == nil) ||
+			got.Rejection != nil && *got.Rejection != *want.Rejection {
+			t.Fatalf("%q is %+v, %+v on a screen, want %+v, %+v", in, events[i], got, *ev, want)
+		}
+		if !outcomes[i-1].Skipped || outcomes[i+1].Rejection != nil || outcomes[i+2].Rejection == nil {
+			t.Fatalf("the neighbours of %q are %+v", in, outcomes[i-1:i+3])
+		}
+	}
 }
 
 func BenchmarkDecodeSkipped(b *testing.B) {
@@ -151,6 +184,19 @@ func BenchmarkDecodeSkippedTraffic(b *testing.B) {
 			b.Fatal("not skipped")
 		}
 	}
+}
+
+func BenchmarkScreenSkippedTraffic(b *testing.B) {
+	traffic := benchTraffic()
+	events, outcomes := make([]event.Event, len(traffic)), make([]event.Outcome, len(traffic))
+	never := func(_ []event.Identity, wanted []bool) { clear(wanted) }
+	b.ReportAllocs()
+	var s event.Screen
+	n := 0
+	for ; b.Loop(); n++ {
+		s.Decode(traffic, events, outcomes, never)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n*len(traffic)), "ns/event")
 }
 
 func BenchmarkDecodeTraffic(b *testing.B) {
