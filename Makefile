@@ -19,7 +19,7 @@ govulncheck := $(GO) tool -modfile=tools/govulncheck/go.mod govulncheck
 checks := tidy lint vet race fuzz build-check demo-check deploy-check vuln
 
 .DEFAULT_GOAL := build
-.PHONY: build test race fuzz bench lint fmt check demo tidy vet build-check demo-check deploy-check vuln
+.PHONY: build test race fuzz bench performance-page lint fmt check demo tidy vet build-check demo-check deploy-check vuln
 
 build: ## programs into bin/
 	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
@@ -57,6 +57,10 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 bench: ## benchmarks, in the form benchstat reads
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
+
+performance-page: build ## measure everything and write the tables of docs/performance.md: 50 minutes, on a machine that does nothing else
+	$(BIN)/dsiem bench --matrix --repeat=5 --page=docs/performance.md
+	$(BIN)/dsiem bench --scenario=soak --limit-time=0 --page=docs/performance.md
 
 lint: ## linters and formatters, nothing is changed
 	$(golangci) config verify
