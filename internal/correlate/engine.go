@@ -158,8 +158,7 @@ type Engine struct {
 
 	networkLists networkLists
 	stats        Stats
-	// published holds the live alarms that Enrich may find, by id.
-	published map[string]handle
+	published    published
 
 	changes []Change
 	order   Order // of the next change
@@ -220,8 +219,6 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		index:   newIndex(keys),
 		tracked: make([]tracked, len(plans)),
 		places:  make(map[uint64]int32, len(plans)),
-
-		published: map[string]handle{},
 	}
 	e.timers.store = &e.store
 	variants, stages := make([]variant, len(plans)), make([]stage, count)

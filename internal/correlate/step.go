@@ -118,16 +118,14 @@ func (e *Engine) update(b *backlog, before int32, lookup bool) {
 	})
 	b.shown = b.class
 	if lookup && e.opts.Lookups {
-		if _, known := e.published[a.ID]; !known {
-			e.published[strings.Clone(a.ID)] = b.self
-		}
+		e.published.add(b, a.ID)
 	}
 }
 
 // Enrich adds what look-ups found to a live alarm, whose later snapshots show it;
 // hits it has already are left out. It reports whether the alarm is still live.
 func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
-	h := e.published[alarmID]
+	h := e.published.find(alarmID)
 	if h == 0 || len(intel)+len(vulns) == 0 {
 		return h != 0
 	}
@@ -172,8 +170,8 @@ func (e *Engine) expire(now int64) {
 func (e *Engine) close(b *backlog) {
 	e.timers.remove(b)
 	e.leaveStages(b)
-	if len(e.published) > 0 {
-		delete(e.published, e.id(b))
+	if e.opts.Lookups {
+		e.published.remove(b, e.id(b))
 	}
 	v := e.variantOf(b)
 	owner := v.owner
