@@ -51,8 +51,9 @@ type pipeline struct {
 	rejected func(rec intake.Record, rej *event.Rejection)
 	// jumped is called when an event turns the clock by more than a month.
 	jumped func(rec intake.Record, seconds int64)
-	// played is called with what changed, in order, a portion of a batch at a
-	// time; the last one comes with the counts of the batch.
+	// played is called with what changed, in order, a portion of a batch at a time;
+	// before the first one with the counts of the batch, and after the last one with
+	// nothing.
 	played func(changes []correlate.Change, counts batchCounts) error
 
 	clock clock
@@ -190,15 +191,25 @@ func (p *pipeline) play(j *job) error {
 	if err := p.played(nil, counts); err != nil {
 		return err
 	}
-	for steps := j.steps; len(steps) > 0; {
+	if err := p.playSteps(j.steps); err != nil {
+		return err
+	}
+	return p.played(nil, batchCounts{})
+}
+
+// playSteps lets the engines take steps, a portion at a time.
+func (p *pipeline) playSteps(steps []step) error {
+	for len(steps) > 0 {
 		for changes := range p.engines.expire(steps[0].now) {
 			if err := p.played(changes, batchCounts{}); err != nil {
 				return err
 			}
 		}
 		n := portionOf(steps)
-		if err := p.played(p.engines.step(steps[:n]), batchCounts{}); err != nil {
-			return err
+		if changes := p.engines.step(steps[:n]); len(changes) > 0 {
+			if err := p.played(changes, batchCounts{}); err != nil {
+				return err
+			}
 		}
 		steps = steps[n:]
 	}

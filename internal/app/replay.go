@@ -184,6 +184,9 @@ func (r *replay) play(ctx context.Context, reader *intake.Reader, started time.T
 				return err
 			}
 		}
+		if err := r.files.Flush(); err != nil {
+			return err
+		}
 	}
 	return r.save(false)
 }
@@ -209,7 +212,12 @@ func (r *replay) jumped(rec intake.Record, seconds int64) {
 	}
 }
 
-// played writes the lines of a batch.
+// pendingLines is the size of lines, in bytes, from which they are written before
+// the end of their batch.
+const pendingLines = 256 << 10
+
+// played collects the lines of a part of a batch, and writes them at its end, which
+// has no changes.
 func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 	r.summary.add(counts)
 	lastStep := uint64(0)
@@ -238,6 +246,9 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 			r.summary.Backlogs.Expired++
 		case correlate.Advanced:
 		}
+	}
+	if len(changes) > 0 && r.files.Pending() < pendingLines {
+		return nil
 	}
 	return r.files.Flush()
 }

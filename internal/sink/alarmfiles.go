@@ -96,6 +96,9 @@ func (f *AlarmFiles) Event(e *alarm.Event) {
 	f.events.buf = e.AppendJSON(f.events.buf)
 }
 
+// Pending returns the bytes of the lines that were collected.
+func (f *AlarmFiles) Pending() int { return len(f.events.buf) + len(f.alarms.buf) }
+
 // Flush writes what was collected: alarm-event lines before the alarm lines
 // that they cause. After an error the files end in whole lines, as far as the
 // system can tell, and nothing more is written.
