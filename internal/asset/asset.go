@@ -14,9 +14,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gaissmai/bart"
+	"dsiem/internal/jsonfile"
 
-	"dsiem/internal/config"
+	"github.com/gaissmai/bart"
 )
 
 // Asset is one entry of an assets file.
@@ -34,25 +34,25 @@ const documentedMax = 5
 
 // Load reads the assets of the given files and adds every problem to the
 // report. The table holds the assets without error, in file order.
-func Load(files []*config.File, report *config.Report) *Table {
+func Load(files []*jsonfile.File, report *jsonfile.Report) *Table {
 	var assets []Asset
-	errorsBefore := report.Count(config.Error)
+	errorsBefore := report.Count(jsonfile.Error)
 	for _, file := range files {
-		file.Each(report, "assets", func(i int, v *config.Value) {
+		file.Each(report, "assets", func(i int, v *jsonfile.Value) {
 			if a, ok := load(file, report, i, v); ok {
 				assets = append(assets, a)
 			}
 		})
 	}
-	if len(assets) == 0 && report.Count(config.Error) == errorsBefore {
+	if len(assets) == 0 && report.Count(jsonfile.Error) == errorsBefore {
 		report.Add(noAsset(files))
 	}
 	return NewTable(assets)
 }
 
 // noAsset is the problem of files without any asset.
-func noAsset(files []*config.File) config.Problem {
-	p := config.Problem{File: "assets_*.json", Msg: "there is no asset; add at least one with the network to protect"}
+func noAsset(files []*jsonfile.File) jsonfile.Problem {
+	p := jsonfile.Problem{File: "assets_*.json", Msg: "there is no asset; add at least one with the network to protect"}
 	switch len(files) {
 	case 0:
 		p.Msg = "there is no asset file; add at least one assets_*.json with the networks to protect"
@@ -62,26 +62,26 @@ func noAsset(files []*config.File) config.Problem {
 	return p
 }
 
-func load(file *config.File, report *config.Report, i int, v *config.Value) (Asset, bool) {
-	s := &config.Scope{File: file, Report: report, Where: fmt.Sprintf("asset number %d", i+1), Object: v}
-	if v.Kind != config.Object {
+func load(file *jsonfile.File, report *jsonfile.Report, i int, v *jsonfile.Value) (Asset, bool) {
+	s := &jsonfile.Scope{File: file, Report: report, Where: fmt.Sprintf("asset number %d", i+1), Object: v}
+	if v.Kind != jsonfile.Object {
 		s.Errorf(v.Offset, "", "every element of \"assets\" must be an object, not %s", v.Kind)
 		return Asset{}, false
 	}
-	if name := v.Get("name"); name != nil && name.Kind == config.String && name.Text != "" {
-		s.Where = "asset " + config.Quote(name.Text)
+	if name := v.Get("name"); name != nil && name.Kind == jsonfile.String && name.Text != "" {
+		s.Where = "asset " + jsonfile.Quote(name.Text)
 	}
 	s.Keys([]string{"name", "cidr", "value", "whitelisted"})
 	a := Asset{
 		Name:        strings.Clone(s.NonEmpty("name")),
-		Value:       int(s.Uint("value", config.Range{Min: 1, Max: math.MaxUint8, Required: true})),
+		Value:       int(s.Uint("value", jsonfile.Range{Min: 1, Max: math.MaxUint8, Required: true})),
 		Whitelisted: s.Bool("whitelisted"),
 	}
 	if a.Value > documentedMax {
 		s.Warnf(v.Get("value").Offset, "value", "%d is above %d, so risk can exceed 10", a.Value, documentedMax)
 	}
 	if cidr := s.NonEmpty("cidr"); cidr != "" {
-		prefix, err := config.ParsePrefix(cidr)
+		prefix, err := jsonfile.ParsePrefix(cidr)
 		if err != nil {
 			s.Errorf(v.Get("cidr").Offset, "cidr", "%s", err)
 		}

@@ -9,12 +9,12 @@ import (
 	"pgregory.net/rapid"
 
 	"dsiem/internal/asset"
-	"dsiem/internal/config"
+	"dsiem/internal/jsonfile"
 )
 
 func networkOf(t *testing.T, text string) netip.Prefix {
 	t.Helper()
-	prefix, err := config.ParsePrefix(text)
+	prefix, err := jsonfile.ParsePrefix(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"dsiem/internal/asset"
-	"dsiem/internal/config"
+	"dsiem/internal/jsonfile"
 )
 
 // FuzzLoadAssets checks that no file makes loading panic, that problems can be
@@ -23,14 +23,14 @@ func FuzzLoadAssets(f *testing.F) {
 	addresses := []netip.Addr{{}, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("::ffff:10.0.0.1")}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		load := func() (*asset.Table, string) {
-			var report config.Report
-			table := asset.Load([]*config.File{config.NewFile("f", data)}, &report)
+			var report jsonfile.Report
+			table := asset.Load([]*jsonfile.File{jsonfile.NewFile("f", data)}, &report)
 			report.Sort()
 			text := ""
 			for i := range report.Problems {
 				text += report.Problems[i].Error() + "\n"
 			}
-			if table.Len() == 0 && report.Count(config.Error) == 0 {
+			if table.Len() == 0 && report.Count(jsonfile.Error) == 0 {
 				t.Error("no asset and no error")
 			}
 			return table, text

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"dsiem/internal/asset"
-	"dsiem/internal/config"
-	"dsiem/internal/directive/configtest"
+	"dsiem/internal/jsonfile"
+	"dsiem/test/testkit/configtest"
 )
 
 var update = flag.Bool("update", false, "write the results of the cases in testdata/load into them")
@@ -24,7 +24,7 @@ func TestLoad(t *testing.T) {
 	if !*update {
 		write = nil
 	}
-	configtest.Cases(t, os.DirFS(dir), write, func(files []*config.File, report *config.Report) string {
+	configtest.Cases(t, os.DirFS(dir), write, func(files []*jsonfile.File, report *jsonfile.Report) string {
 		table := asset.Load(files, report)
 		return fmt.Sprintf("%d, up to %d\n", table.Len(), table.MaxValue())
 	})
@@ -32,9 +32,9 @@ func TestLoad(t *testing.T) {
 
 // What is wrong with other files does not hide that there is no asset.
 func TestLoadReportsNoAssetBesideOtherErrors(t *testing.T) {
-	report := config.Report{Problems: []config.Problem{{File: "directives_a.json", Msg: "x"}}}
+	report := jsonfile.Report{Problems: []jsonfile.Problem{{File: "directives_a.json", Msg: "x"}}}
 	table := asset.Load(nil, &report)
-	if n := report.Count(config.Error); n != 2 || table.Len() != 0 {
+	if n := report.Count(jsonfile.Error); n != 2 || table.Len() != 0 {
 		t.Errorf("%d errors, %d assets", n, table.Len())
 	}
 }

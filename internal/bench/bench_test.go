@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"dsiem/internal/bench"
+	"dsiem/test/testkit"
+
+	"github.com/go-json-experiment/json"
 )
 
 // run measures cells with the program that this test is too, and returns the report.
@@ -215,7 +216,7 @@ func TestInterruptedRun(t *testing.T) {
 	c := quick(t, bench.NATS)
 	c.Events, c.Duration = 0, time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	progress := writerFunc(func([]byte) (int, error) {
+	progress := testkit.WriterFunc(func([]byte) (int, error) {
 		cancel() // the first line comes with the first limit
 		return 0, nil
 	})
@@ -228,10 +229,6 @@ func TestInterruptedRun(t *testing.T) {
 		t.Errorf("error %v, output %q", err, out.String())
 	}
 }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // Files are kept if that is wanted, and never mixed with those of another run.
 func TestFilesAreKept(t *testing.T) {

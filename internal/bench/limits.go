@@ -10,10 +10,10 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
-	"dsiem/internal/config"
 	"dsiem/internal/correlate"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
+	"dsiem/internal/jsonfile"
 )
 
 // A limit is the speed of one part of the server alone, on one core, in this
@@ -104,10 +104,10 @@ func decoding(ctx context.Context, lasts time.Duration, decode func([]byte, *eve
 
 // engine returns an engine for the configuration of a plan.
 func (p *plan) engine() (*correlate.Engine, error) {
-	var report config.Report
-	var assets, directives []*config.File
+	var report jsonfile.Report
+	var assets, directives []*jsonfile.File
 	for name, content := range p.configuration() {
-		file := config.NewFile(name, content)
+		file := jsonfile.NewFile(name, content)
 		if ok, _ := filepath.Match("assets_*", name); ok {
 			assets = append(assets, file)
 		} else {

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"dsiem/internal/bus"
-	"dsiem/internal/bus/bustest"
+	"dsiem/test/testkit/natstest"
 )
 
 func dial(b *testing.B, o bus.Options) *bus.Conn {
@@ -36,7 +36,7 @@ func BenchmarkPublishEvents(b *testing.B) {
 				b.Run(fmt.Sprintf("%s/backends=%d/callers=%d/batch=%d", place, backends, c.callers, c.batch), func(b *testing.B) {
 					o := bus.Options{}
 					if place == "tcp" {
-						o.URL = bustest.Start(b, bustest.Options{}).URL()
+						o.URL = natstest.Start(b, natstest.Options{}).URL()
 					} else {
 						s, err := bus.StartServer(bus.ServerOptions{})
 						if err != nil {
@@ -85,7 +85,7 @@ func publishFrom(b *testing.B, c *bus.Conn, callers, batch int) {
 // BenchmarkLibrary is what the library does with the same events if nobody
 // waits for a confirmation.
 func BenchmarkLibrary(b *testing.B) {
-	nc, err := nats.Connect(bustest.Start(b, bustest.Options{}).URL())
+	nc, err := nats.Connect(natstest.Start(b, natstest.Options{}).URL())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -19,11 +19,11 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"dsiem/internal/bus"
-	"dsiem/internal/bus/bustest"
+	"dsiem/test/testkit/natstest"
 )
 
 func TestT48TheServerIsRestarted(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	o.ReportInterval = 10 * time.Millisecond
 	c := connect(t, o)
@@ -51,7 +51,7 @@ func TestT48TheServerIsRestarted(t *testing.T) {
 }
 
 func TestT49TheServerComesLater(t *testing.T) {
-	s := bustest.Reserve(t, bustest.Options{})
+	s := natstest.Reserve(t, natstest.Options{})
 	o, log := options(s.URL())
 	connected := make(chan *bus.Conn, 1)
 	go func() {
@@ -73,7 +73,7 @@ func TestT49TheServerComesLater(t *testing.T) {
 }
 
 func TestItTriesEveryThreeSeconds(t *testing.T) {
-	s := bustest.Reserve(t, bustest.Options{})
+	s := natstest.Reserve(t, natstest.Options{})
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour+time.Second)
 		defer cancel()
@@ -89,13 +89,13 @@ func TestItTriesEveryThreeSeconds(t *testing.T) {
 }
 
 func TestT50ServerLists(t *testing.T) {
-	locked := bustest.Start(t, bustest.Options{User: "u", Password: "p"})
-	open := bustest.Start(t, bustest.Options{})
+	locked := natstest.Start(t, natstest.Options{User: "u", Password: "p"})
+	open := natstest.Start(t, natstest.Options{})
 	list := locked.URL() + "," + open.URL()
 	o, _ := options(list)
 	connect(t, o)
 
-	down := bustest.Reserve(t, bustest.Options{})
+	down := natstest.Reserve(t, natstest.Options{})
 	for _, list := range []string{
 		down.URL() + "," + open.URL(),
 		" " + down.URL() + " , ," + open.URL() + "/,",
@@ -113,7 +113,7 @@ func TestT50ServerLists(t *testing.T) {
 }
 
 func TestTheNextServerOfTheListTakesOver(t *testing.T) {
-	first, second := bustest.Start(t, bustest.Options{}), bustest.Start(t, bustest.Options{})
+	first, second := natstest.Start(t, natstest.Options{}), natstest.Start(t, natstest.Options{})
 	o, log := options(first.URL() + "," + second.URL())
 	in := subscribe(t, connect(t, o))
 	used, other := first, second
@@ -128,12 +128,12 @@ func TestTheNextServerOfTheListTakesOver(t *testing.T) {
 
 func TestD27Credentials(t *testing.T) {
 	const password = "s3cr=t/&?@,ö"
-	for name, o := range map[string]bustest.Options{
+	for name, o := range map[string]natstest.Options{
 		"user":  {User: "n0body", Password: password},
 		"token": {Token: password},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := bustest.Start(t, o)
+			s := natstest.Start(t, o)
 			right, log := options(s.URL())
 			works(t, s, right)
 
@@ -165,7 +165,7 @@ func (f *fickle) Check(server.ClientAuthentication) bool {
 func TestAPasswordThatIsPutRightLater(t *testing.T) {
 	// The library would give up after two refusals.
 	f := &fickle{refusals: 4}
-	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) { o.CustomClientAuthentication = f }})
+	s := natstest.Start(t, natstest.Options{Configure: func(o *server.Options) { o.CustomClientAuthentication = f }})
 	o, log := options(s.URL())
 	in := subscribe(t, connect(t, o))
 	s.Stop()
@@ -177,25 +177,25 @@ func TestAPasswordThatIsPutRightLater(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{TLS: true})
+	s := natstest.Start(t, natstest.Options{TLS: true})
 	for _, scheme := range []string{"tls", "nats"} {
 		o, _ := options(scheme + "://" + s.Address())
 		o.CAFile = s.CAFile()
 		works(t, s, o)
 	}
-	stranger := bustest.Start(t, bustest.Options{TLS: true})
+	stranger := natstest.Start(t, natstest.Options{TLS: true})
 	for _, ca := range []string{"", stranger.CAFile()} {
 		o, log := options(s.URL())
 		o.CAFile = ca
 		unreachable(t, o, log, "certificate signed by unknown authority")
 	}
-	plain := bustest.Start(t, bustest.Options{})
+	plain := natstest.Start(t, natstest.Options{})
 	o, log := options("tls://" + plain.Address())
 	unreachable(t, o, log, "secure connection not available")
 }
 
 func TestClientCertificates(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{TLS: true, ClientCerts: true})
+	s := natstest.Start(t, natstest.Options{TLS: true, ClientCerts: true})
 	o, log := options(s.URL())
 	o.CAFile = s.CAFile()
 	unreachable(t, o, log, "certificate required")
@@ -241,7 +241,7 @@ func TestAnNKeyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) {
+	s := natstest.Start(t, natstest.Options{Configure: func(o *server.Options) {
 		o.Nkeys = []*server.NkeyUser{{Nkey: public}}
 	}})
 	o, log := options(s.URL())
@@ -269,7 +269,7 @@ func TestACredsFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) {
+	s := natstest.Start(t, natstest.Options{Configure: func(o *server.Options) {
 		o.TrustedKeys = []string{operatorID}
 		resolver := &server.MemAccResolver{}
 		if err := resolver.Store(accountID, encode(jwt.NewAccountClaims(accountID), operator)); err != nil {
@@ -367,7 +367,7 @@ func TestASignalEndsConnecting(t *testing.T) {
 }
 
 func TestCloseDoesNotWaitForAReconnect(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	o.Timeout = time.Hour
 	c, err := bus.Connect(t.Context(), o)
@@ -389,7 +389,7 @@ func TestCloseDoesNotWaitForAReconnect(t *testing.T) {
 }
 
 func TestTheEndOfTheContextOfConnectIsNotTheEndOfTheConnection(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, _ := options(s.URL())
 	ctx, cancel := context.WithCancel(t.Context())
 	c, err := bus.Connect(ctx, o)

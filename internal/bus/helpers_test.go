@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dsiem/internal/bus"
-	"dsiem/internal/bus/bustest"
+	"dsiem/test/testkit/natstest"
 )
 
 // patience is how long a test waits for what must happen.
@@ -147,7 +147,7 @@ func equal(t *testing.T, got, want any) {
 }
 
 // works makes sure that a connection to a server carries events.
-func works(t *testing.T, s *bustest.Server, o bus.Options) {
+func works(t *testing.T, s *natstest.Server, o bus.Options) {
 	t.Helper()
 	in := subscribe(t, connect(t, o))
 	s.Publish(bus.EventsSubject, "hello")

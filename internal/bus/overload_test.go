@@ -5,11 +5,11 @@ import (
 	"testing"
 
 	"dsiem/internal/bus"
-	"dsiem/internal/bus/bustest"
+	"dsiem/test/testkit/natstest"
 )
 
 func TestTheLastSignalOfAnOutageIsSentAfterIt(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	collector := s.Collect(bus.OverloadSubject)
 	p := newProxy(t, s.Address())
 	o, log := options(p.url())
@@ -34,7 +34,7 @@ func TestTheLastSignalOfAnOutageIsSentAfterIt(t *testing.T) {
 }
 
 func TestASignalThatNeverWentIsReported(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	c := connect(t, o)
 	s.Stop()

@@ -17,7 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"dsiem/internal/bus"
-	"dsiem/internal/bus/bustest"
+	"dsiem/test/testkit/natstest"
 )
 
 func texts(list ...string) [][]byte {
@@ -36,7 +36,7 @@ func publish(t *testing.T, c *bus.Conn, list ...string) {
 }
 
 func TestT43BothBackendsGetWhatAFrontendPublishes(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, _ := options(s.URL())
 	first, second := subscribe(t, connect(t, o)), subscribe(t, connect(t, o))
 	frontend := connect(t, o)
@@ -53,7 +53,7 @@ func TestT43BothBackendsGetWhatAFrontendPublishes(t *testing.T) {
 // callers use one buffer for all.
 func TestManyCallers(t *testing.T) {
 	const callers, calls, each = 32, 20, 7
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	collector := s.Collect(bus.EventsSubject)
 	o, _ := options(s.URL())
 	c := connect(t, o)
@@ -91,7 +91,7 @@ func TestManyCallers(t *testing.T) {
 }
 
 func TestWhatIsTooLargeIsRefusedAsAWhole(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) { o.MaxPayload = 1000 }})
+	s := natstest.Start(t, natstest.Options{Configure: func(o *server.Options) { o.MaxPayload = 1000 }})
 	collector := s.Collect(bus.EventsSubject)
 	o, _ := options(s.URL())
 	c := connect(t, o)
@@ -109,8 +109,8 @@ func TestALimitThatChanges(t *testing.T) {
 	configure := func(limit int32) func(*server.Options) {
 		return func(o *server.Options) { o.MaxPayload = limit }
 	}
-	small := bustest.Start(t, bustest.Options{Configure: configure(10)})
-	large := bustest.Start(t, bustest.Options{Configure: configure(20)})
+	small := natstest.Start(t, natstest.Options{Configure: configure(10)})
+	large := natstest.Start(t, natstest.Options{Configure: configure(20)})
 	p := newProxy(t, small.Address())
 	o, log := options(p.url())
 	c := connect(t, o)
@@ -125,7 +125,7 @@ func TestALimitThatChanges(t *testing.T) {
 }
 
 func TestWithoutConnectionItFailsAtOnce(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	o.Timeout = time.Hour // and the library takes all that time for an attempt
 	c := connect(t, o)
@@ -143,7 +143,7 @@ func TestWithoutConnectionItFailsAtOnce(t *testing.T) {
 }
 
 func TestTheServerRefusesEvents(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) {
+	s := natstest.Start(t, natstest.Options{Configure: func(o *server.Options) {
 		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Deny: []string{bus.EventsSubject}},
 		}}}
@@ -351,7 +351,7 @@ func connected(c *bus.Conn, log *logbook) {
 // connection.
 func TestWhatIsConfirmedHasArrived(t *testing.T) {
 	const callers, confirmed = 4, 300
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	collector := s.Collect(bus.EventsSubject)
 	p := newProxy(t, s.Address())
 	o, log := options(p.url())
@@ -422,7 +422,7 @@ func TestWhatIsConfirmedHasArrived(t *testing.T) {
 // taken; after that all goes on by itself.
 func TestTheServerIsRestartedUnderLoad(t *testing.T) {
 	const callers, each = 8, 200
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	frontend := connect(t, o)
 	o, _ = options(s.URL())

@@ -18,8 +18,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"dsiem/internal/bus"
-	"dsiem/internal/bus/bustest"
 	"dsiem/internal/event"
+	"dsiem/test/testkit/natstest"
 )
 
 // serve starts a server that ends with the test, after its connections.
@@ -174,7 +174,7 @@ func TestTheLogDoesNotShowSecrets(t *testing.T) {
 }
 
 func TestAServerWithTLS(t *testing.T) {
-	authority := bustest.NewAuthority(t)
+	authority := natstest.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	s, log := serve(t, bus.ServerOptions{Listen: "nats://u:p@127.0.0.1:0", CertFile: cert, KeyFile: key})
 	log.wait(t, "message queue listening", "tls=true", "client_certificates=false")
@@ -188,14 +188,14 @@ func TestAServerWithTLS(t *testing.T) {
 }
 
 func TestAServerThatWantsClientCertificates(t *testing.T) {
-	authority := bustest.NewAuthority(t)
+	authority := natstest.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	s, log := serve(t, bus.ServerOptions{Listen: "127.0.0.1:0", CertFile: cert, KeyFile: key, CAFile: authority.CAFile()})
 	log.wait(t, "message queue listening", "tls=true", "client_certificates=true")
 	o, clientLog := options("tls://" + s.Addr())
 	o.CAFile = authority.CAFile()
 	unreachable(t, o, clientLog, "certificate required")
-	stranger := bustest.NewAuthority(t)
+	stranger := natstest.NewAuthority(t)
 	o.CertFile, o.KeyFile = stranger.ClientCert()
 	unreachable(t, o, clientLog, "remote error: tls")
 	o.CertFile, o.KeyFile = authority.ClientCert()
@@ -206,7 +206,7 @@ func TestAServerThatWantsClientCertificates(t *testing.T) {
 }
 
 // certificate returns the serial number of the certificate that a server shows.
-func certificate(t *testing.T, s *bus.Server, authority *bustest.Authority) string {
+func certificate(t *testing.T, s *bus.Server, authority *natstest.Authority) string {
 	t.Helper()
 	pem, err := os.ReadFile(authority.CAFile())
 	if err != nil {
@@ -230,7 +230,7 @@ func certificate(t *testing.T, s *bus.Server, authority *bustest.Authority) stri
 }
 
 func TestCertificatesAreReloaded(t *testing.T) {
-	authority := bustest.NewAuthority(t)
+	authority := natstest.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	s, _ := serve(t, bus.ServerOptions{Listen: "nats://u:p@127.0.0.1:0", CertFile: cert, KeyFile: key})
 	o, log := options("tls://u:p@" + s.Addr())
@@ -288,7 +288,7 @@ func TestAServerThatCannotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	authority := bustest.NewAuthority(t)
+	authority := natstest.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	_, otherKey := authority.ServerCert()
 	garbage := write(t, "garbage", "not what you think")

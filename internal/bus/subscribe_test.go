@@ -12,11 +12,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"dsiem/internal/bus"
-	"dsiem/internal/bus/bustest"
+	"dsiem/test/testkit/natstest"
 )
 
 func TestT43EveryBackendGetsEveryEvent(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	first, second := subscribe(t, connect(t, o)), subscribe(t, connect(t, o))
 	if n := len(log.with("level=INFO", "listening for new events")); n != 2 {
@@ -33,7 +33,7 @@ func TestT44PayloadsPassUnchanged(t *testing.T) {
 		`{"event_id":"e1","timestamp":"2024-01-01T00:00:00Z","sensor":"s","title":"t","src_ip":"10.0.0.1","dst_ip":"10.0.0.2","plugin_id":1001,"plugin_sid":2100384,"product":"","category":"","subcategory":"","src_port":0,"dst_port":0,"protocol":"ICMP","conn_id":1,"custom_data1":"","custom_label1":"","custom_data2":"","custom_label2":"","custom_data3":"","custom_label3":"","rcvd_time":1711428290978559000,"carrier":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","tracestate":""}}`,
 		"garbage", `{"event_id":"x"}`, "", "\x00\xff\r\nPUB dsiem_events 1\r\nx\r\n", strings.Repeat("x", 1<<20),
 	}
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, _ := options(s.URL())
 	in := subscribe(t, connect(t, o))
 	s.Publish(bus.EventsSubject, payloads...)
@@ -46,7 +46,7 @@ func TestT44PayloadsPassUnchanged(t *testing.T) {
 
 func TestTheOrderOfABurstIsKept(t *testing.T) {
 	const n = 100_000
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, _ := options(s.URL())
 	c := connect(t, o)
 	done := make(chan int, 1)
@@ -96,7 +96,7 @@ func block(t *testing.T, c *bus.Conn, pending int) *blocked {
 
 // arrived returns when the connection has got all that was published before: a
 // server keeps the order over subjects, too.
-func arrived(t *testing.T, s *bustest.Server, c *bus.Conn) {
+func arrived(t *testing.T, s *natstest.Server, c *bus.Conn) {
 	t.Helper()
 	signals := make(chan bool, 1)
 	if err := c.SubscribeOverload(t.Context(), func(overloaded bool) { signals <- overloaded }); err != nil {
@@ -107,7 +107,7 @@ func arrived(t *testing.T, s *bustest.Server, c *bus.Conn) {
 }
 
 func TestD28ASlowSubscriberLosesACountedNumberOfEvents(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	o.ReportInterval = 10 * time.Millisecond
 	c := connect(t, o)
@@ -136,7 +136,7 @@ func TestD28ASlowSubscriberLosesACountedNumberOfEvents(t *testing.T) {
 }
 
 func TestDropsAreReportedAtTheEndToo(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL()) // reports once an hour
 	c, err := bus.Connect(t.Context(), o)
 	if err != nil {
@@ -156,7 +156,7 @@ func TestDropsAreReportedAtTheEndToo(t *testing.T) {
 }
 
 func TestTheLimitFollowsMaxQueueNotTheLibrary(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, _ := options(s.URL())
 	c := connect(t, o)
 	b := block(t, c, 0)
@@ -175,7 +175,7 @@ func TestTheLimitFollowsMaxQueueNotTheLibrary(t *testing.T) {
 }
 
 func TestT41OnlyTrueAndFalseAreOverloadSignals(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	c := connect(t, o)
 	signals := make(chan bool, 100)
@@ -199,7 +199,7 @@ func TestT41OnlyTrueAndFalseAreOverloadSignals(t *testing.T) {
 }
 
 func TestAFloodOfBadSignalsDoesNotFloodTheLog(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL()) // an hour per interval
 	c, err := bus.Connect(t.Context(), o)
 	if err != nil {
@@ -218,7 +218,7 @@ func TestAFloodOfBadSignalsDoesNotFloodTheLog(t *testing.T) {
 }
 
 func TestOverloadIsPublishedAsTheReferencesDo(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	client := s.Client()
 	sub, err := client.SubscribeSync(bus.OverloadSubject)
 	if err != nil {
@@ -252,7 +252,7 @@ func TestOverloadIsPublishedAsTheReferencesDo(t *testing.T) {
 }
 
 func TestASubscriptionThatIsDenied(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{Configure: func(o *server.Options) {
+	s := natstest.Start(t, natstest.Options{Configure: func(o *server.Options) {
 		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
 			Subscribe: &server.SubjectPermission{Deny: []string{bus.EventsSubject}},
 		}}}
@@ -269,7 +269,7 @@ func TestASubscriptionThatIsDenied(t *testing.T) {
 }
 
 func TestASecondSubscriptionOfEventsIsAnError(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, _ := options(s.URL())
 	c := connect(t, o)
 	subscribe(t, c)
@@ -279,7 +279,7 @@ func TestASecondSubscriptionOfEventsIsAnError(t *testing.T) {
 }
 
 func TestSubscribeWaitsForALostConnection(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	o.Timeout = 50 * time.Millisecond
 	c := connect(t, o)
@@ -306,7 +306,7 @@ func TestSubscribeWaitsForALostConnection(t *testing.T) {
 }
 
 func TestDrainHandsOverWhatHasArrived(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, _ := options(s.URL())
 	c := connect(t, o)
 	b := block(t, c, 1000)
@@ -338,7 +338,7 @@ func TestDrainHandsOverWhatHasArrived(t *testing.T) {
 }
 
 func TestDrainHandsOverWhatHasArrivedWithTheServerGone(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	c := connect(t, o)
 	b := block(t, c, 1000)
@@ -354,7 +354,7 @@ func TestDrainHandsOverWhatHasArrivedWithTheServerGone(t *testing.T) {
 }
 
 func TestDrainIsBoundedByItsContext(t *testing.T) {
-	s := bustest.Start(t, bustest.Options{})
+	s := natstest.Start(t, natstest.Options{})
 	o, _ := options(s.URL())
 	c, err := bus.Connect(t.Context(), o)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"dsiem/internal/app"
+	"dsiem/internal/bench"
+	"dsiem/internal/node"
 )
 
 // benchCommand is not in the help: docs/performance.md describes it.
@@ -66,7 +67,7 @@ Exit codes: 0 done, 1 something was lost, duplicate or wrong, or could not be me
 // Run measures.
 func (c *benchCommand) Run(ctx context.Context, streams Streams) error {
 	if c.Role != "" {
-		role := app.BenchRole{Name: c.Role, URL: c.RoleURL, File: c.RoleFile, In: streams.In, Out: streams.Out}
+		role := bench.Role{Name: c.Role, URL: c.RoleURL, File: c.RoleFile, In: streams.In, Out: streams.Out}
 		return role.Run(ctx)
 	}
 	if c.List {
@@ -80,9 +81,9 @@ func (c *benchCommand) Run(ctx context.Context, streams Streams) error {
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	err = app.Bench(ctx, &app.BenchOptions{
+	err = bench.Run(ctx, &bench.Options{
 		Cells: cells, Program: program, Server: c.Program, ServerFlags: c.ServerFlag,
-		Version: app.Version(debug.ReadBuildInfo), Repeat: c.Repeat, LimitTime: c.LimitTime,
+		Version: node.Version(debug.ReadBuildInfo), Repeat: c.Repeat, LimitTime: c.LimitTime,
 		Dir: c.Out, Keep: c.Keep, JSON: c.JSON, Page: c.Page, Out: streams.Out, Progress: streams.Err,
 	})
 	if ctx.Err() != nil {
@@ -92,7 +93,7 @@ func (c *benchCommand) Run(ctx context.Context, streams Streams) error {
 }
 
 // cells returns what is to be measured.
-func (c *benchCommand) cells() ([]app.BenchCell, error) {
+func (c *benchCommand) cells() ([]bench.Cell, error) {
 	switch {
 	case c.Repeat < 1 || c.LimitTime < 0:
 		return nil, &usageError{"--repeat must be at least 1, and --limit-time not negative"}
@@ -103,12 +104,12 @@ func (c *benchCommand) cells() ([]app.BenchCell, error) {
 	case len(c.Scenario) > 0 && (c.Matrix || c.Quick):
 		return nil, &usageError{"--scenario, --matrix and --quick exclude each other"}
 	case c.Matrix:
-		return c.lasting(app.BenchScenarios()), nil
+		return c.lasting(bench.Scenarios()), nil
 	case c.Quick: // limits would take longer than all of it
 		c.LimitTime = 0
-		return app.BenchQuick(), nil
+		return bench.QuickScenarios(), nil
 	case len(c.Scenario) > 0:
-		cells, err := app.BenchChoose(c.Scenario)
+		cells, err := bench.Choose(c.Scenario)
 		if err != nil {
 			return nil, &usageError{"--scenario: " + err.Error()}
 		}
@@ -119,7 +120,7 @@ func (c *benchCommand) cells() ([]app.BenchCell, error) {
 
 // lasting gives scenarios the times that the flags say: those that last for a
 // time, and those that have a warm-up.
-func (c *benchCommand) lasting(cells []app.BenchCell) []app.BenchCell {
+func (c *benchCommand) lasting(cells []bench.Cell) []bench.Cell {
 	for i := range cells {
 		if c.Duration != nil && cells[i].Events == 0 {
 			cells[i].Duration = *c.Duration
@@ -132,10 +133,10 @@ func (c *benchCommand) lasting(cells []app.BenchCell) []app.BenchCell {
 }
 
 // own returns the workload that the flags describe.
-func (c *benchCommand) own() ([]app.BenchCell, error) {
-	cell := app.BenchCell{
-		Name: c.Transport, Transport: app.BenchTransport(c.Transport),
-		Workload: app.BenchWorkload{
+func (c *benchCommand) own() ([]bench.Cell, error) {
+	cell := bench.Cell{
+		Name: c.Transport, Transport: bench.Transport(c.Transport),
+		Workload: bench.Workload{
 			Seed: c.Seed, Directives: c.Directives, Match: c.Match, Near: c.Near, Live: c.Live,
 			Abandoned: c.Abandoned, Timeout: c.Timeout, Addresses: c.Addresses, EventSize: c.EventSize, Occurrence: c.Occurrence,
 		},
@@ -151,16 +152,16 @@ func (c *benchCommand) own() ([]app.BenchCell, error) {
 	if err := cell.Check(); err != nil {
 		return nil, &usageError{err.Error()}
 	}
-	return []app.BenchCell{cell}, nil
+	return []bench.Cell{cell}, nil
 }
 
 // listScenarios lists the matrix, and what is not in it.
 func listScenarios(out io.Writer) error {
 	var b strings.Builder
-	for _, c := range app.BenchScenarios() {
+	for _, c := range bench.Scenarios() {
 		fmt.Fprintf(&b, "%-18s %s\n", c.Name, c.About)
 	}
-	for _, c := range app.BenchLong() {
+	for _, c := range bench.LongScenarios() {
 		fmt.Fprintf(&b, "%-18s %s; not in the matrix\n", c.Name, c.About)
 	}
 	_, err := io.WriteString(out, b.String())

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"dsiem/internal/cli"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // docs/performance.md shows the help of the command, which is not in the help of

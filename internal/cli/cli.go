@@ -20,10 +20,13 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"dsiem/internal/config"
+	"dsiem/internal/correlate/shard"
+	"dsiem/internal/node"
+	"dsiem/internal/validate"
+
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
-
-	"dsiem/internal/app"
 )
 
 // The exit codes of every command.
@@ -85,9 +88,9 @@ type (
 // grammar returns what kong reads.
 func (p program) grammar() any {
 	switch p.mode {
-	case app.ModeFrontend:
+	case node.ModeFrontend:
 		return &frontendCommands{}
-	case app.ModeBackend:
+	case node.ModeBackend:
 		return &backendCommands{}
 	}
 	return &commands{}
@@ -104,8 +107,8 @@ func runOthers(ctx context.Context, p program, args []string, streams Streams) i
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(streams, p),
 		kong.Vars{
-			"medRiskMin": strconv.Itoa(app.DefaultMedRiskMin),
-			"medRiskMax": strconv.Itoa(app.DefaultMedRiskMax),
+			"medRiskMin": strconv.Itoa(shard.DefaultMedRiskMin),
+			"medRiskMax": strconv.Itoa(shard.DefaultMedRiskMax),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: false}),
 	)
@@ -160,7 +163,7 @@ type versionCommand struct{}
 
 // Run prints the version the binary was built from.
 func (versionCommand) Run(p program, streams Streams) error {
-	_, err := fmt.Fprintln(streams.Out, p.called, app.Version(debug.ReadBuildInfo))
+	_, err := fmt.Fprintln(streams.Out, p.called, node.Version(debug.ReadBuildInfo))
 	return err
 }
 
@@ -181,11 +184,11 @@ func (c *validateCommand) Run(streams Streams) error {
 	if err := notEmpty("--config", c.Config); err != nil {
 		return err
 	}
-	err := app.Validate(&app.ValidateOptions{
+	err := validate.Run(&validate.Options{
 		Config: os.DirFS(c.Config), ConfigName: c.Config,
 		Strict: c.Strict, Plan: c.Plan, JSON: c.JSON, Out: streams.Out,
 	})
-	if errors.Is(err, app.ErrConfiguration) {
+	if errors.Is(err, config.ErrInvalid) {
 		return errReported
 	}
 	return err

@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"dsiem/internal/app"
+	"dsiem/internal/demo"
 )
 
 type demoCommand struct {
@@ -34,7 +34,7 @@ func (c *demoCommand) Run(ctx context.Context, streams Streams) error {
 		const storyLength = 40 * time.Minute
 		start = time.Now().Add(-storyLength).Truncate(time.Second)
 	}
-	return app.Demo(ctx, &app.DemoOptions{
+	return demo.Run(ctx, &demo.Options{
 		Out: c.Out, Overwrite: c.Overwrite, Fast: c.Fast, Seed: c.Seed,
 		Start: start, Took: c.Duration, Address: c.Address, Stay: c.Stay,
 		Screen: streams.Out, Colour: terminal(streams.Out) && os.Getenv("NO_COLOR") == "",

@@ -3,20 +3,21 @@ package cli
 import (
 	"context"
 
-	"github.com/alecthomas/kong"
+	"dsiem/internal/bench"
+	"dsiem/internal/node"
 
-	"dsiem/internal/app"
+	"github.com/alecthomas/kong"
 )
 
 // MainWith is Main in this process with another way to run a node.
-func MainWith(ctx context.Context, called string, args []string, streams Streams, serve func(context.Context, *app.ServeOptions) error) int {
+func MainWith(ctx context.Context, called string, args []string, streams Streams, serve func(context.Context, *node.Options) error) int {
 	proc := thisProcess(streams)
 	proc.serve = serve
 	return run(ctx, proc, programCalled(called, program{called: nameDsiem}), args)
 }
 
 // BenchCells returns what dsiem bench measures with these flags.
-func BenchCells(args ...string) ([]app.BenchCell, error) {
+func BenchCells(args ...string) ([]bench.Cell, error) {
 	var c benchCommand
 	parser, err := kong.New(&c)
 	if err != nil {

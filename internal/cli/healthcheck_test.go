@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// node serves an answer as a node does and returns its address and the path that
+// answering serves an answer as a node does and returns its address and the path that
 // was asked for last.
-func node(t *testing.T, server func(http.Handler) *httptest.Server, status int, body string) (host, port string, asked *string) {
+func answering(t *testing.T, server func(http.Handler) *httptest.Server, status int, body string) (host, port string, asked *string) {
 	t.Helper()
 	asked = new(string)
 	s := server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -109,7 +109,7 @@ func TestHealthcheck(t *testing.T) {
 			if tt.server == nil {
 				tt.server = httptest.NewServer
 			}
-			_, port, asked := node(t, tt.server, tt.status, tt.body)
+			_, port, asked := answering(t, tt.server, tt.status, tt.body)
 			args := append([]string{"healthcheck"}, tt.args...)
 			environ := slices.Clone(tt.environ)
 			for _, texts := range [][]string{args, environ} {
@@ -136,7 +136,7 @@ func TestHealthcheckIPv6(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no IPv6: ", err)
 	}
-	_, port, asked := node(t, func(h http.Handler) *httptest.Server {
+	_, port, asked := answering(t, func(h http.Handler) *httptest.Server {
 		s := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h}}
 		s.Start()
 		return s

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dsiem/internal/cli"
+	"dsiem/test/testkit"
 )
 
 // TestReplayInterrupted ends the context, as a signal does, while a replay waits
@@ -104,7 +105,7 @@ func TestDemoInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	screen := writerFunc(func(p []byte) (int, error) {
+	screen := testkit.WriterFunc(func(p []byte) (int, error) {
 		interrupt() // with the first line it shows
 		return len(p), nil
 	})
@@ -146,7 +147,3 @@ func wholeLines(t *testing.T, path string) int {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"dsiem/internal/app"
+	"dsiem/internal/node"
 )
 
 // program says as what a command line runs.
@@ -29,7 +29,7 @@ const defaultCache = 10 * time.Minute
 // settings are what the options of serve set: most are those of the node, the
 // others are turned into these by serveOptions.
 type settings struct {
-	app.ServeOptions
+	node.Options
 
 	help, version bool
 	debug, trace  bool

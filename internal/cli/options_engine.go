@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"dsiem/internal/app"
+	"dsiem/internal/node"
 )
 
 // loadTexts are the helps of options that mean one thing where events come in
@@ -14,12 +14,12 @@ type loadTexts struct{ maxEPS, maxQueue string }
 func (p program) loadTexts() loadTexts {
 	const zero = " 0 stands for 1000000."
 	switch p.mode {
-	case app.ModeBackend:
+	case node.ModeBackend:
 		return loadTexts{
 			"Events a second this backend should sustain. It limits nothing; a warning says if they take too long.",
 			"Events that may wait, 24 times as many in a burst; more are dropped and counted." + zero,
 		}
-	case app.ModeFrontend:
+	case node.ModeFrontend:
 		return loadTexts{
 			"Events a second to take at most, while no backend is overloaded; 0 for no limit.",
 			"Events that may wait for the engines.",

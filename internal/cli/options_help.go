@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"dsiem/internal/app"
+	"dsiem/internal/node"
 )
 
 // flags returns how the flags of an option are shown: -n, --node=NAME.
@@ -47,9 +47,9 @@ func serveHelp(p program, groups []group) page {
 				"A standalone node takes events over HTTP, correlates them and writes alarms. In a cluster\n" +
 				"a frontend takes events over HTTP, publishes them over NATS and hands out configuration\n" +
 				"files; backends take them from NATS, correlate them and write alarms.",
-			app.ModeFrontend: "Run a frontend: it takes events over HTTP, publishes them over NATS and hands out\n" +
+			node.ModeFrontend: "Run a frontend: it takes events over HTTP, publishes them over NATS and hands out\n" +
 				"configuration files.",
-			app.ModeBackend: "Run a backend: it takes events from NATS and writes alarms.",
+			node.ModeBackend: "Run a backend: it takes events from NATS and writes alarms.",
 		}[p.mode],
 		exitCodes: "0 stopped by a signal, 1 failed, 2 usage",
 	}

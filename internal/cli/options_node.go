@@ -3,7 +3,7 @@ package cli
 import (
 	"math"
 
-	"dsiem/internal/app"
+	"dsiem/internal/node"
 )
 
 // defaultNode is the name of a standalone node. In a cluster there is none: two
@@ -18,7 +18,7 @@ const (
 
 func nodeOptions(p program, s *settings) []*option {
 	mode := &option{
-		name: "mode", short: 'm', env: []string{"DSIEM_MODE"}, def: app.ModeStandalone,
+		name: "mode", short: 'm', env: []string{"DSIEM_MODE"}, def: node.ModeStandalone,
 		value:    choice{&s.Mode, allModes()},
 		original: "Incorrect mode configuration: mode must be standalone || cluster-frontend || cluster-backend",
 		help: "What this node does: take events over HTTP and correlate them, take them and publish them over NATS, " +
@@ -29,27 +29,27 @@ func nodeOptions(p program, s *settings) []*option {
 		value: text{p: &s.Frontend, form: "URL", optional: true}, shown: "none, it is required",
 		help: "Where to download the configuration from. With --frontend=file: the files that are there are used.",
 	}
-	node := &option{
+	name := &option{
 		name: "node", short: 'n', env: []string{"DSIEM_NODE"},
 		value: text{p: &s.Node, form: "NAME"}, shown: "none, it is required",
 	}
 	switch p.mode {
-	case app.ModeBackend:
-		node.help = "Name of this node. It gets the directives whose file names begin with directives_NAME_."
+	case node.ModeBackend:
+		name.help = "Name of this node. It gets the directives whose file names begin with directives_NAME_."
 		frontend.def = "http://frontend:8080"
-	case app.ModeFrontend:
-		node.help = "Name of this node, for people who read logs and traces."
+	case node.ModeFrontend:
+		name.help = "Name of this node, for people who read logs and traces."
 	default:
-		node.help = "Name of this node. A backend gets the directives whose file names begin with directives_NAME_. " +
+		name.help = "Name of this node. A backend gets the directives whose file names begin with directives_NAME_. " +
 			"Beside --mode on the command line, -n is the short form of --hold-duration."
-		node.shown = defaultNode + " if standalone; otherwise none, it is required"
+		name.shown = defaultNode + " if standalone; otherwise none, it is required"
 	}
 	if p.mode != "" {
 		mode.help = "This program is a " + p.mode + " whatever the environment says; on the command line nothing else is possible."
 		mode.def, mode.only, mode.noEffect = p.mode, p.mode, "this program is always a "+p.mode
 	}
 	return []*option{
-		node,
+		name,
 		mode,
 		frontend,
 		{

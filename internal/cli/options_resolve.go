@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"dsiem/internal/node"
 
-	"dsiem/internal/app"
+	"github.com/agnivade/levenshtein"
 )
 
 const variablePrefix = "DSIEM_"
@@ -38,7 +38,7 @@ type resolved struct {
 	role    roles
 	sources map[*option]string // the flag or variable, none for a default
 	// notes are for the log; problems are texts that an option cannot take.
-	notes    []app.Note
+	notes    []node.Note
 	problems []string
 }
 
@@ -93,7 +93,7 @@ func (r *resolved) take(o *option, line *commandLine, env environment) {
 // impossible says that a value cannot be a text.
 func (o *option) impossible(source, text string, v value) string {
 	if o.urls {
-		text = app.WithoutCredentials(text)
+		text = node.WithoutCredentials(text)
 	}
 	problem := fmt.Sprintf("%s: %q is not possible; use %s", source, text, v.accepts())
 	if o.original != "" {
@@ -145,7 +145,7 @@ func (r *resolved) variable(o *option, env environment) (name, text string) {
 }
 
 func (r *resolved) note(level slog.Level, message string, attrs ...slog.Attr) {
-	r.notes = append(r.notes, app.Note{Level: level, Message: message, Attrs: attrs})
+	r.notes = append(r.notes, node.Note{Level: level, Message: message, Attrs: attrs})
 }
 
 // warnOfUnknown warns of variables that look like ours and are not.
@@ -200,7 +200,7 @@ func (r *resolved) effective() []slog.Attr {
 		key := strings.ReplaceAll(o.name, "-", "_")
 		v := o.value.get()
 		if urls, ok := v.(string); ok && o.urls {
-			v = app.WithoutCredentials(urls)
+			v = node.WithoutCredentials(urls)
 		}
 		if v != "" {
 			attrs = append(attrs, slog.Any(key, v))

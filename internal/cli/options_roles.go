@@ -3,7 +3,7 @@ package cli
 import (
 	"strings"
 
-	"dsiem/internal/app"
+	"dsiem/internal/node"
 )
 
 // roles is a set of the modes that a node may have.
@@ -23,7 +23,7 @@ const (
 )
 
 // allModes are the modes of serve, in the order of their roles.
-func allModes() []string { return []string{app.ModeStandalone, app.ModeFrontend, app.ModeBackend} }
+func allModes() []string { return []string{node.ModeStandalone, node.ModeFrontend, node.ModeBackend} }
 
 // roleOf returns the role of a mode, which is a string; every role for what is
 // none.

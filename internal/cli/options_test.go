@@ -10,9 +10,9 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/google/go-cmp/cmp"
+	"dsiem/internal/node"
 
-	"dsiem/internal/app"
+	"github.com/google/go-cmp/cmp"
 )
 
 // sample returns a text for a value that is not its default, and what is logged
@@ -239,8 +239,8 @@ func TestDefaults(t *testing.T) {
 	want.CacheDuration, want.IntelPrivateIP, want.EnrichWait = 10*time.Minute, false, 2*time.Second
 	want.ReloadBacklogs, want.Checkpoint, want.Fsync = true, 30*time.Second, "interval"
 	want.MetricsAddress, want.PProf, want.Notes = "", false, nil
-	want.Tracing = app.TracingOptions{Endpoint: "http://localhost:4317"}
-	want.MinEPS, want.HTTP, want.Listen = 0, app.HTTPOptions{}, app.NATSListenOptions{}
+	want.Tracing = node.TracingOptions{Endpoint: "http://localhost:4317"}
+	want.MinEPS, want.HTTP, want.Listen = 0, node.HTTPOptions{}, node.NATSListenOptions{}
 	if diff := cmp.Diff(&want, o); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}

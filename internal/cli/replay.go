@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"os"
 
-	"dsiem/internal/app"
+	"dsiem/internal/correlate/shard"
+	"dsiem/internal/replay"
 )
 
 const (
@@ -46,8 +47,8 @@ func (f *engineFlags) check() error {
 	return nil
 }
 
-func (f *engineFlags) options() app.EngineOptions {
-	return app.EngineOptions{
+func (f *engineFlags) options() shard.EngineOptions {
+	return shard.EngineOptions{
 		MinAlarmLifetime: f.MinAlarmLifetime * secondsPerMinute,
 		MedRiskMin:       f.MedRiskMin, MedRiskMax: f.MedRiskMax,
 		Status: first(f.Status), Tag: first(f.Tags),
@@ -97,7 +98,7 @@ func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
 	if err := cmp.Or(notEmpty("--config", c.Config), notEmpty("--out", c.Out), c.check()); err != nil {
 		return err
 	}
-	o := &app.ReplayOptions{
+	o := &replay.Options{
 		Config: os.DirFS(c.Config), ConfigName: c.Config, SkipInvalid: c.SkipInvalid,
 		Inputs: c.Inputs, Stdin: streams.In, Format: c.Format,
 		Out: c.Out, Append: c.Append, Overwrite: c.Overwrite, Engine: c.options(),
@@ -108,7 +109,7 @@ func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
 	if terminal(streams.Err) {
 		o.Progress = streams.Err
 	}
-	summary, err := app.Replay(ctx, o)
+	summary, err := replay.Run(ctx, o)
 	if summary != nil && summary.Started() {
 		write := summary.WriteText
 		if c.JSON {

@@ -14,10 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/testscript"
-
-	"dsiem/internal/app"
 	"dsiem/internal/cli"
+	"dsiem/internal/node"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 
 // printOptions prints the settings of a node and the remarks on them, as they
 // would be logged, instead of running one.
-func printOptions(_ context.Context, o *app.ServeOptions) error {
+func printOptions(_ context.Context, o *node.Options) error {
 	for _, a := range o.Effective {
 		fmt.Fprintln(o.Out, a)
 	}

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/term"
+	"dsiem/internal/web/auth"
 
-	"dsiem/internal/app"
+	"golang.org/x/term"
 )
 
 // maxPasswordLine is more than the longest line with a password, in bytes.
@@ -53,13 +53,13 @@ func (c *secretCommand) Run(ctx context.Context, streams Streams) error {
 		if err != nil {
 			return err
 		}
-		if user.Password, err = app.HashPassword(password); err != nil {
+		if user.Password, err = auth.HashPassword(password); err != nil {
 			return err
 		}
 		made = "hash:  " + user.Password + "\n"
 	} else {
 		var token string
-		token, user.Token = app.NewToken()
+		token, user.Token = auth.NewToken()
 		made = "token: " + token + "\nhash:  " + user.Token + "\n"
 	}
 	var snippet strings.Builder

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"dsiem/internal/app"
+	"dsiem/internal/node"
 )
 
 // process is what a program takes from the process it runs in.
@@ -25,7 +25,7 @@ type process struct {
 	// §7.1). directory returns the working directory.
 	executable, directory func() (string, error)
 	// serve runs a node until the context ends. It logs why it failed.
-	serve func(context.Context, *app.ServeOptions) error
+	serve func(context.Context, *node.Options) error
 	// exit ends the process at once, on a second signal.
 	exit func(code int)
 }
@@ -33,7 +33,7 @@ type process struct {
 func thisProcess(streams Streams) *process {
 	return &process{
 		Streams: streams, environ: os.Environ(), executable: os.Executable, directory: os.Getwd,
-		serve: app.Serve, exit: os.Exit,
+		serve: node.Serve, exit: os.Exit,
 	}
 }
 
@@ -51,9 +51,9 @@ const (
 func programCalled(path string, built program) program {
 	switch strings.TrimSuffix(filepath.Base(path), ".exe") {
 	case nameBackend:
-		return program{called: nameBackend, mode: app.ModeBackend}
+		return program{called: nameBackend, mode: node.ModeBackend}
 	case nameFrontend:
-		return program{called: nameFrontend, mode: app.ModeFrontend}
+		return program{called: nameFrontend, mode: node.ModeFrontend}
 	case nameDsiem:
 		built.called = nameDsiem
 	}
@@ -70,14 +70,14 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 // MainBackend runs dsiem-backend, which has the seed's command line, and returns
 // its exit code.
 func MainBackend(ctx context.Context, args []string, streams Streams) int {
-	built := program{called: nameBackend, mode: app.ModeBackend}
+	built := program{called: nameBackend, mode: node.ModeBackend}
 	return run(ctx, thisProcess(streams), programCalled(os.Args[0], built), args)
 }
 
 // MainFrontend runs dsiem-frontend, which has the command line of dsiem-rs's
 // frontend, and returns its exit code.
 func MainFrontend(ctx context.Context, args []string, streams Streams) int {
-	built := program{called: nameFrontend, mode: app.ModeFrontend}
+	built := program{called: nameFrontend, mode: node.ModeFrontend}
 	return run(ctx, thisProcess(streams), programCalled(os.Args[0], built), args)
 }
 
@@ -148,14 +148,14 @@ func (p program) serveUsage() string {
 		return "Usage: " + p.called + " serve --node=NAME [flags]"
 	}
 	return "Usage: " + p.called + " serve [flags]\n" +
-		"       " + p.called + " serve --mode=" + app.ModeFrontend + " --node=NAME [flags]\n" +
-		"       " + p.called + " serve --mode=" + app.ModeBackend + " --node=NAME --frontend=URL [flags]"
+		"       " + p.called + " serve --mode=" + node.ModeFrontend + " --node=NAME [flags]\n" +
+		"       " + p.called + " serve --mode=" + node.ModeBackend + " --node=NAME --frontend=URL [flags]"
 }
 
 // serveOptions checks what no single option can, and completes the options of
 // the node.
-func (s *settings) serveOptions(p program, r *resolved, proc *process) (*app.ServeOptions, error) {
-	o := &s.ServeOptions
+func (s *settings) serveOptions(p program, r *resolved, proc *process) (*node.Options, error) {
+	o := &s.Options
 	o.Engine.MinAlarmLifetime = int64(s.lifetime / time.Second)
 	o.Engine.LiteralTitles = r.role&engineRoles != 0 && !s.expandTitles
 	if r.role == standaloneRole {
@@ -165,7 +165,7 @@ func (s *settings) serveOptions(p program, r *resolved, proc *process) (*app.Ser
 		return nil, err
 	}
 	o.Engine.Status, o.Engine.Tag = o.Statuses[0], o.Tags[0]
-	if o.MaxQueue == 0 && o.Mode != app.ModeFrontend {
+	if o.MaxQueue == 0 && o.Mode != node.ModeFrontend {
 		o.MaxQueue = unlimitedQueue
 	}
 	if o.CacheDuration == 0 {
@@ -182,7 +182,7 @@ func (s *settings) serveOptions(p program, r *resolved, proc *process) (*app.Ser
 	o.Log.Level = s.level()
 	o.Log.Colour = terminal(proc.Out) && env["NO_COLOR"] == "" && env["TERM"] != "dumb"
 	o.Out = proc.Out
-	o.Version = app.Version(debug.ReadBuildInfo)
+	o.Version = node.Version(debug.ReadBuildInfo)
 	o.Effective, o.Notes = r.effective(), r.notes
 	return o, nil
 }
@@ -193,7 +193,7 @@ func (s *settings) check(p program, r *resolved) error {
 	case s.Node == "":
 		return p.usage("--node is missing: this node needs a name; use --node=NAME or DSIEM_NODE=NAME")
 	case r.role == backendRole && p.mode == "" && !r.given("frontend"):
-		return p.usage("--frontend is missing: a " + app.ModeBackend + " downloads its configuration; use --frontend=URL or DSIEM_FRONTEND=URL," +
+		return p.usage("--frontend is missing: a " + node.ModeBackend + " downloads its configuration; use --frontend=URL or DSIEM_FRONTEND=URL," +
 			" or --frontend=file: for the files that are there")
 	case s.Listen.CAFile != "" && s.Listen.CertFile == "":
 		return p.usage("--nats-listen-ca needs --nats-listen-cert and --nats-listen-key")
@@ -244,7 +244,7 @@ func (s *settings) warnOfUseless(r *resolved) {
 func (s *settings) level() slog.Level {
 	switch {
 	case s.trace || s.verbosity > 1:
-		return app.LevelTrace
+		return node.LevelTrace
 	case s.debug || s.verbosity == 1:
 		return slog.LevelDebug
 	}

@@ -9,16 +9,16 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"dsiem/internal/node"
 
-	"dsiem/internal/app"
+	"github.com/google/go-cmp/cmp"
 )
 
 // outcome is what a command line came to.
 type outcome struct {
 	code     int
 	out, err string
-	options  *app.ServeOptions // nil if no node was run
+	options  *node.Options // nil if no node was run
 }
 
 // runAs runs a program in a process of its own making, whose node does nothing
@@ -32,7 +32,7 @@ func runAs(t *testing.T, p program, args, environ []string) outcome {
 		environ:    environ,
 		executable: func() (string, error) { return filepath.FromSlash("/opt/dsiem/dsiem"), nil },
 		directory:  func() (string, error) { return filepath.FromSlash("/home/me/dsiem"), nil },
-		serve: func(_ context.Context, given *app.ServeOptions) error {
+		serve: func(_ context.Context, given *node.Options) error {
 			o.options = given
 			return nil
 		},
@@ -43,7 +43,7 @@ func runAs(t *testing.T, p program, args, environ []string) outcome {
 }
 
 // served runs a program that must run a node.
-func served(t *testing.T, p program, args []string, environ ...string) *app.ServeOptions {
+func served(t *testing.T, p program, args []string, environ ...string) *node.Options {
 	t.Helper()
 	o := runAs(t, p, args, environ)
 	if o.code != exitDone || o.options == nil {
@@ -65,7 +65,7 @@ var (
 func everyProgram() []program { return []program{dsiem, frontend, backend} }
 
 // effective returns a setting as it is logged, nil if it is not.
-func effective(o *app.ServeOptions, name string) any {
+func effective(o *node.Options, name string) any {
 	for _, a := range o.Effective {
 		if a.Key == name {
 			return a.Value.Any()
@@ -75,7 +75,7 @@ func effective(o *app.ServeOptions, name string) any {
 }
 
 // notes returns the remarks as text: LEVEL message key=value.
-func notes(o *app.ServeOptions) []string {
+func notes(o *node.Options) []string {
 	var texts []string
 	for _, n := range o.Notes {
 		text := n.Level.String() + " " + n.Message

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"dsiem/internal/correlate/shard"
+	"dsiem/internal/node"
 
-	"dsiem/internal/app"
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestDefaultsOfStandalone: dsiem serve needs no setting.
@@ -18,20 +19,20 @@ func TestDefaultsOfStandalone(t *testing.T) {
 	t.Parallel()
 	o := served(t, dsiem, []string{"serve"})
 	o.Out, o.Version, o.Effective = nil, "", nil
-	want := &app.ServeOptions{
+	want := &node.Options{
 		Mode: "standalone", Node: "dsiem",
 		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"),
 		MaxQueue: 25000, MaxEPS: 1000, MinEPS: 100, MaxDelay: 3 * time.Minute, HoldDuration: 10 * time.Second,
-		Engine:        app.EngineOptions{MedRiskMin: 3, MedRiskMax: 6, Status: "Open", Tag: "Identified Threat"},
+		Engine:        shard.EngineOptions{MedRiskMin: 3, MedRiskMax: 6, Status: "Open", Tag: "Identified Threat"},
 		Statuses:      []string{"Open", "In-Progress", "Closed"},
 		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
 		CacheDuration: 10 * time.Minute, EnrichWait: 2 * time.Second,
 		ReloadBacklogs: true, Checkpoint: 30 * time.Second, Fsync: "interval",
-		HTTP: app.HTTPOptions{
+		HTTP: node.HTTPOptions{
 			Address: "0.0.0.0", Port: 8080, WebDir: filepath.FromSlash("/opt/dsiem/web/dist"),
 			MaxConnections: 10000, MaxBody: 10 << 20,
 		},
-		Tracing: app.TracingOptions{Endpoint: "http://localhost:4317"},
+		Tracing: node.TracingOptions{Endpoint: "http://localhost:4317"},
 	}
 	if diff := cmp.Diff(want, o); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
@@ -41,20 +42,20 @@ func TestDefaultsOfStandalone(t *testing.T) {
 // TestDefaultsOfFrontend: a frontend gets nothing of the engine.
 func TestDefaultsOfFrontend(t *testing.T) {
 	t.Parallel()
-	want := &app.ServeOptions{
+	want := &node.Options{
 		Mode: "cluster-frontend", Node: "fe",
 		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"),
 		NATS:      "nats://dsiem-nats:4222",
 		MaxEPS:    1000, MinEPS: 100, HoldDuration: 10 * time.Second,
-		Engine:        app.EngineOptions{Status: "Open", Tag: "Identified Threat"},
+		Engine:        shard.EngineOptions{Status: "Open", Tag: "Identified Threat"},
 		Statuses:      []string{"Open", "In-Progress", "Closed"},
 		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
 		CacheDuration: 10 * time.Minute,
-		HTTP: app.HTTPOptions{
+		HTTP: node.HTTPOptions{
 			Address: "0.0.0.0", Port: 8080, WebDir: filepath.FromSlash("/opt/dsiem/web/dist"),
 			MaxConnections: 10000, MaxBody: 10 << 20,
 		},
-		Tracing: app.TracingOptions{Endpoint: "http://localhost:4317"},
+		Tracing: node.TracingOptions{Endpoint: "http://localhost:4317"},
 	}
 	for _, tt := range []struct {
 		p    program
@@ -72,20 +73,20 @@ func TestDefaultsOfFrontend(t *testing.T) {
 // and a standalone node have alone.
 func TestEveryOptionOfAFrontend(t *testing.T) {
 	t.Parallel()
-	http := app.HTTPOptions{
+	http := node.HTTPOptions{
 		Address: "::1", Port: 443, CertFile: "c.pem", KeyFile: "k.pem", AuthFile: "auth.json", WritableConfig: true,
 		WebDir: "www", WebSocket: true, MaxConnections: 7, MaxBody: 512 << 10,
 	}
 	const flags = " --address ::1 --port=443 --tls-cert=c.pem --tls-key=k.pem --auth-file=auth.json --writeableConfig" +
 		" --web-dir=www --websocket --max-connections=7 --max-body=512KiB --pprof --metrics-address=:9090" +
 		" --otel-tracing-enabled --otel-metrics-enabled --otel-endpoint=https://u:p@otel:4317"
-	tracing := app.TracingOptions{Traces: true, Metrics: true, Endpoint: "https://u:p@otel:4317"}
+	tracing := node.TracingOptions{Traces: true, Metrics: true, Endpoint: "https://u:p@otel:4317"}
 	o := served(t, frontend, strings.Fields("serve -n fe"+flags))
 	if diff := cmp.Diff(http, o.HTTP) + cmp.Diff(tracing, o.Tracing); diff != "" || !o.PProf || o.MetricsAddress != ":9090" || o.Notes != nil {
 		t.Errorf("%s\n%v", diff, notes(o))
 	}
 	o = served(t, dsiem, strings.Fields("serve --nats-listen=nats://u:geheim@[::]:4222 --nats-listen-cert=nc --nats-listen-key=nk --nats-listen-ca=na"+flags))
-	listen := app.NATSListenOptions{URL: "nats://u:geheim@[::]:4222", CertFile: "nc", KeyFile: "nk", CAFile: "na"}
+	listen := node.NATSListenOptions{URL: "nats://u:geheim@[::]:4222", CertFile: "nc", KeyFile: "nk", CAFile: "na"}
 	if diff := cmp.Diff(http, o.HTTP) + cmp.Diff(listen, o.Listen) + cmp.Diff(tracing, o.Tracing); diff != "" || o.Notes != nil {
 		t.Errorf("%s\n%v", diff, notes(o))
 	}

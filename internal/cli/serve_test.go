@@ -13,9 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"dsiem/internal/node"
 
-	"dsiem/internal/app"
+	"github.com/google/go-cmp/cmp"
 )
 
 // The tests T01 to T12 are the checks of spec/interfaces.md §11, as far as the
@@ -184,19 +184,19 @@ func TestT11_LogFlagsBeforeAndAfterServe(t *testing.T) {
 		level slog.Level
 		json  bool
 	}{
-		{backend, "-vv serve", app.LevelTrace, false},
-		{backend, "serve -vv", app.LevelTrace, false},
-		{backend, "-v serve -v", app.LevelTrace, false},
+		{backend, "-vv serve", node.LevelTrace, false},
+		{backend, "serve -vv", node.LevelTrace, false},
+		{backend, "-v serve -v", node.LevelTrace, false},
 		{backend, "-v serve", slog.LevelDebug, false},
 		{backend, "-j serve", slog.LevelInfo, true},
 		{backend, "serve --json", slog.LevelInfo, true},
-		{backend, "-vj --trace serve", app.LevelTrace, true},
+		{backend, "-vj --trace serve", node.LevelTrace, true},
 		{backend, "--verbosity serve", slog.LevelDebug, false},
 		{dsiem, "--debug serve", slog.LevelDebug, false},
 		{dsiem, "serve --debug", slog.LevelDebug, false},
-		{dsiem, "serve --debug --trace", app.LevelTrace, false}, // D67
-		{dsiem, "--trace serve -v", app.LevelTrace, false},
-		{dsiem, "serve -vvvv", app.LevelTrace, false},
+		{dsiem, "serve --debug --trace", node.LevelTrace, false}, // D67
+		{dsiem, "--trace serve -v", node.LevelTrace, false},
+		{dsiem, "serve -vvvv", node.LevelTrace, false},
 		{dsiem, "serve", slog.LevelInfo, false},
 	} {
 		o := served(t, tt.p, strings.Fields(tt.args+rest))
@@ -391,7 +391,7 @@ func TestFailedNode(t *testing.T) {
 	var out, errs strings.Builder
 	code := run(t.Context(), &process{
 		Streams: Streams{Out: &out, Err: &errs}, executable: func() (string, error) { return "/x/dsiem", nil },
-		serve: func(context.Context, *app.ServeOptions) error { return errors.New("no directive") },
+		serve: func(context.Context, *node.Options) error { return errors.New("no directive") },
 	}, backend, []string{"serve", "-nb0"})
 	if code != exitFailed || out.Len()+errs.Len() > 0 {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())

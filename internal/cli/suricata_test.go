@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"dsiem/internal/cli"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The two files hold real alerts, one for each signature that fired, ordered by

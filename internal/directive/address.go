@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/gaissmai/bart"
+	"dsiem/internal/jsonfile"
 
-	"dsiem/internal/config"
+	"github.com/gaissmai/bart"
 )
 
 // AddressKind is the kind of an address term.
@@ -52,7 +52,7 @@ func ParseAddress(text string) (AddressTerm, *TermError) {
 	prefixes := make([]netip.Prefix, 0, 1+strings.Count(text, ","))
 	negated := make([]bool, 0, cap(prefixes))
 	err := parseList(text, func(e element) string {
-		prefix, err := config.ParsePrefix(e.text)
+		prefix, err := jsonfile.ParsePrefix(e.text)
 		switch {
 		case err != nil && strings.HasPrefix(e.text, ":") && !strings.HasPrefix(e.text, "::"):
 			return badReference(e.text)

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"dsiem/internal/config"
 	"dsiem/internal/directive"
+	"dsiem/internal/jsonfile"
 )
 
 // generated returns files of three-stage directives as large sites have them:
@@ -83,9 +83,9 @@ func comma(yes bool) string {
 }
 
 // loadAll loads and compiles; it is what a start or a reload costs.
-func loadAll(tb testing.TB, files []*config.File) []directive.Plan {
+func loadAll(tb testing.TB, files []*jsonfile.File) []directive.Plan {
 	tb.Helper()
-	var report config.Report
+	var report jsonfile.Report
 	directives := directive.Load(files, &report)
 	if err := report.Err(); err != nil {
 		tb.Fatal(err)
@@ -112,10 +112,10 @@ func BenchmarkLoad24000(b *testing.B) {
 	for _, content := range contents {
 		size += int64(len(content))
 	}
-	read := func() []*config.File {
-		files := make([]*config.File, len(names))
+	read := func() []*jsonfile.File {
+		files := make([]*jsonfile.File, len(names))
 		for i, name := range names {
-			files[i] = config.NewFile(name, contents[i])
+			files[i] = jsonfile.NewFile(name, contents[i])
 		}
 		return files
 	}

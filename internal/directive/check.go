@@ -5,15 +5,15 @@ import (
 	"slices"
 	"strings"
 
-	"dsiem/internal/config"
 	"dsiem/internal/event"
+	"dsiem/internal/jsonfile"
 )
 
 // checkStages checks what depends on the other rules of a directive: stage
 // numbers, references, reliability. rules are in ascending order of stage;
 // complete is false when there are rules that could not be read at all, so that
 // nothing can be said of what is missing.
-func (l *loader) checkStages(s *config.Scope, rules []*ruleScope, complete bool) {
+func (l *loader) checkStages(s *jsonfile.Scope, rules []*ruleScope, complete bool) {
 	var stages []int
 	for i, r := range rules {
 		if r.rule.Stage == 0 { // reported before
@@ -93,7 +93,7 @@ func (s *ruleScope) termProblem(key, text string, err *TermError) bool {
 		return true
 	}
 	v := s.Object.Get(key)
-	if v == nil || v.Kind != config.String {
+	if v == nil || v.Kind != jsonfile.String {
 		return false
 	}
 	if !strings.Contains(text, ",") {
@@ -135,9 +135,9 @@ func (s *ruleScope) customData(i int) {
 	case s.rule.Type == TaxonomyRule && text != anyTerm:
 		s.Warnf(v.Offset, key, "custom data is not compared in a TaxonomyRule")
 	case s.complete && looksLikeReference(text) && !RefersTo(text, s.rule.Stage, s.stages):
-		s.Warnf(v.Offset, key, "%s names no earlier stage and is taken as plain text", config.Quote(text))
+		s.Warnf(v.Offset, key, "%s names no earlier stage and is taken as plain text", jsonfile.Quote(text))
 	case text != anyTerm && strings.EqualFold(strings.TrimSpace(text), anyTerm):
-		s.Warnf(v.Offset, key, "%s is taken as plain text; write %q to take any value", config.Quote(text), anyTerm)
+		s.Warnf(v.Offset, key, "%s is taken as plain text; write %q to take any value", jsonfile.Quote(text), anyTerm)
 	case strings.Contains(text, ","):
 		for _, e := range splitList(text) {
 			if e.text == "" {

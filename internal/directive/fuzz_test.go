@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dsiem/internal/asset"
-	"dsiem/internal/config"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
+	"dsiem/internal/jsonfile"
 )
 
 // FuzzLoadDirectives checks that no file makes loading panic, that its problems
@@ -45,7 +45,7 @@ func FuzzLoadDirectives(f *testing.F) {
 		if diff := cmp.Diff(report.Problems, sameReport.Problems); diff != "" {
 			t.Errorf("loading again gives other problems:\n%s", diff)
 		}
-		if len(loaded) == 0 && report.Count(config.Error) == 0 {
+		if len(loaded) == 0 && report.Count(jsonfile.Error) == 0 {
 			t.Error("no directive and no error")
 		}
 		for i := range report.Problems {

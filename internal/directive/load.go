@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"dsiem/internal/config"
 	"dsiem/internal/event"
+	"dsiem/internal/jsonfile"
 )
 
 // Load reads the directives of the given files, in their order. It returns
@@ -16,15 +16,15 @@ import (
 // problem of every file to the report: a caller that loads strictly refuses
 // to start when the report holds an error, one that skips invalid directives
 // takes what is returned (§2.4–§2.6).
-func Load(files []*config.File, report *config.Report) []*Directive {
+func Load(files []*jsonfile.File, report *jsonfile.Report) []*Directive {
 	l := &loader{
 		report: report, ids: map[uint64]place{}, texts: map[string]string{},
 		directiveKeys: directiveKeys(), ruleKeys: ruleKeys(),
 	}
-	enabled, errorsBefore := 0, report.Count(config.Error)
+	enabled, errorsBefore := 0, report.Count(jsonfile.Error)
 	for _, file := range files {
 		l.file = file
-		file.Each(report, "directives", func(i int, v *config.Value) {
+		file.Each(report, "directives", func(i int, v *jsonfile.Value) {
 			d := l.directive(i, v)
 			if d.Disabled {
 				return
@@ -35,15 +35,15 @@ func Load(files []*config.File, report *config.Report) []*Directive {
 			}
 		})
 	}
-	if enabled == 0 && report.Count(config.Error) == errorsBefore {
+	if enabled == 0 && report.Count(jsonfile.Error) == errorsBefore {
 		report.Add(nothingLoaded(files))
 	}
 	return l.loaded
 }
 
 // nothingLoaded is the problem of files without any enabled directive (V19).
-func nothingLoaded(files []*config.File) config.Problem {
-	p := config.Problem{
+func nothingLoaded(files []*jsonfile.File) jsonfile.Problem {
+	p := jsonfile.Problem{
 		File: "directives_*.json",
 		Msg:  "no directive is enabled; add one, or set \"disabled\" to false",
 	}
@@ -57,8 +57,8 @@ func nothingLoaded(files []*config.File) config.Problem {
 }
 
 type loader struct {
-	report *config.Report
-	file   *config.File
+	report *jsonfile.Report
+	file   *jsonfile.File
 	// ids tells where each id of an enabled directive was seen first.
 	ids    map[uint64]place
 	loaded []*Directive
@@ -102,11 +102,11 @@ func (l *loader) keepAll(texts []string) []string {
 }
 
 // directive reads directive number i of the file and sets l.failed.
-func (l *loader) directive(i int, v *config.Value) *Directive {
+func (l *loader) directive(i int, v *jsonfile.Value) *Directive {
 	d := &Directive{File: l.file.Name}
 	d.Line, _ = l.file.Position(v.Offset)
-	s := &config.Scope{File: l.file, Report: l.report, Where: directiveWhere(i, v), Object: v}
-	if v.Kind != config.Object {
+	s := &jsonfile.Scope{File: l.file, Report: l.report, Where: directiveWhere(i, v), Object: v}
+	if v.Kind != jsonfile.Object {
 		s.Errorf(v.Offset, "", "every element of \"directives\" must be an object, not %s", v.Kind)
 		l.failed = true
 		return d
@@ -114,13 +114,13 @@ func (l *loader) directive(i int, v *config.Value) *Directive {
 	d.Disabled = s.Bool("disabled")
 	s.Lax = d.Disabled
 	s.Keys(l.directiveKeys)
-	d.ID = s.Uint("id", config.Range{Max: math.MaxUint64, Required: true})
+	d.ID = s.Uint("id", jsonfile.Range{Max: math.MaxUint64, Required: true})
 	d.Name = l.keep(s.NonEmpty("name"))
 	d.Kingdom = l.keep(s.NonEmpty("kingdom"))
 	d.Category = l.keep(s.NonEmpty("category"))
-	d.Priority = int(s.Uint("priority", config.Range{Min: 1, Max: 5, Required: true}))
+	d.Priority = int(s.Uint("priority", jsonfile.Range{Min: 1, Max: 5, Required: true}))
 	d.AllRulesAlwaysActive = s.Bool("all_rules_always_active")
-	if sticky := v.Get("sticky_different"); sticky != nil && sticky.Kind != config.Object {
+	if sticky := v.Get("sticky_different"); sticky != nil && sticky.Kind != jsonfile.Object {
 		s.Errorf(sticky.Offset, "sticky_different", "this key belongs into a rule, not into the directive; move it")
 	}
 	objects, list := s.Objects("rules", true)
@@ -145,14 +145,14 @@ func (l *loader) directive(i int, v *config.Value) *Directive {
 // stage in a problem; longer ones are wrong and named by their place.
 const maxDigits = 20
 
-func directiveWhere(i int, v *config.Value) string {
-	if id := v.Get("id"); id != nil && id.Kind == config.Number && len(id.Text) <= maxDigits {
+func directiveWhere(i int, v *jsonfile.Value) string {
+	if id := v.Get("id"); id != nil && id.Kind == jsonfile.Number && len(id.Text) <= maxDigits {
 		return "directive " + id.Text
 	}
 	return fmt.Sprintf("directive number %d of the file", i+1)
 }
 
-func (l *loader) checkID(s *config.Scope, id uint64) {
+func (l *loader) checkID(s *jsonfile.Scope, id uint64) {
 	if !wasRead(s, "id", id) {
 		return
 	}
@@ -167,28 +167,28 @@ func (l *loader) checkID(s *config.Scope, id uint64) {
 
 // wasRead reports whether n stands in the file, and is not the 0 of a number
 // that is missing or wrong.
-func wasRead(s *config.Scope, key string, n uint64) bool {
+func wasRead(s *jsonfile.Scope, key string, n uint64) bool {
 	v := s.Object.Get(key)
-	return v != nil && v.Kind == config.Number && v.Text == strconv.FormatUint(n, 10)
+	return v != nil && v.Kind == jsonfile.Number && v.Text == strconv.FormatUint(n, 10)
 }
 
 // ruleScope is a rule and the place it was read from.
 type ruleScope struct {
-	*config.Scope
+	*jsonfile.Scope
 	rule Rule
 	// stages are those of the directive, all of them if complete.
 	stages   []int
 	complete bool
 }
 
-func (l *loader) rules(parent *config.Scope, objects []*config.Value) []*ruleScope {
+func (l *loader) rules(parent *jsonfile.Scope, objects []*jsonfile.Value) []*ruleScope {
 	scopes := make([]*ruleScope, 0, len(objects))
 	for i, v := range objects {
 		where := fmt.Sprintf("%s, rule number %d", parent.Where, i+1)
-		if stage := v.Get("stage"); stage != nil && stage.Kind == config.Number && len(stage.Text) <= maxDigits {
+		if stage := v.Get("stage"); stage != nil && stage.Kind == jsonfile.Number && len(stage.Text) <= maxDigits {
 			where = parent.Where + ", stage " + stage.Text
 		}
-		r := &ruleScope{Scope: &config.Scope{
+		r := &ruleScope{Scope: &jsonfile.Scope{
 			File: l.file, Report: l.report, Where: where, Object: v, Lax: parent.Lax,
 		}}
 		l.rule(r)
@@ -215,15 +215,15 @@ func (l *loader) rule(s *ruleScope) {
 	s.Keys(l.ruleKeys)
 	r := &s.rule
 	r.Name = l.keep(s.String("name", false, ""))
-	r.Stage = int(s.Uint("stage", config.Range{Min: 1, Max: math.MaxUint8, Required: true}))
-	r.Occurrence = s.Uint("occurrence", config.Range{Min: 1, Max: math.MaxInt64, Required: true})
+	r.Stage = int(s.Uint("stage", jsonfile.Range{Min: 1, Max: math.MaxUint8, Required: true}))
+	r.Occurrence = s.Uint("occurrence", jsonfile.Range{Min: 1, Max: math.MaxInt64, Required: true})
 	r.From = l.keep(s.String("from", true, anyTerm))
 	r.To = l.keep(s.String("to", true, anyTerm))
 	r.PortFrom = l.orAny(s, "port_from")
 	r.PortTo = l.orAny(s, "port_to")
 	r.Protocol = l.orAny(s, "protocol")
-	r.Reliability = int(s.Uint("reliability", config.Range{Max: 10, Required: true}))
-	r.Timeout = int64(s.Uint("timeout", config.Range{Max: math.MaxUint32}))
+	r.Reliability = int(s.Uint("reliability", jsonfile.Range{Max: 10, Required: true}))
+	r.Timeout = int64(s.Uint("timeout", jsonfile.Range{Max: math.MaxUint32}))
 	l.identity(s)
 	l.sticky(s)
 	for i := range event.CustomFields {
@@ -250,17 +250,17 @@ func (l *loader) identity(s *ruleScope) {
 	if kind == TaxonomyRule.String() {
 		r.Type = TaxonomyRule
 	}
-	if !known && at != nil && at.Kind == config.String {
-		s.Errorf(at.Offset, "type", "%s is not a rule type; use \"PluginRule\" or \"TaxonomyRule\"", config.Quote(kind))
+	if !known && at != nil && at.Kind == jsonfile.String {
+		s.Errorf(at.Offset, "type", "%s is not a rule type; use \"PluginRule\" or \"TaxonomyRule\"", jsonfile.Quote(kind))
 	}
 	plugin, taxonomy := known && r.Type == PluginRule && !s.Lax, known && r.Type == TaxonomyRule && !s.Lax
-	r.PluginID = s.Uint("plugin_id", config.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
-	r.PluginSID = s.Uints("plugin_sid", config.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
+	r.PluginID = s.Uint("plugin_id", jsonfile.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
+	r.PluginSID = s.Uints("plugin_sid", jsonfile.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
 	s.needsElement("plugin_sid", plugin)
 	r.Product = l.keepAll(s.Strings("product", taxonomy))
 	s.needsElement("product", taxonomy)
 	r.Category = l.keep(s.String("category", taxonomy, ""))
-	if at := s.Object.Get("category"); taxonomy && at != nil && at.Kind == config.String && r.Category == "" {
+	if at := s.Object.Get("category"); taxonomy && at != nil && at.Kind == jsonfile.String && r.Category == "" {
 		s.Errorf(at.Offset, "category", "must not be empty in a TaxonomyRule")
 	}
 	r.Subcategory = l.keepAll(s.Strings("subcategory", false))
@@ -274,7 +274,7 @@ func minimum(required bool) uint64 {
 }
 
 func (s *ruleScope) needsElement(key string, needed bool) {
-	if list := s.Object.Get(key); needed && list != nil && list.Kind == config.Array && len(list.Elems) == 0 {
+	if list := s.Object.Get(key); needed && list != nil && list.Kind == jsonfile.Array && len(list.Elems) == 0 {
 		s.Errorf(list.Offset, key, "the list is empty, so the rule could never match; add at least one element")
 	}
 }
@@ -284,7 +284,7 @@ func (l *loader) sticky(s *ruleScope) {
 	sticky, ok := ParseSticky(name)
 	if !ok && !s.Lax {
 		s.Errorf(s.Object.Get("sticky_different").Offset, "sticky_different",
-			"%s is not a field; use one of %s", config.Quote(name), strings.Join(stickyNames()[1:], ", "))
+			"%s is not a field; use one of %s", jsonfile.Quote(name), strings.Join(stickyNames()[1:], ", "))
 	}
 	s.rule.StickyDifferent = sticky
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"dsiem/internal/config"
 	"dsiem/internal/directive"
-	"dsiem/internal/directive/configtest"
+	"dsiem/internal/jsonfile"
+	"dsiem/test/testkit/configtest"
 )
 
 var update = flag.Bool("update", false, "write the results of the cases in testdata/load into them")
@@ -31,7 +31,7 @@ func TestLoad(t *testing.T) {
 	if !*update {
 		write = nil
 	}
-	configtest.Cases(t, os.DirFS(dir), write, func(files []*config.File, report *config.Report) string {
+	configtest.Cases(t, os.DirFS(dir), write, func(files []*jsonfile.File, report *jsonfile.Report) string {
 		var loaded strings.Builder
 		for _, d := range directive.Load(files, report) {
 			fmt.Fprintln(&loaded, d.ID)
@@ -67,9 +67,9 @@ func validFiles(t testing.TB) []file {
 }
 
 // loadFile loads one file and returns its directives and what is reported.
-func loadFile(name string, content []byte) ([]*directive.Directive, *config.Report) {
-	var report config.Report
-	loaded := directive.Load([]*config.File{config.NewFile(name, content)}, &report)
+func loadFile(name string, content []byte) ([]*directive.Directive, *jsonfile.Report) {
+	var report jsonfile.Report
+	loaded := directive.Load([]*jsonfile.File{jsonfile.NewFile(name, content)}, &report)
 	report.Sort()
 	return loaded, &report
 }
@@ -119,10 +119,10 @@ func TestLoadShowsProblemsOfCRLFFilesAlike(t *testing.T) {
 			t.Fatal(err)
 		}
 		shown := func(lineEnd string) string {
-			var report config.Report
-			var files []*config.File
+			var report jsonfile.Report
+			var files []*jsonfile.File
 			for _, f := range configtest.Parse(string(text)).Files {
-				files = append(files, config.NewFile(f.Name, []byte(strings.ReplaceAll(f.Text, "\n", lineEnd))))
+				files = append(files, jsonfile.NewFile(f.Name, []byte(strings.ReplaceAll(f.Text, "\n", lineEnd))))
 			}
 			directive.Load(files, &report)
 			report.Sort()

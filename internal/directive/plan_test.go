@@ -10,9 +10,9 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"dsiem/internal/asset"
-	"dsiem/internal/config"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
+	"dsiem/internal/jsonfile"
 )
 
 // compile compiles a directive of rules that hold only what a test is about.
@@ -301,8 +301,8 @@ func TestLoadSortsRulesByStage(t *testing.T) {
 		{"stage": 3, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [3], "occurrence": 1, "reliability": 1, "from": ":2", "to": ":1"},
 		{"stage": 2, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [2], "occurrence": 1, "reliability": 1, "from": ":1", "to": "10.0.0.1"},
 		{"stage": 1, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [1], "occurrence": 1, "reliability": 1, "from": "HOME_NET", "to": "ANY"}]}]}`
-	var report config.Report
-	loaded := directive.Load([]*config.File{config.NewFile("d.json", []byte(text))}, &report)
+	var report jsonfile.Report
+	loaded := directive.Load([]*jsonfile.File{jsonfile.NewFile("d.json", []byte(text))}, &report)
 	if len(loaded) != 1 || len(report.Problems) != 0 {
 		t.Fatal(report.Problems)
 	}

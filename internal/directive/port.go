@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"dsiem/internal/config"
+	"dsiem/internal/jsonfile"
 )
 
 // PortKind is the kind of a port term.
@@ -62,9 +62,9 @@ func badPort(text string) string {
 	}
 	isNumber := func(s string) bool { return s != "" && strings.Trim(s, "0123456789 ") == "" }
 	if from, to, found := strings.Cut(text, "-"); found && isNumber(from) && isNumber(to) {
-		return config.Quote(text) + ` is a range, which is not possible; list the ports, like "80,81,82"`
+		return jsonfile.Quote(text) + ` is a range, which is not possible; list the ports, like "80,81,82"`
 	}
-	return config.Quote(text) + " is not a port; use " + portForms
+	return jsonfile.Quote(text) + " is not a port; use " + portForms
 }
 
 // ParseResolvedPort parses a port of a saved backlog, which may besides be "0":

@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"dsiem/internal/config"
+	"dsiem/internal/jsonfile"
 )
 
 // The words that stand for a whole term.
@@ -44,7 +44,7 @@ func parseReference(text string) (stage int, ok bool) {
 
 // badReference explains a text that starts like a reference but is none.
 func badReference(text string) string {
-	return config.Quote(text) + ` is not a reference; write a colon and the number of an earlier stage, like ":1"`
+	return jsonfile.Quote(text) + ` is not a reference; write a colon and the number of an earlier stage, like ":1"`
 }
 
 // RefersTo reports whether a text in a rule of the given stage is a reference
@@ -108,9 +108,9 @@ func (e *element) badForm() string {
 	case e.text == "":
 		return "the list has an empty element; remove the extra comma"
 	case strings.HasPrefix(e.text, "!"):
-		return config.Quote("!"+e.text) + ` is negated twice; use a single "!"`
+		return jsonfile.Quote("!"+e.text) + ` is negated twice; use a single "!"`
 	case strings.Contains(e.text, "!"):
-		return config.Quote(e.text) + ` has a "!" inside; negate an element with a "!" before it`
+		return jsonfile.Quote(e.text) + ` has a "!" inside; negate an element with a "!" before it`
 	}
 	return ""
 }
@@ -124,13 +124,13 @@ func (e *element) notInList(list string, keywords []string) string {
 	}
 	switch {
 	case strings.Contains(list, ","):
-		return config.Quote(right) + " cannot stand in a list; use it alone"
+		return jsonfile.Quote(right) + " cannot stand in a list; use it alone"
 	case e.negated && right != homeNet:
-		return config.Quote(right) + " cannot be negated"
+		return jsonfile.Quote(right) + " cannot be negated"
 	case e.negated:
 		right = "!" + right
 	}
-	return fmt.Sprintf("%s must be written %q", config.Quote(list), right)
+	return fmt.Sprintf("%s must be written %q", jsonfile.Quote(list), right)
 }
 
 // TextTerm is a condition on a custom data field (§3.5, D19).

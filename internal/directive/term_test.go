@@ -8,8 +8,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"dsiem/internal/config"
 	"dsiem/internal/directive"
+	"dsiem/internal/jsonfile"
 )
 
 func addressList(t *testing.T, text string) directive.AddressList {
@@ -434,6 +434,6 @@ func TestTermErrorsPointInsideTheText(t *testing.T) {
 		check(err)
 		term := directive.ParseText(in)
 		term.Match(in)
-		config.Quote(in)
+		jsonfile.Quote(in)
 	})
 }

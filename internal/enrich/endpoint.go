@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"dsiem/internal/config"
+	"dsiem/internal/jsonfile"
 )
 
 // The marks in a URL.
@@ -40,7 +40,7 @@ type endpoint struct {
 }
 
 // openEndpoint reads the key url, in which the marks should stand.
-func openEndpoint(s *config.Scope, client *http.Client, marks ...string) endpoint {
+func openEndpoint(s *jsonfile.Scope, client *http.Client, marks ...string) endpoint {
 	text := s.NonEmpty("url")
 	if text == "" {
 		return endpoint{}
@@ -50,9 +50,9 @@ func openEndpoint(s *config.Scope, client *http.Client, marks ...string) endpoin
 	u, err := url.Parse(sample)
 	switch {
 	case err != nil:
-		s.Errorf(offset, "url", "%s is not a URL: %s", config.Quote(text), withoutURL(err))
+		s.Errorf(offset, "url", "%s is not a URL: %s", jsonfile.Quote(text), withoutURL(err))
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		s.Errorf(offset, "url", "%s must start with http:// or https:// and a host name", config.Quote(text))
+		s.Errorf(offset, "url", "%s must start with http:// or https:// and a host name", jsonfile.Quote(text))
 	}
 	for _, mark := range marks {
 		switch n := strings.Count(text, mark); {

@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"dsiem/internal/alarm"
-	"dsiem/internal/config"
 	"dsiem/internal/enrich"
+	"dsiem/internal/jsonfile"
 )
 
 // start runs an Enricher until the end of the test.
@@ -162,12 +162,12 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 // services loads services as a site configures them.
 func services(t testing.TB, client *http.Client, file, content string) []enrich.Service {
 	t.Helper()
-	var report config.Report
+	var report jsonfile.Report
 	load := enrich.LoadVuln
 	if strings.HasPrefix(file, "intel_") {
 		load = enrich.LoadIntel
 	}
-	loaded := load([]*config.File{config.NewFile(file, []byte(content))}, client, &report)
+	loaded := load([]*jsonfile.File{jsonfile.NewFile(file, []byte(content))}, client, &report)
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}

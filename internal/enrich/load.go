@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"dsiem/internal/jsonfile"
 
-	"dsiem/internal/config"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // plugin makes sources of one type.
@@ -19,7 +19,7 @@ type plugin struct {
 	// keys are the keys of its configuration.
 	keys []string
 	// open reads the configuration, an object with these keys.
-	open func(s *config.Scope, client *http.Client) Source
+	open func(s *jsonfile.Scope, client *http.Client) Source
 }
 
 // plugins returns all plugins.
@@ -37,29 +37,29 @@ func plugins() []plugin {
 // A plugin that is not known gives a warning, not an error: the references
 // ignore it, and a site must still start. What is wrong with a service that is
 // switched off is a warning too (B27).
-func LoadIntel(files []*config.File, client *http.Client, report *config.Report) []Service {
+func LoadIntel(files []*jsonfile.File, client *http.Client, report *jsonfile.Report) []Service {
 	return (&loader{kind: Intel, client: client, report: report}).load(files)
 }
 
 // LoadVuln is LoadIntel for the vulnerability services of vuln_*.json files.
-func LoadVuln(files []*config.File, client *http.Client, report *config.Report) []Service {
+func LoadVuln(files []*jsonfile.File, client *http.Client, report *jsonfile.Report) []Service {
 	return (&loader{kind: Vuln, client: client, report: report}).load(files)
 }
 
 type loader struct {
 	kind   Kind
 	client *http.Client
-	report *config.Report
+	report *jsonfile.Report
 }
 
-func (l *loader) load(files []*config.File) []Service {
+func (l *loader) load(files []*jsonfile.File) []Service {
 	var services []Service
 	key := l.kind.String() + "_sources"
 	for _, file := range files {
-		file.Each(l.report, key, func(i int, v *config.Value) {
-			found := config.Report{} // of this service
-			s := &config.Scope{File: file, Report: &found, Where: fmt.Sprintf("source number %d", i+1), Object: v}
-			if v.Kind != config.Object {
+		file.Each(l.report, key, func(i int, v *jsonfile.Value) {
+			found := jsonfile.Report{} // of this service
+			s := &jsonfile.Scope{File: file, Report: &found, Where: fmt.Sprintf("source number %d", i+1), Object: v}
+			if v.Kind != jsonfile.Object {
 				s.Errorf(v.Offset, "", "every element of %q must be an object, not %s", key, v.Kind)
 			} else if service, on := l.service(s); on && service.Source != nil && !s.Failed() {
 				services = append(services, service)
@@ -72,9 +72,9 @@ func (l *loader) load(files []*config.File) []Service {
 
 // service reads one service and reports whether it is switched on. Its Source
 // is nil if there is none for it.
-func (l *loader) service(s *config.Scope) (service Service, on bool) {
-	if name := s.Object.Get("name"); name != nil && name.Kind == config.String && name.Text != "" {
-		s.Where = "source " + config.Quote(name.Text)
+func (l *loader) service(s *jsonfile.Scope) (service Service, on bool) {
+	if name := s.Object.Get("name"); name != nil && name.Kind == jsonfile.String && name.Text != "" {
+		s.Where = "source " + jsonfile.Quote(name.Text)
 	}
 	on = s.Bool("enabled")
 	off := !on && !s.Failed() // and not misspelt
@@ -90,14 +90,14 @@ func (l *loader) service(s *config.Scope) (service Service, on bool) {
 	}
 	if off {
 		for i := range s.Report.Problems {
-			s.Report.Problems[i].Severity = config.Warning
+			s.Report.Problems[i].Severity = jsonfile.Warning
 		}
 	}
 	return service, on
 }
 
 // plugin returns the plugin that the service names, or nil after a problem.
-func (l *loader) plugin(s *config.Scope) *plugin {
+func (l *loader) plugin(s *jsonfile.Scope) *plugin {
 	name := s.NonEmpty("plugin")
 	if name == "" {
 		return nil
@@ -117,26 +117,26 @@ func (l *loader) plugin(s *config.Scope) *plugin {
 			known = append(known, fmt.Sprintf("%q", p.name))
 		}
 	}
-	s.Warnf(offset, "plugin", "there is no plugin %s, so the source is not used; known is %s", config.Quote(name), strings.Join(known, ", "))
+	s.Warnf(offset, "plugin", "there is no plugin %s, so the source is not used; known is %s", jsonfile.Quote(name), strings.Join(known, ", "))
 	return nil
 }
 
 // open reads the plugin's own configuration, a JSON text in a string. Problems
 // in it are reported where the string stands: escapes hide their exact place.
-func (l *loader) open(s *config.Scope, p *plugin) Source {
+func (l *loader) open(s *jsonfile.Scope, p *plugin) Source {
 	text := s.NonEmpty("config")
 	if text == "" {
 		return nil
 	}
 	offset := s.Object.Get("config").Offset
-	found := config.Report{}
+	found := jsonfile.Report{}
 	var source Source
 	if jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true)) {
 		// The text as the only element of a list is a form that File reads.
-		list := config.NewFile("config", []byte("["+text+"]"))
-		list.EachElement(&found, func(_ int, v *config.Value) {
-			inner := &config.Scope{File: list, Report: &found, Object: v}
-			if v.Kind != config.Object {
+		list := jsonfile.NewFile("config", []byte("["+text+"]"))
+		list.EachElement(&found, func(_ int, v *jsonfile.Value) {
+			inner := &jsonfile.Scope{File: list, Report: &found, Object: v}
+			if v.Kind != jsonfile.Object {
 				inner.Errorf(v.Offset, "", `the text must hold an object like {"url":"http://…"}, not %s`, v.Kind)
 				return
 			}
@@ -152,7 +152,7 @@ func (l *loader) open(s *config.Scope, p *plugin) Source {
 		if bad.Where != "" {
 			field += ", " + bad.Where
 		}
-		if bad.Severity == config.Error {
+		if bad.Severity == jsonfile.Error {
 			s.Errorf(offset, field, "%s", bad.Msg)
 		} else {
 			s.Warnf(offset, field, "%s", bad.Msg)
@@ -162,14 +162,14 @@ func (l *loader) open(s *config.Scope, p *plugin) Source {
 }
 
 // syntaxProblem says what is wrong with a text that is not valid JSON.
-func syntaxProblem(text string) config.Problem {
+func syntaxProblem(text string) jsonfile.Problem {
 	if _, err := jsontext.NewDecoder(strings.NewReader(text), jsontext.AllowDuplicateNames(true)).ReadValue(); err == nil {
-		return config.Problem{Msg: "something follows the JSON value in the text; remove it"}
+		return jsonfile.Problem{Msg: "something follows the JSON value in the text; remove it"}
 	}
-	found := config.Report{}
-	config.NewFile("config", []byte(text)).EachElement(&found, func(int, *config.Value) {})
+	found := jsonfile.Report{}
+	jsonfile.NewFile("config", []byte(text)).EachElement(&found, func(int, *jsonfile.Value) {})
 	if len(found.Problems) == 0 {
-		return config.Problem{Msg: "not valid JSON"}
+		return jsonfile.Problem{Msg: "not valid JSON"}
 	}
 	bad := found.Problems[0]
 	bad.Msg += fmt.Sprintf(" (line %d, column %d of the text)", bad.Line, bad.Column)

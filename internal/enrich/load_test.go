@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"dsiem/internal/config"
-	"dsiem/internal/directive/configtest"
 	"dsiem/internal/enrich"
+	"dsiem/internal/jsonfile"
+	"dsiem/test/testkit/configtest"
 )
 
 var update = flag.Bool("update", false, "write the results of the cases in testdata/load into them")
@@ -26,8 +26,8 @@ func TestLoad(t *testing.T) {
 	if !*update {
 		write = nil
 	}
-	configtest.Cases(t, os.DirFS(dir), write, func(files []*config.File, report *config.Report) string {
-		var intel, vuln []*config.File
+	configtest.Cases(t, os.DirFS(dir), write, func(files []*jsonfile.File, report *jsonfile.Report) string {
+		var intel, vuln []*jsonfile.File
 		for _, f := range files {
 			if strings.HasPrefix(f.Name, "intel_") {
 				intel = append(intel, f)

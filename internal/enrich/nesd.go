@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"dsiem/internal/alarm"
-	"dsiem/internal/config"
+	"dsiem/internal/jsonfile"
 )
 
 const nesdName = "Nesd"
@@ -24,7 +24,7 @@ type nesd struct {
 	low bool
 }
 
-func openNesd(s *config.Scope, client *http.Client) Source {
+func openNesd(s *jsonfile.Scope, client *http.Client) Source {
 	return &nesd{endpoint: openEndpoint(s, client, ipMark, portMark), low: s.Bool("allow_low_severity")}
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"dsiem/internal/alarm"
-	"dsiem/internal/config"
+	"dsiem/internal/jsonfile"
 )
 
 // Request asks for look-ups for an alarm.
@@ -88,7 +88,7 @@ func (t *targets) pairs(addresses string, last uint16, ports string) {
 	var numbers []uint16
 	for elem := range strings.SplitSeq(addresses, ",") {
 		elem = strings.TrimSpace(elem)
-		prefix, err := config.ParsePrefix(elem)
+		prefix, err := jsonfile.ParsePrefix(elem)
 		if err != nil || strings.Contains(elem, "/") {
 			continue
 		}

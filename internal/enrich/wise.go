@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"dsiem/internal/alarm"
-	"dsiem/internal/config"
+	"dsiem/internal/jsonfile"
 )
 
 const wiseName = "Wise"
@@ -18,7 +18,7 @@ const wiseMinLen = 5
 // wise asks a Wise server about addresses (§9.2).
 type wise struct{ endpoint endpoint }
 
-func openWise(s *config.Scope, client *http.Client) Source {
+func openWise(s *jsonfile.Scope, client *http.Client) Source {
 	return &wise{openEndpoint(s, client, ipMark)}
 }
 

@@ -1,0 +1,166 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"dsiem/internal/correlate"
+	"dsiem/internal/node"
+)
+
+// demoServer is the standalone server of the demo.
+type demoServer struct {
+	node   *node.Node
+	client *http.Client
+	url    string
+	log    *os.File
+	// now is the time of the story, in UNIX nanoseconds; 0 is the real time.
+	now atomic.Int64
+	// played has an element when an event has been played.
+	played chan struct{}
+	serve  node.Part
+	ended  chan struct{} // closed when the server has ended
+}
+
+// startDemoServer starts a server on the demo's files and waits until it takes
+// events. watch is told what changes, on the dispatcher's goroutine.
+func startDemoServer(ctx context.Context, o *Options, dir, configs string,
+	watch func(now int64, changes []correlate.Change),
+) (*demoServer, error) {
+	log, err := os.Create(filepath.Join(dir, demoLog))
+	if err != nil {
+		return nil, fmt.Errorf("making the demo's log file: %w", err)
+	}
+	d := &demoServer{
+		client: &http.Client{Transport: &http.Transport{}}, log: log,
+		played: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	d.now.Store(o.Start.UnixNano())
+	options, err := serverOptions(o, dir, configs, log)
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	n := node.NewNode(options, node.NewServeLog(options))
+	n.Now, n.Started = d.clock, o.Start
+	n.Watched = watch
+	n.Played = func() {
+		select {
+		case d.played <- struct{}{}:
+		default: // nobody waits for the events of others
+		}
+	}
+	d.node = n
+	listening := make(chan string, 1)
+	n.Listening = func(url string) { listening <- url }
+	d.serve.Start(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		defer close(d.ended)
+		return n.Serve(ctx)
+	})
+	select {
+	case d.url = <-listening:
+	case <-d.ended:
+		return nil, d.stop()
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), d.stop())
+	}
+	select {
+	case <-n.Backend.Begun:
+		return d, nil
+	case <-d.ended:
+		return nil, d.stop()
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), d.stop())
+	}
+}
+
+// serverOptions are the defaults of a standalone server, without what would
+// hold back the story or outlive it.
+func serverOptions(o *Options, dir, configs string, log io.Writer) (*node.Options, error) {
+	address, port := "127.0.0.1", 0
+	if o.Address != "" {
+		host, text, err := net.SplitHostPort(o.Address)
+		if err == nil {
+			port, err = strconv.Atoi(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the address of the server: %w", err)
+		}
+		address = host
+	}
+	options := &node.Options{
+		Mode: node.ModeStandalone, Node: "demo", ConfigDir: configs, LogDir: dir, MaxQueue: demoQueue,
+		Statuses: []string{"Open", "In-Progress", "Closed"}, Tags: []string{"Identified Threat", "False Positive", "Valid Threat"},
+		HTTP: node.HTTPOptions{Address: address, Port: port, MaxBody: demoBody}, HoldDuration: time.Second,
+		Version: "demo", Fsync: "never", Out: log,
+	}
+	options.Engine.Status, options.Engine.Tag = options.Statuses[0], options.Tags[0]
+	return options, nil
+}
+
+const (
+	demoQueue = 25_000
+	demoBody  = 10 << 20
+)
+
+func (d *demoServer) clock() time.Time {
+	if at := d.now.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Now()
+}
+
+// send lets it be the time of an event, sends it, and waits until it has been
+// played.
+func (d *demoServer) send(ctx context.Context, at time.Time, line []byte) error {
+	d.now.Store(at.UnixNano())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+"/events", bytes.NewReader(line))
+	if err != nil {
+		return fmt.Errorf("sending an event: %w", err)
+	}
+	answer, err := d.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("sending an event: %w", err)
+	}
+	reason, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10)) // it is for the message only
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("sending an event: the server answers %s: %s", answer.Status, bytes.TrimSpace(reason))
+	}
+	select {
+	case <-d.played:
+		return nil
+	case <-d.ended:
+		return errors.New("the server has ended")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stay serves in real time until ctx ends.
+func (d *demoServer) stay(ctx context.Context) {
+	d.now.Store(0)
+	select {
+	case <-ctx.Done():
+	case <-d.ended:
+	}
+}
+
+// stop ends the server and returns why it failed, if it did.
+func (d *demoServer) stop() error {
+	err := d.serve.End()
+	d.client.CloseIdleConnections()
+	if err != nil {
+		err = fmt.Errorf("the demo's server: %w", err)
+	}
+	return errors.Join(err, d.log.Close())
+}

@@ -1,0 +1,54 @@
+package input
+
+import (
+	"fmt"
+
+	"dsiem/internal/event"
+)
+
+// Format is the form in which a record holds an event.
+type Format uint8
+
+// The formats.
+const (
+	// Normalized is Dsiem's own form (spec/correlation.md §1.1).
+	Normalized Format = iota
+	// SuricataEVE is a record of Suricata's eve.json, see DecodeSuricata.
+	SuricataEVE
+)
+
+// ParseFormat returns the format of a name as String gives it.
+func ParseFormat(name string) (Format, error) {
+	for _, f := range []Format{Normalized, SuricataEVE} {
+		if f.String() == name {
+			return f, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown event format %q, want %s or %s", name, Normalized, SuricataEVE)
+}
+
+// String returns the format's name on the command line.
+func (f Format) String() string {
+	if f == SuricataEVE {
+		return "suricata-eve"
+	}
+	return "normalized"
+}
+
+// Decode reads the event of a record into *ev. It reports whether the record
+// is well-formed but no event in the sense of its format, and is to be skipped,
+// or why it is rejected, be it by the Reader or by the format's decoder. In
+// both cases *ev is the zero Event. The event keeps nothing of rec.Data.
+//
+// Decode may be called from several goroutines at once.
+func Decode(rec Record, format Format, ev *event.Event) (skip bool, rej *event.Rejection) {
+	if rec.Rejection != nil {
+		*ev = event.Event{}
+		return false, rec.Rejection
+	}
+	if format == SuricataEVE {
+		alert, rej := DecodeSuricata(rec.Data, ev)
+		return !alert && rej == nil, rej
+	}
+	return false, event.Decode(rec.Data, ev)
+}

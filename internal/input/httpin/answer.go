@@ -1,0 +1,260 @@
+package httpin
+
+import (
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/time/rate"
+
+	"dsiem/internal/event"
+)
+
+// The seconds after which a sender may try again.
+const (
+	retryLimited     = "1" // if the limiter does not know better
+	retryUnavailable = "3" // as long as the message queue takes to try again
+)
+
+// retryAfter returns the seconds after which a sender that was too fast may try
+// again.
+func (h *Handler) retryAfter() string {
+	limiter, ok := h.o.Limiter.(interface{ RetryAfter() time.Duration })
+	if !ok {
+		return retryLimited
+	}
+	return strconv.Itoa(int(math.Ceil(limiter.RetryAfter().Seconds())))
+}
+
+// refusal is why a request is not taken.
+type refusal struct {
+	status int
+	// event is the number of the event it is about, from 1; 0 for none.
+	event int
+	// reason, field and detail are those of the event's rejection. A valid
+	// event may be incomplete for a frontend.
+	reason        event.Reason
+	incomplete    bool
+	field, detail string
+
+	// text is what is wrong, and cause why; both are for the log only.
+	text  []byte
+	cause error
+}
+
+// rejected returns the refusal of a request for an event that is rejected.
+func rejected(rej *event.Rejection, text []byte) *refusal {
+	refused := &refusal{
+		status: http.StatusTeapot,
+		reason: rej.Reason, field: rej.Field, detail: rej.Detail, text: text,
+	}
+	switch rej.Reason {
+	case event.TooLarge:
+		refused.status = http.StatusRequestEntityTooLarge
+	case event.BadEncoding, event.BadJSON, event.DuplicateKey, event.BadType:
+		refused.status = http.StatusBadRequest
+	default:
+	}
+	return refused
+}
+
+// incomplete returns the refusal of a request for a valid event that a frontend
+// does not take.
+func incomplete(field string, text []byte) *refusal {
+	return &refusal{
+		status: http.StatusTeapot, incomplete: true,
+		field: field, detail: "missing or empty", text: text,
+	}
+}
+
+// title says in a few words what a status means here (spec/interfaces.md §3.3).
+func title(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "Cannot parse the submitted event"
+	case http.StatusTeapot:
+		return "Not a valid event"
+	case http.StatusRequestEntityTooLarge:
+		return "Too large"
+	case http.StatusUnsupportedMediaType:
+		return "Unknown Content-Encoding"
+	case http.StatusTooManyRequests:
+		return "Too many requests"
+	case http.StatusRequestTimeout:
+		return "The body did not arrive in time"
+	}
+	return "Events cannot be taken now"
+}
+
+// Error returns what the sender is told, on one line.
+func (f *refusal) Error() string {
+	text := title(f.status)
+	if f.event > 0 {
+		text += ": event " + strconv.Itoa(f.event) + " of the body, counted from 1"
+	}
+	if f.reason != event.Accepted {
+		text += ": " + f.reason.String()
+	}
+	if f.field != "" {
+		text += ": " + f.field
+	}
+	if f.detail != "" {
+		text += ": " + f.detail
+	}
+	return text
+}
+
+// appendJSON appends what the sender is told as a JSON object.
+func (f *refusal) appendJSON(dst []byte) []byte {
+	dst, _ = jsontext.AppendQuote(append(dst, `{"error":`...), f.Error()) // an error would be about U+FFFD
+	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(f.status), 10)
+	if f.event > 0 {
+		dst = strconv.AppendInt(append(dst, `,"event":`...), int64(f.event), 10)
+	}
+	if f.field != "" {
+		dst, _ = jsontext.AppendQuote(append(dst, `,"field":`...), f.field)
+	}
+	return append(dst, '}')
+}
+
+// answer tells the sender and the log why a request is refused.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, refused *refusal) {
+	h.counters.request(refused.status)
+	h.warn(r, refused)
+	header := w.Header()
+	switch refused.status {
+	case http.StatusTooManyRequests:
+		header.Set("Retry-After", h.retryAfter())
+	case http.StatusServiceUnavailable:
+		header.Set("Retry-After", retryUnavailable)
+	case http.StatusUnsupportedMediaType:
+		header.Set("Accept-Encoding", "gzip, zstd")
+	}
+	var text []byte
+	if prefersJSON(r.Header) {
+		header.Set("Content-Type", "application/json")
+		text = refused.appendJSON(text)
+	} else {
+		header.Set("Content-Type", "text/plain; charset=utf-8")
+		text = append(text, refused.Error()...)
+	}
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(refused.status)
+	_, _ = w.Write(append(text, '\n')) //nolint:gosec // plain text or JSON, which nosniff keeps from being HTML
+}
+
+// prefersJSON reports whether a client names JSON as something it accepts, and
+// does not like plain text more (RFC 9110 §12.5.1).
+func prefersJSON(header http.Header) bool {
+	var json, text quality
+	for item := range strings.SplitSeq(strings.Join(header["Accept"], ","), ",") {
+		name, parameters, _ := strings.Cut(item, ";")
+		switch q := weight(parameters); strings.ToLower(strings.TrimSpace(name)) {
+		case "application/json":
+			json.set(q, 2)
+		case "application/*":
+			json.set(q, 1)
+		case "text/plain":
+			text.set(q, 2)
+		case "text/*":
+			text.set(q, 1)
+		case "*/*":
+			text.set(q, 0) // for JSON it has to be named
+		}
+	}
+	return json.value > 0 && json.value >= text.value
+}
+
+// quality is how much a client likes a media type: what the most exact range
+// says that it falls in.
+type quality struct {
+	value float64
+	exact int
+}
+
+func (q *quality) set(value float64, exact int) {
+	if exact >= q.exact {
+		*q = quality{value, exact}
+	}
+}
+
+// weight returns the q among parameters, 1 if there is none, 0 if it is none.
+func weight(parameters string) float64 {
+	for p := range strings.SplitSeq(parameters, ";") {
+		if name, value, ok := strings.Cut(strings.TrimSpace(p), "="); ok && strings.EqualFold(name, "q") {
+			q, err := strconv.ParseFloat(value, 64)
+			if err != nil || q > 1 {
+				return 0
+			}
+			return q
+		}
+	}
+	return 1
+}
+
+// warnings lets few log lines of each status pass, and counts the others.
+type warnings [len(statuses)]warning
+
+type warning struct {
+	limiter *rate.Limiter
+	hidden  atomic.Uint64
+}
+
+const (
+	// warningInterval is the time between two log lines of one kind.
+	warningInterval = 10 * time.Second
+	// loggedText bounds what the log shows of a sender's text, in bytes.
+	loggedText = 200
+)
+
+func newWarnings() *warnings {
+	w := new(warnings)
+	for i := range w {
+		w[i].limiter = rate.NewLimiter(rate.Every(warningInterval), 1)
+	}
+	return w
+}
+
+// warn logs a refusal, unless there was one of its status just before, or it
+// is for want of a sender.
+func (h *Handler) warn(r *http.Request, refused *refusal) {
+	if r.Context().Err() != nil {
+		return
+	}
+	w := &h.warnings[statusIndex(refused.status)]
+	if !w.limiter.Allow() {
+		w.hidden.Add(1)
+		return
+	}
+	attrs := []slog.Attr{slog.String("peer", r.RemoteAddr), slog.String("error", refused.Error())}
+	if refused.cause != nil {
+		attrs = append(attrs, slog.Any("cause", refused.cause))
+	}
+	if refused.text != nil {
+		attrs = append(attrs, slog.String("text", strconv.Quote(string(refused.text[:min(len(refused.text), loggedText)]))))
+	}
+	if n := w.hidden.Swap(0); n > 0 {
+		attrs = append(attrs, slog.Uint64("not_shown", n))
+	}
+	h.log.LogAttrs(r.Context(), slog.LevelWarn, logTitle(refused.status), attrs...) //nolint:sloglint // one of the constants there
+}
+
+// logTitle returns the log message for a status; two are near the original's.
+func logTitle(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "cannot parse normalizedEvent"
+	case http.StatusTeapot:
+		return "l337 or epic fail attempt detected, discarding"
+	case http.StatusTooManyRequests:
+		return "events refused, they come faster than the limit"
+	case http.StatusServiceUnavailable:
+		return "events refused, they cannot be taken now"
+	}
+	return "request with events refused"
+}

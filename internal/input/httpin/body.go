@@ -1,0 +1,245 @@
+package httpin
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"dsiem/internal/event"
+)
+
+const (
+	// keptBody bounds the memory for a body that is kept for the next request.
+	keptBody = 1 << 20
+	// firstRead is the memory for a body whose sender has not sent it yet. What a
+	// body needs beyond that counts against Options.MaxMemory.
+	firstRead = 16 << 10
+	// eventFactor is how much more memory the shortest events take than their
+	// text.
+	eventFactor = 4
+	// zstdWindow is the window that decoders of the content encoding zstd have
+	// to take, and the largest they need to (RFC 9659).
+	zstdWindow = 8 << 20
+)
+
+// errTooLong says that a body is over the limit, errBusy that there is no memory
+// for it now.
+var (
+	errTooLong = errors.New("body too long")
+	errBusy    = errors.New("too many large bodies at a time")
+)
+
+// budget is the memory that the bodies of all requests share.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take takes bytes, or reports that there are not that many.
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) <= b.limit {
+		return true
+	}
+	b.used.Add(-n)
+	return false
+}
+
+// scratch is the memory for one request.
+type scratch struct {
+	raw, body []byte // as sent, and after decompression
+	held      int64  // taken from the budget
+	event     event.Event
+	source    bytes.Reader
+	gzip      gzip.Reader
+}
+
+// release lets go of the request, and of memory that is too large to keep.
+func (s *scratch) release(b *budget) {
+	b.used.Add(-s.held)
+	s.held = 0
+	if cap(s.raw) > keptBody {
+		s.raw = nil
+	}
+	if cap(s.body) > keptBody {
+		s.body = nil
+	}
+	s.event = event.Event{}
+	s.source.Reset(nil)
+}
+
+// newZstd returns a decoder for bodies of a size. It needs memory only while it
+// works, on as many bodies at a time as there are processors.
+func newZstd(maxBody int64) *zstd.Decoder {
+	d, _ := zstd.NewReader(nil, // No option is out of its range.
+		zstd.WithDecoderConcurrency(0),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(zstdWindow),
+		// A frame with a window of the full size must pass, however small it is.
+		zstd.WithDecoderMaxMemory(uint64(max(maxBody, zstdWindow))))
+	return d
+}
+
+// read returns the body of a request without its encoding, or why it is
+// refused. The body is valid until the scratch memory is used again.
+func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
+	decompress, ok := h.decompressor(r.Header)
+	if !ok {
+		return nil, &refusal{status: http.StatusUnsupportedMediaType, detail: "want gzip, zstd or none"}
+	}
+	if r.ContentLength > h.o.MaxBody {
+		return nil, h.tooLong()
+	}
+	s.raw = slices.Grow(s.raw[:0], int(min(max(r.ContentLength, 0), firstRead)))
+	var err error
+	switch s.raw, err = h.readAll(s, s.raw, r.Body); {
+	case errors.Is(err, errTooLong):
+		return nil, h.tooLong()
+	case errors.Is(err, errBusy):
+		return nil, busy()
+	case err != nil:
+		return nil, unread(err)
+	}
+	_ = r.Body.Close() // at its end; otherwise net/http looks for more of it
+	if decompress == nil {
+		return s.raw, nil
+	}
+	switch err = decompress(s); {
+	case errors.Is(err, errTooLong), errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return nil, h.tooLong()
+	case errors.Is(err, errBusy):
+		return nil, busy()
+	case err != nil:
+		return nil, h.reject(rejected(&event.Rejection{Reason: event.BadEncoding, Detail: "damaged compression: " + err.Error()}, s.raw), 0)
+	}
+	return s.body, nil
+}
+
+// decompressor returns what turns raw into body, nil if nothing does, or false
+// for an encoding that is not known.
+func (h *Handler) decompressor(header http.Header) (func(*scratch) error, bool) {
+	encodings := header["Content-Encoding"]
+	if len(encodings) == 0 {
+		return nil, true
+	}
+	switch strings.ToLower(strings.TrimSpace(strings.Join(encodings, ","))) {
+	case "", "identity":
+		return nil, true
+	case "gzip", "x-gzip":
+		return h.gunzip, true
+	case "zstd":
+		return h.unzstd, true
+	}
+	return nil, false
+}
+
+// gunzip decompresses all members of gzip data.
+func (h *Handler) gunzip(s *scratch) error {
+	s.body = s.body[:0]
+	s.source.Reset(s.raw)
+	for s.source.Len() > 0 {
+		err := s.gzip.Reset(&s.source)
+		if err == nil {
+			s.gzip.Multistream(false) // the library takes some damaged headers for the end
+			s.body, err = h.readAll(s, s.body, &s.gzip)
+		}
+		if err != nil {
+			return noEOF(err)
+		}
+	}
+	return nil
+}
+
+// unzstd decompresses all frames of zstd data.
+func (h *Handler) unzstd(s *scratch) error {
+	// How much it will be shows only afterwards.
+	if !s.hold(&h.budget, max(h.o.MaxBody, zstdWindow)) {
+		return errBusy
+	}
+	body, err := h.zstd.DecodeAll(s.raw, s.body[:0])
+	if err != nil {
+		return noEOF(err)
+	}
+	s.body = body
+	if int64(len(body)) > h.o.MaxBody {
+		return errTooLong
+	}
+	return nil
+}
+
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// hold takes memory from the budget until the scratch memory is released.
+func (s *scratch) hold(b *budget, n int64) bool {
+	ok := b.take(n)
+	if ok {
+		s.held += n
+	}
+	return ok
+}
+
+// readAll appends what a reader has to dst, up to the length of the largest body
+// and not much more.
+func (h *Handler) readAll(s *scratch, dst []byte, r io.Reader) ([]byte, error) {
+	const least = 512
+	counted := int64(firstRead)
+	for {
+		if len(dst) == cap(dst) {
+			dst = slices.Grow(dst, max(least, len(dst)))
+		}
+		n, err := r.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		for ; int64(len(dst)) > counted; counted *= 2 { // as its memory does
+			if !s.hold(&h.budget, counted) {
+				return dst, errBusy
+			}
+		}
+		switch {
+		case int64(len(dst)) > h.o.MaxBody:
+			return dst, errTooLong
+		case errors.Is(err, io.EOF):
+			return dst, nil
+		case err != nil:
+			return dst, err
+		}
+	}
+}
+
+func (h *Handler) tooLong() *refusal { return tooLong(h.o.MaxBody) }
+
+// busy refuses a body for which there is no memory now.
+func busy() *refusal {
+	return &refusal{status: http.StatusServiceUnavailable, detail: errBusy.Error(), cause: errBusy}
+}
+
+// tooLong refuses a body over the limit.
+func tooLong(limit int64) *refusal {
+	return &refusal{
+		status: http.StatusRequestEntityTooLarge,
+		detail: "the limit is " + strconv.FormatInt(limit, 10) + " bytes, also after decompression",
+	}
+}
+
+// unread refuses a body that did not arrive.
+func unread(err error) *refusal {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLong(large.Limit)
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return &refusal{status: http.StatusRequestTimeout, cause: err}
+	}
+	return &refusal{status: http.StatusBadRequest, detail: "the body did not arrive as announced", cause: err}
+}

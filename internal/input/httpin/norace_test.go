@@ -1,0 +1,5 @@
+//go:build !race
+
+package httpin_test
+
+const raceEnabled = false

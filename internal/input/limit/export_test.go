@@ -1,0 +1,7 @@
+package limit
+
+// Adjust moves the limit by one step.
+func Adjust(l *Limiter, overloaded bool) {
+	l.overloaded.Store(overloaded)
+	l.adjust()
+}

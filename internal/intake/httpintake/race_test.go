@@ -1,5 +1,0 @@
-//go:build race
-
-package httpintake_test
-
-const raceEnabled = true

@@ -1,7 +1,0 @@
-package limiter
-
-// Adjust moves the limit by one step.
-func Adjust(l *Limiter, overloaded bool) {
-	l.overloaded.Store(overloaded)
-	l.adjust()
-}

@@ -1,0 +1,113 @@
+package node
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"dsiem/internal/event"
+	"dsiem/internal/observe/metric"
+	"dsiem/internal/web/diagnostics"
+	"dsiem/internal/web/status"
+)
+
+// profileTime is the longest that a profile may take.
+const profileTime = 2 * time.Minute
+
+// diagnose returns what operators see of the node.
+func (n *Node) diagnose() *diagnostics.Diagnostics {
+	return diagnostics.New(n.diagnosticsOptions())
+}
+
+func (n *Node) diagnosticsOptions() diagnostics.Options {
+	o := n.options
+	variables := &diagnostics.Variables{}
+	checks := []diagnostics.Check{{Name: "nats", Ready: n.takesEvents}}
+	if n.frontend != nil {
+		variables.EPS = n.frontend.meter.EPS
+	}
+	if n.Backend != nil {
+		b := n.Backend
+		variables.Alarms = func() int64 { return int64(b.Stats.Alarms()) }
+		variables.Backlogs = b.Stats.Live.Load
+		checks = append(
+			checks,
+			diagnostics.Check{Name: "configuration", Ready: func(context.Context) error { return nil }},
+			diagnostics.Check{Name: "alarm_files", Ready: func(context.Context) error { return b.writer.Err() }},
+		)
+	}
+	return diagnostics.Options{
+		Checks: checks, Gatherer: n.registry, Variables: variables, Pprof: o.PProf, Logger: n.target("diagnostics"),
+	}
+}
+
+// takesEvents returns nil when events are taken and can be handed on.
+func (n *Node) takesEvents(ctx context.Context) error {
+	if n.frontend != nil {
+		return n.frontend.takesRequests(ctx)
+	}
+	return n.Backend.takesEvents(ctx)
+}
+
+// registerMetrics shows to Prometheus what a frontend counts.
+func (f *frontend) registerMetrics() {
+	outcomes := make([]string, event.Reasons, event.Reasons+3)
+	for i := range outcomes {
+		if r := event.Reason(i); r != event.Accepted && r != event.Unwanted && r != event.Whitelisted {
+			outcomes[i] = r.String()
+		}
+	}
+	outcomes = append(outcomes, "incomplete", "withheld", "skipped")
+	metric.RegisterHTTPEvents(f.registry, outcomes, func() metric.HTTPEvents {
+		s := f.intake.Stats()
+		return metric.HTTPEvents{
+			Accepted: s.Accepted, Limited: s.Limited, Unavailable: s.Unavailable,
+			Rejected: append(s.Rejected[:], s.Incomplete, s.Withheld, s.Skipped),
+		}
+	})
+	metric.RegisterRefusals(f.registry, func() metric.Refusals { return metric.Refusals(f.guard.Stats()) })
+	metric.RegisterLimiter(f.registry, func() metric.Limiter {
+		return metric.Limiter{EPS: f.limiter.Limit(), Overloaded: f.limiter.Overloaded()}
+	})
+	metric.RegisterNATS(f.registry, func() metric.NATS {
+		conn := f.conn.get()
+		if conn == nil {
+			return metric.NATS{}
+		}
+		s := conn.Stats()
+		return metric.NATS{Connected: s.Connected, Published: s.Published}
+	})
+	f.configMetrics = metric.NewConfigMetrics(f.registry)
+}
+
+// status is what the status page shows.
+func (f *frontend) status() status.Status {
+	o := f.options
+	now := f.Now()
+	s := status.Status{
+		Role: o.Mode, Node: o.Node, Version: o.Version, Started: f.Started, UptimeSeconds: int64(now.Sub(f.Started).Seconds()),
+		EPS:   &status.EPS{Now: f.meter.EPS(), Limit: f.limiter.Limit(), Overloaded: f.limiter.Overloaded()},
+		NATS:  &status.NATS{},
+		Links: status.Links{Ready: true, Metrics: true, Config: true, UI: isDirectory(o.HTTP.WebDir)},
+	}
+	if conn := f.conn.get(); conn != nil {
+		s.NATS.Connected = conn.Connected()
+	}
+	b := f.Backend
+	if b == nil {
+		counts := f.intake.Stats()
+		s.Events = &status.Events{Received: counts.Accepted}
+		return s
+	}
+	totals := b.totals()
+	s.Events = &status.Events{Received: totals.Received, Dropped: totals.Dropped}
+	s.Queue = &status.Queue{Length: totals.QueueLength, Limit: b.queue.Limit}
+	s.Backlogs = &status.Backlogs{Live: totals.Backlogs, Active: totals.ActiveDirectives, Directives: totals.Directives}
+	s.Alarms = b.recent.List()
+	return s
+}
+
+func isDirectory(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}

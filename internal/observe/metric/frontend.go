@@ -1,0 +1,265 @@
+package metric
+
+import (
+	"strconv"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics of a node that takes events over HTTP. What others count already is
+// read when Prometheus asks, all of a struct at one moment.
+
+// snapshot shows values of a struct that is read when Prometheus asks.
+type snapshot[T any] struct {
+	read    func() T
+	samples []sample[T]
+}
+
+type sample[T any] struct {
+	desc   *prometheus.Desc
+	kind   prometheus.ValueType
+	value  func(T) float64
+	labels []string // values
+}
+
+// counter and gauge return a sample without labels.
+func counter[T any](name, help string, value func(T) uint64) sample[T] {
+	return sample[T]{
+		desc: prometheus.NewDesc(name, help, nil, nil), kind: prometheus.CounterValue,
+		value: func(t T) float64 { return float64(value(t)) },
+	}
+}
+
+func gauge[T any](name, help string, value func(T) float64) sample[T] {
+	return sample[T]{desc: prometheus.NewDesc(name, help, nil, nil), kind: prometheus.GaugeValue, value: value}
+}
+
+// Describe implements prometheus.Collector.
+func (s *snapshot[T]) Describe(to chan<- *prometheus.Desc) {
+	for i := range s.samples {
+		to <- s.samples[i].desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *snapshot[T]) Collect(to chan<- prometheus.Metric) {
+	t := s.read()
+	for i := range s.samples {
+		sample := &s.samples[i]
+		to <- prometheus.MustNewConstMetric(sample.desc, sample.kind, sample.value(t), sample.labels...)
+	}
+}
+
+// counters returns a function that adds a counter to the snapshot: one of those
+// of a name, told apart by the value of a label.
+func (s *snapshot[T]) counters(name, help, label string) func(labelled string, value func(T) uint64) {
+	desc := prometheus.NewDesc(name, help, []string{label}, nil)
+	return func(labelled string, value func(T) uint64) {
+		s.samples = append(s.samples, sample[T]{
+			desc: desc, kind: prometheus.CounterValue, labels: []string{labelled},
+			value: func(t T) float64 { return float64(value(t)) },
+		})
+	}
+}
+
+// HTTPEvents is what has become of the events of all requests by a moment.
+// Every event that was read is in one of the counts, and all only grow.
+type HTTPEvents struct {
+	// Accepted are the events that were handed on.
+	Accepted uint64
+	// Limited are those above the event rate limit (429), Unavailable those
+	// that could not be handed on (503). Their senders try again.
+	Limited, Unavailable uint64
+	// Rejected are those that were not valid, by reason, in the order of the
+	// names that RegisterHTTPEvents was given. What lies beyond them is left
+	// out.
+	Rejected []uint64
+}
+
+// RegisterHTTPEvents registers the counters of events that came over HTTP.
+// rejections are the names of the reasons to reject an event (those of
+// event.Reason); one that is "" is not shown. read is called from any goroutine.
+func RegisterHTTPEvents(reg prometheus.Registerer, rejections []string, read func() HTTPEvents) {
+	s := &snapshot[HTTPEvents]{read: read}
+	add := s.counters("dsiem_http_events_total", "Events that came over HTTP, by outcome.", "outcome")
+	add("accepted", func(e HTTPEvents) uint64 { return e.Accepted })
+	add("limited", func(e HTTPEvents) uint64 { return e.Limited })
+	add("unavailable", func(e HTTPEvents) uint64 { return e.Unavailable })
+	for i, name := range rejections {
+		if name == "" {
+			continue
+		}
+		add(name, func(e HTTPEvents) uint64 {
+			if i < len(e.Rejected) {
+				return e.Rejected[i]
+			}
+			return 0
+		})
+	}
+	reg.MustRegister(s)
+}
+
+// Refusals are the requests that were refused for want of a right, by a moment.
+// All only grow.
+type Refusals struct {
+	// NoCredentials and WrongCredentials got 401, MissingRight 403, and Busy, for
+	// which there was no time to verify the password, 503.
+	NoCredentials, WrongCredentials, MissingRight, Busy uint64
+}
+
+// RegisterRefusals registers the counters of requests without rights. read is
+// called from any goroutine.
+func RegisterRefusals(reg prometheus.Registerer, read func() Refusals) {
+	s := &snapshot[Refusals]{read: read}
+	add := s.counters("dsiem_http_refused_total", "Requests refused for want of a right, by reason.", "reason")
+	add("no_credentials", func(r Refusals) uint64 { return r.NoCredentials })
+	add("wrong_credentials", func(r Refusals) uint64 { return r.WrongCredentials })
+	add("missing_right", func(r Refusals) uint64 { return r.MissingRight })
+	add("busy", func(r Refusals) uint64 { return r.Busy })
+	reg.MustRegister(s)
+}
+
+// Limiter is the state of the event rate limiter at a moment.
+type Limiter struct {
+	// EPS is the limit in events per second; 0 is none.
+	EPS int
+	// Overloaded says whether a backend is overloaded, so that the limit falls.
+	Overloaded bool
+}
+
+// RegisterLimiter registers the metrics of the event rate limiter. read is
+// called from any goroutine.
+func RegisterLimiter(reg prometheus.Registerer, read func() Limiter) {
+	reg.MustRegister(&snapshot[Limiter]{read: read, samples: []sample[Limiter]{
+		gauge("dsiem_eps_limit", "Events per second that are accepted, 0 without limit.",
+			func(l Limiter) float64 { return float64(l.EPS) }),
+		gauge("dsiem_overloaded", "1 while a backend is overloaded.",
+			func(l Limiter) float64 { return truth(l.Overloaded) }),
+	}})
+}
+
+// NATS is the state of the connection to the message queue at a moment.
+type NATS struct {
+	// Connected says whether the connection is up.
+	Connected bool
+	// Published are the messages that were published; it only grows.
+	Published uint64
+}
+
+// RegisterNATS registers the metrics of the connection to the message queue.
+// read is called from any goroutine.
+func RegisterNATS(reg prometheus.Registerer, read func() NATS) {
+	reg.MustRegister(&snapshot[NATS]{read: read, samples: []sample[NATS]{
+		gauge("dsiem_nats_connected", "1 while the connection to the message queue is up.",
+			func(n NATS) float64 { return truth(n.Connected) }),
+		counter("dsiem_nats_published_total", "Messages that were published to the message queue.",
+			func(n NATS) uint64 { return n.Published }),
+	}})
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// OtherRoute is the label of requests to routes that were not announced.
+const OtherRoute = "other"
+
+// HTTPMetrics counts the requests of the HTTP service.
+type HTTPMetrics struct {
+	desc   *prometheus.Desc
+	routes map[string]*RouteMetrics // never changed
+}
+
+// NewHTTPMetrics registers the metrics of the HTTP service. routes are the
+// names of its routes, as "events". connections returns how many clients are
+// connected now, from any goroutine.
+func NewHTTPMetrics(reg prometheus.Registerer, routes []string, connections func() int) *HTTPMetrics {
+	m := &HTTPMetrics{
+		desc: prometheus.NewDesc("dsiem_http_requests_total",
+			"Requests that were answered, by route and status code.", []string{"route", "code"}, nil),
+		routes: map[string]*RouteMetrics{OtherRoute: {}},
+	}
+	for _, route := range routes {
+		m.routes[route] = &RouteMetrics{}
+	}
+	reg.MustRegister(m)
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dsiem_http_connections", Help: "Clients that are connected.",
+	}, func() float64 { return float64(connections()) })
+	return m
+}
+
+// Route returns the counters of a route, those of OtherRoute if it was not
+// announced. Ask once, not per request.
+func (m *HTTPMetrics) Route(name string) *RouteMetrics {
+	if route, ok := m.routes[name]; ok {
+		return route
+	}
+	return m.routes[OtherRoute]
+}
+
+// Describe implements prometheus.Collector.
+func (m *HTTPMetrics) Describe(to chan<- *prometheus.Desc) { to <- m.desc }
+
+// Collect implements prometheus.Collector. A code that a route has never
+// answered with is left out, except 200.
+func (m *HTTPMetrics) Collect(to chan<- prometheus.Metric) {
+	for name, route := range m.routes {
+		for i := range route.codes {
+			n := route.codes[i].Load()
+			if n == 0 && i != shownCode {
+				continue
+			}
+			code := "other"
+			if i < codes-1 {
+				code = strconv.Itoa(i + firstCode)
+			}
+			to <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, float64(n), name, code)
+		}
+	}
+}
+
+// The status codes that are told apart are those of HTTP, 100 to 599.
+const (
+	firstCode = 100
+	codes     = 500 + 1 // and one for any other number
+	shownCode = 200 - firstCode
+)
+
+// RouteMetrics counts the answers of one route. It is safe for concurrent use.
+type RouteMetrics struct{ codes [codes]atomic.Uint64 }
+
+// Count counts an answer with a status code.
+func (r *RouteMetrics) Count(code int) {
+	i := code - firstCode
+	if i < 0 || i >= codes {
+		i = codes - 1
+	}
+	r.codes[i].Add(1)
+}
+
+// ConfigAction is what was done to a configuration file over HTTP.
+type ConfigAction int
+
+// The actions.
+const (
+	ConfigUploaded ConfigAction = iota
+	ConfigDeleted
+)
+
+// ConfigMetrics counts changes of configuration files.
+type ConfigMetrics struct{ changes labelled }
+
+// NewConfigMetrics registers the counters of changes of configuration files.
+func NewConfigMetrics(reg prometheus.Registerer) *ConfigMetrics {
+	return &ConfigMetrics{newLabelled(reg, "dsiem_config_changes_total",
+		"Changes of configuration files over HTTP, by action.", "action", []string{"upload", "delete"})}
+}
+
+// Changed counts a change that was made. It may be called from any goroutine.
+func (m *ConfigMetrics) Changed(action ConfigAction) { m.changes.add(int(action), 1) }

@@ -1,0 +1,165 @@
+package metric_test
+
+import (
+	"net/http"
+	"testing"
+
+	"dsiem/internal/observe/metric"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+func TestHTTPEventsAreReadWhenAsked(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	var counts metric.HTTPEvents
+	metric.RegisterHTTPEvents(reg, []string{"", "bad_json", "no_identity"}, func() metric.HTTPEvents { return counts })
+	want := []string{
+		`dsiem_http_events_total{outcome="accepted"} 0`,
+		`dsiem_http_events_total{outcome="bad_json"} 0`,
+		`dsiem_http_events_total{outcome="limited"} 0`,
+		`dsiem_http_events_total{outcome="no_identity"} 0`,
+		`dsiem_http_events_total{outcome="unavailable"} 0`,
+	}
+	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+		t.Errorf("before the first event (-want +got):\n%s", diff)
+	}
+	// More reasons than names, as after a change of the set.
+	counts = metric.HTTPEvents{Accepted: 512, Limited: 40, Unavailable: 3, Rejected: []uint64{9, 5, 2, 99}}
+	want = []string{
+		`dsiem_http_events_total{outcome="accepted"} 512`,
+		`dsiem_http_events_total{outcome="bad_json"} 5`,
+		`dsiem_http_events_total{outcome="limited"} 40`,
+		`dsiem_http_events_total{outcome="no_identity"} 2`,
+		`dsiem_http_events_total{outcome="unavailable"} 3`,
+	}
+	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
+func TestLimiterAndNATSAreReadWhenAsked(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	limiter, nats := metric.Limiter{EPS: 550}, metric.NATS{Connected: true, Published: 7}
+	metric.RegisterLimiter(reg, func() metric.Limiter { return limiter })
+	metric.RegisterNATS(reg, func() metric.NATS { return nats })
+	want := []string{`dsiem_eps_limit 550`, `dsiem_nats_connected 1`, `dsiem_nats_published_total 7`, `dsiem_overloaded 0`}
+	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+	limiter, nats = metric.Limiter{EPS: 460, Overloaded: true}, metric.NATS{Published: 8}
+	want = []string{`dsiem_eps_limit 460`, `dsiem_nats_connected 0`, `dsiem_nats_published_total 8`, `dsiem_overloaded 1`}
+	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
+func TestRefusalsAreCountedByReason(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	metric.RegisterRefusals(reg, func() metric.Refusals {
+		return metric.Refusals{NoCredentials: 1, WrongCredentials: 2, MissingRight: 3, Busy: 4}
+	})
+	want := []string{
+		`dsiem_http_refused_total{reason="busy"} 4`, `dsiem_http_refused_total{reason="missing_right"} 3`,
+		`dsiem_http_refused_total{reason="no_credentials"} 1`, `dsiem_http_refused_total{reason="wrong_credentials"} 2`,
+	}
+	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
+func TestHTTPMetricsHaveBoundedLabels(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	connections := 3
+	m := metric.NewHTTPMetrics(reg, []string{"events", "config"}, func() int { return connections })
+	events := m.Route("events")
+	for range 5 {
+		events.Count(http.StatusOK)
+	}
+	events.Count(http.StatusTooManyRequests)
+	for _, code := range []int{-1, 0, 99, 600, 999, 1 << 40} {
+		events.Count(code)
+	}
+	m.Route("config").Count(http.StatusContinue)
+	m.Route("config").Count(599)
+	m.Route("made up").Count(http.StatusNotFound)
+	m.Route("made up too").Count(http.StatusNotFound)
+	connections = 4
+	want := []string{
+		`dsiem_http_connections 4`,
+		`dsiem_http_requests_total{code="100",route="config"} 1`,
+		`dsiem_http_requests_total{code="200",route="config"} 0`,
+		`dsiem_http_requests_total{code="200",route="events"} 5`,
+		`dsiem_http_requests_total{code="200",route="other"} 0`,
+		`dsiem_http_requests_total{code="404",route="other"} 2`,
+		`dsiem_http_requests_total{code="429",route="events"} 1`,
+		`dsiem_http_requests_total{code="599",route="config"} 1`,
+		`dsiem_http_requests_total{code="other",route="events"} 6`,
+	}
+	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigMetrics(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	m := metric.NewConfigMetrics(reg)
+	m.Changed(metric.ConfigUploaded)
+	m.Changed(metric.ConfigUploaded)
+	m.Changed(metric.ConfigDeleted)
+	want := []string{
+		`dsiem_config_changes_total{action="delete"} 1`,
+		`dsiem_config_changes_total{action="upload"} 2`,
+	}
+	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
+func TestMetricsFollowTheConventionsOfPrometheus(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	metric.RegisterHTTPEvents(reg, []string{"bad_json"}, func() metric.HTTPEvents { return metric.HTTPEvents{} })
+	metric.RegisterLimiter(reg, func() metric.Limiter { return metric.Limiter{} })
+	metric.RegisterNATS(reg, func() metric.NATS { return metric.NATS{} })
+	metric.NewHTTPMetrics(reg, []string{"events"}, func() int { return 0 })
+	metric.RegisterRefusals(reg, func() metric.Refusals { return metric.Refusals{} })
+	metric.NewConfigMetrics(reg)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = 9
+	if len(families) != want {
+		t.Errorf("%d metrics, want %d", len(families), want)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestCountingARequestCostsNoAllocation(t *testing.T) {
+	m := metric.NewHTTPMetrics(prometheus.NewRegistry(), []string{"events"}, func() int { return 0 })
+	if n := testing.AllocsPerRun(100, func() { m.Route("events").Count(http.StatusOK) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkHTTPMetrics(b *testing.B) {
+	m := metric.NewHTTPMetrics(prometheus.NewRegistry(), []string{"events"}, func() int { return 0 })
+	route := m.Route("events")
+	b.ReportAllocs()
+	for b.Loop() {
+		route.Count(http.StatusOK)
+	}
+}

@@ -1,0 +1,181 @@
+package replay
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/event"
+	"dsiem/internal/text"
+)
+
+// Summary tells what a replay did.
+type Summary struct {
+	Events   EventCounts    `json:"events"`
+	Rejected map[string]int `json:"rejected"`
+	Backlogs BacklogCounts  `json:"backlogs"`
+	// Alarms counts alarms by the class they were published with last.
+	Alarms map[string]int `json:"alarms"`
+	Lines  LineCounts     `json:"lines"`
+	// AlarmsFile and AlarmEventsFile are the files that were written.
+	AlarmsFile      string  `json:"alarms_file"`
+	AlarmEventsFile string  `json:"alarm_events_file"`
+	Seconds         float64 `json:"seconds"`
+	EventsPerSecond float64 `json:"events_per_second"`
+
+	read, matched atomic.Int64 // shown while the replay runs
+	rejections    [event.Reasons]int
+	classes       [alarm.High + 1]int
+}
+
+// EventCounts says what became of the records of the input.
+type EventCounts struct {
+	// Read is the number of records; each is in exactly one of Rejected,
+	// Skipped, Whitelisted and Offered.
+	Read        int `json:"read"`
+	Rejected    int `json:"rejected"`
+	Skipped     int `json:"skipped"`
+	Whitelisted int `json:"whitelisted"`
+	Offered     int `json:"offered"`
+	// Matched is the number of events that at least one backlog took.
+	Matched int `json:"matched"`
+	// WithoutID is the number of offered events with an empty event_id.
+	WithoutID int `json:"without_id"`
+	// Repeated, OutOfOrder and Known are matches that were swallowed: a
+	// sticky_different value seen before, an event older than an earlier
+	// stage's end, an event that could have opened a backlog but is recorded
+	// in a live one.
+	Repeated   uint64 `json:"repeated"`
+	OutOfOrder uint64 `json:"out_of_order"`
+	Known      uint64 `json:"known"`
+}
+
+// BacklogCounts says what became of backlogs.
+type BacklogCounts struct {
+	Loaded    int `json:"loaded"`
+	Discarded int `json:"discarded"`
+	Opened    int `json:"opened"`
+	Finished  int `json:"finished"`
+	Expired   int `json:"expired"`
+	Live      int `json:"live"`
+	Saved     int `json:"saved"`
+}
+
+// LineCounts is the number of lines written.
+type LineCounts struct {
+	Alarms      int `json:"alarms"`
+	AlarmEvents int `json:"alarm_events"`
+}
+
+// Started reports whether the replay got as far as reading events.
+func (s *Summary) Started() bool { return s.AlarmsFile != "" }
+
+func newSummary() *Summary {
+	return &Summary{Rejected: map[string]int{}, Alarms: map[string]int{}}
+}
+
+func (s *Summary) add(c batchCounts) {
+	s.read.Add(int64(c.read))
+	s.Events.Read += c.read
+	s.Events.Skipped += c.skipped
+	s.Events.Whitelisted += c.whitelisted
+	s.Events.Offered += c.offered
+	s.Events.WithoutID += c.withoutID
+}
+
+// reject counts a rejection and returns how many there are for its reason.
+func (s *Summary) reject(reason event.Reason) int {
+	s.Events.Rejected++
+	s.rejections[reason]++
+	return s.rejections[reason]
+}
+
+// alarm counts an alarm line by the alarm's class and its class before.
+func (s *Summary) alarm(before, now alarm.Class) {
+	if before != alarm.Unclassified {
+		s.classes[before]--
+	}
+	s.classes[now]++
+}
+
+// complete fills in what is known at the end.
+func (s *Summary) complete(took time.Duration) {
+	s.Events.Matched = int(s.matched.Load())
+	for reason, n := range s.rejections {
+		if n > 0 {
+			s.Rejected[event.Reason(reason).String()] = n
+		}
+	}
+	for class := alarm.Low; class <= alarm.High; class++ {
+		s.Alarms[class.String()] = s.classes[class]
+	}
+	s.Seconds = took.Seconds()
+	if s.Seconds > 0 {
+		s.EventsPerSecond = float64(s.Events.Read) / s.Seconds
+	}
+}
+
+// WriteJSON writes the summary as one indented JSON object.
+func (s *Summary) WriteJSON(w io.Writer) error {
+	err := json.MarshalWrite(w, s, jsontext.WithIndent("  "), json.Deterministic(true))
+	if err != nil {
+		return fmt.Errorf("writing the summary: %w", err)
+	}
+	_, err = io.WriteString(w, "\n")
+	return err
+}
+
+// WriteText writes the summary for people.
+func (s *Summary) WriteText(w io.Writer) error {
+	var b strings.Builder
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s"+format+"\n", append([]any{label}, args...)...)
+	}
+	e, l := &s.Events, &s.Backlogs
+	line("events", "%s read, %s offered, %s matched", text.Group(e.Read), text.Group(e.Offered), text.Group(e.Matched))
+	if n := e.Skipped; n > 0 {
+		line("", "%s skipped, not alerts", text.Group(n))
+	}
+	if n := e.Whitelisted; n > 0 {
+		line("", "%s dropped, from whitelisted addresses", text.Group(n))
+	}
+	if n := e.WithoutID; n > 0 {
+		line("", "%s without an event_id, which all count as one event", text.Group(n))
+	}
+	if e.Repeated+e.OutOfOrder+e.Known > 0 {
+		line("", "matches not counted: %s repeated, %s out of order, %s known",
+			text.Group(e.Repeated), text.Group(e.OutOfOrder), text.Group(e.Known))
+	}
+	if e.Rejected > 0 {
+		var reasons []string
+		for reason, n := range s.rejections {
+			if n > 0 {
+				reasons = append(reasons, fmt.Sprintf("%s %s", text.Group(n), event.Reason(reason)))
+			}
+		}
+		line("rejected", "%s: %s", text.Group(e.Rejected), strings.Join(reasons, ", "))
+	}
+	if l.Loaded+l.Discarded > 0 {
+		line("restored", "%s, %s discarded", text.Count(l.Loaded, "saved backlog"), text.Group(l.Discarded))
+	}
+	line("backlogs", "%s opened, %s finished, %s expired, %s live", text.Group(l.Opened), text.Group(l.Finished), text.Group(l.Expired), text.Group(l.Live))
+	if l.Saved > 0 {
+		line("saved", "%s", text.Count(l.Saved, "backlog"))
+	}
+	high, medium, low := s.classes[alarm.High], s.classes[alarm.Medium], s.classes[alarm.Low]
+	line("alarms", "%s: %s High, %s Medium, %s Low", text.Group(high+medium+low), text.Group(high), text.Group(medium), text.Group(low))
+	line("written", "%s (%s)", s.AlarmsFile, text.Count(s.Lines.Alarms, "line"))
+	line("", "%s (%s)", s.AlarmEventsFile, text.Count(s.Lines.AlarmEvents, "line"))
+	line("time", "%.2f s, %s events/s", s.Seconds, text.Group(int(s.EventsPerSecond)))
+	_, err := io.WriteString(w, b.String())
+	if err != nil {
+		return fmt.Errorf("writing the summary: %w", err)
+	}
+	return nil
+}

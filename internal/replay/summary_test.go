@@ -1,0 +1,198 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/event"
+	"dsiem/internal/text"
+	"dsiem/test/testkit"
+)
+
+// fullSummary is a summary with something everywhere, complete after two seconds.
+func fullSummary() *Summary {
+	s := newSummary()
+	s.AlarmsFile, s.AlarmEventsFile = "out/siem_alarms.json", "out/siem_alarm_events.json"
+	s.add(batchCounts{read: 1_000_000, skipped: 1000, whitelisted: 20, offered: 998_000, withoutID: 3})
+	s.add(batchCounts{read: 234_567, skipped: 1, whitelisted: 1, offered: 234_560})
+	for range 3 {
+		s.reject(event.BadJSON)
+	}
+	s.reject(event.TooLarge)
+	s.matched.Add(1500)
+	s.Events.Repeated, s.Events.OutOfOrder, s.Events.Known = 1, 2000, 3
+	s.Backlogs = BacklogCounts{Loaded: 1, Discarded: 2, Opened: 1200, Finished: 100, Expired: 1000, Live: 101, Saved: 101}
+	s.Lines = LineCounts{Alarms: 1, AlarmEvents: 1500}
+	s.alarm(alarm.Unclassified, alarm.Low)
+	s.alarm(alarm.Unclassified, alarm.Low)
+	s.alarm(alarm.Low, alarm.High)
+	s.alarm(alarm.High, alarm.High)
+	s.alarm(alarm.Unclassified, alarm.Medium)
+	s.complete(2 * time.Second)
+	return s
+}
+
+func TestSummaryText(t *testing.T) {
+	t.Parallel()
+	empty := newSummary()
+	empty.AlarmsFile, empty.AlarmEventsFile = "a", "e"
+	empty.complete(0)
+	for _, test := range []struct {
+		name string
+		s    *Summary
+		want string
+	}{
+		{"full", fullSummary(), `events    1,234,567 read, 1,232,560 offered, 1,500 matched
+          1,001 skipped, not alerts
+          21 dropped, from whitelisted addresses
+          3 without an event_id, which all count as one event
+          matches not counted: 1 repeated, 2,000 out of order, 3 known
+rejected  4: 1 too_large, 3 bad_json
+restored  1 saved backlog, 2 discarded
+backlogs  1,200 opened, 100 finished, 1,000 expired, 101 live
+saved     101 backlogs
+alarms    3: 1 High, 1 Medium, 1 Low
+written   out/siem_alarms.json (1 line)
+          out/siem_alarm_events.json (1,500 lines)
+time      2.00 s, 617,283 events/s
+`},
+		{"empty", empty, `events    0 read, 0 offered, 0 matched
+backlogs  0 opened, 0 finished, 0 expired, 0 live
+alarms    0: 0 High, 0 Medium, 0 Low
+written   a (0 lines)
+          e (0 lines)
+time      0.00 s, 0 events/s
+`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var b bytes.Buffer
+			if err := test.s.WriteText(&b); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, b.String()); diff != "" {
+				t.Errorf("summary (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSummaryJSON(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := fullSummary().WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(b.String(), "}\n") {
+		t.Error("it does not end with a newline")
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"events": map[string]any{
+			"read": 1_234_567.0, "rejected": 4.0, "skipped": 1001.0, "whitelisted": 21.0, "offered": 1_232_560.0,
+			"matched": 1500.0, "without_id": 3.0, "repeated": 1.0, "out_of_order": 2000.0, "known": 3.0,
+		},
+		"rejected": map[string]any{"too_large": 1.0, "bad_json": 3.0},
+		"backlogs": map[string]any{
+			"loaded": 1.0, "discarded": 2.0, "opened": 1200.0, "finished": 100.0, "expired": 1000.0, "live": 101.0, "saved": 101.0,
+		},
+		"alarms":      map[string]any{"High": 1.0, "Medium": 1.0, "Low": 1.0},
+		"lines":       map[string]any{"alarms": 1.0, "alarm_events": 1500.0},
+		"alarms_file": "out/siem_alarms.json", "alarm_events_file": "out/siem_alarm_events.json",
+		"seconds": 2.0, "events_per_second": 617_283.5,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
+func TestSummaryCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken pipe")
+	w := testkit.WriterFunc(func([]byte) (int, error) { return 0, broken })
+	s := fullSummary()
+	for name, write := range map[string]error{"text": s.WriteText(w), "JSON": s.WriteJSON(w)} {
+		if !errors.Is(write, broken) {
+			t.Errorf("%s: the error is %v, want %v", name, write, broken)
+		}
+	}
+}
+
+// TestSummaryHasEveryReason has a name for every reason, so that none is lost.
+func TestSummaryHasEveryReason(t *testing.T) {
+	t.Parallel()
+	s := newSummary()
+	for reason := event.Accepted + 1; reason < event.Reasons; reason++ {
+		for want := 1; want <= 2; want++ {
+			if got := s.reject(reason); got != want {
+				t.Errorf("%s was counted %d times, want %d", reason, got, want)
+			}
+		}
+	}
+	s.complete(time.Second)
+	if got, want := len(s.Rejected), event.Reasons-1; got != want {
+		t.Errorf("%d reasons have a name, want %d: %v", got, want, slices.Sorted(maps.Keys(s.Rejected)))
+	}
+	for reason, n := range s.Rejected {
+		if n != 2 {
+			t.Errorf("%s: %d, want 2", reason, n)
+		}
+	}
+	if s.Events.Rejected != 2*(event.Reasons-1) {
+		t.Errorf("%d rejected", s.Events.Rejected)
+	}
+}
+
+func TestGroup(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		n    int
+		want string
+	}{
+		{0, "0"},
+		{7, "7"},
+		{999, "999"},
+		{1000, "1,000"},
+		{999_999, "999,999"},
+		{1_000_000, "1,000,000"},
+		{1_234_567_890, "1,234,567,890"},
+	} {
+		if got := text.Group(test.n); got != test.want {
+			t.Errorf("group(%d) is %s, want %s", test.n, got, test.want)
+		}
+	}
+	if got, want := text.Group(^uint64(0)), "18,446,744,073,709,551,615"; got != want {
+		t.Errorf("the largest number is %s, want %s", got, want)
+	}
+}
+
+func TestCount(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		n           int
+		thing, want string
+	}{
+		{0, "line", "0 lines"},
+		{1, "line", "1 line"},
+		{2, "line", "2 lines"},
+		{1234, "line", "1,234 lines"},
+		{1, "entry", "1 entry"},
+		{3, "entry", "3 entries"},
+	} {
+		if got := text.Count(test.n, test.thing); got != test.want {
+			t.Errorf("count(%d, %s) is %s, want %s", test.n, test.thing, got, test.want)
+		}
+	}
+}

