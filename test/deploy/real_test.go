@@ -206,9 +206,9 @@ func TestTheSampleConfigurationIsThatOfTheDemo(t *testing.T) {
 		slices.Sort(out)
 		return out
 	}
-	image, demo := read("deploy/docker/configs-dist"), read("internal/demo/configs")
+	image, demo := read("deploy/docker/configs-dist"), read("internal/sample/configs")
 	if !slices.Equal(text(image.Assets), text(demo.Assets)) || !slices.Equal(text(image.Directives), text(demo.Directives)) {
-		t.Error("deploy/docker/configs-dist is not internal/demo/configs any more")
+		t.Error("deploy/docker/configs-dist is not internal/sample/configs any more")
 	}
 	out, err := exec.Command(program(t, "dsiem"), "validate", "--strict", "--config", repository+"/deploy/docker/configs-dist").CombinedOutput()
 	if err != nil {

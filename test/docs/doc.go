@@ -50,7 +50,7 @@
 //
 // Some tables are checked row by row; their header decides (see rowChecks,
 // TestRequestTables and TestStatusTables). Routes and rights must be those of
-// docs/openapi.yaml, which internal/app compares with the program.
+// docs/openapi.yaml, which internal/node compares with the program.
 // Relative links must lead somewhere, flags and variables must exist and all flags
 // must be in docs/replay.md or docs/options.md, log lines in tables must
 // stand in the code, metrics must be those of a real backend and a real frontend, and every package must be in docs/ARCHITECTURE.md.

@@ -79,7 +79,7 @@ func bodyOf(t *testing.T, base, cell string) string {
 }
 
 // TestRouteTables compares the tables of routes and of rights with
-// docs/openapi.yaml, which a test of internal/app compares with the program.
+// docs/openapi.yaml, which a test of internal/node compares with the program.
 func TestRouteTables(t *testing.T) {
 	t.Parallel()
 	want := openAPIRoutes(t)

@@ -245,7 +245,7 @@ func TestExampleFiles(t *testing.T) {
 
 // openAPIRoutes returns the operations of docs/openapi.yaml, as "GET /config/",
 // and the right that each wants. It knows the form in which we write the file;
-// internal/app checks that it is right.
+// internal/node checks that it is right.
 func openAPIRoutes(t *testing.T) map[string]string {
 	t.Helper()
 	file, err := os.Open(filepath.Join(root, "docs", "openapi.yaml"))

@@ -132,7 +132,7 @@ func TestTheBuildContextHasCodeAndNoTests(t *testing.T) {
 	t.Parallel()
 	image, err := contextOf(repository)
 	check(t, err)
-	for _, name := range []string{"go.mod", "go.sum", "LICENSE", "cmd/dsiem/main.go", "internal/cli/cli.go", "internal/demo/configs/assets_demo.json", "deploy/docker/entrypoint.sh"} {
+	for _, name := range []string{"go.mod", "go.sum", "LICENSE", "cmd/dsiem/main.go", "internal/cli/cli.go", "internal/sample/configs/assets_demo.json", "deploy/docker/entrypoint.sh"} {
 		if !slices.Contains(image, name) {
 			t.Errorf("%s is not there", name)
 		}
