@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dsiem/internal/correlate"
+	"dsiem/internal/live"
 	"dsiem/internal/node"
 )
 
@@ -22,18 +23,36 @@ import (
 type demoServer struct {
 	node   *node.Node
 	client *http.Client
-	url    string
 	log    *os.File
 	// now is the time of the story, in UNIX nanoseconds; 0 is the real time.
 	now atomic.Int64
 	// played has an element when an event has been played.
 	played chan struct{}
-	serve  node.Part
-	ended  chan struct{} // closed when the server has ended
+}
+
+// audience shows what the server correlates.
+type audience struct {
+	live.Silent
+
+	watch  func(now int64, changes []correlate.Change)
+	clock  func() time.Time
+	played chan<- struct{}
+}
+
+// Changed implements live.Observer.
+func (a audience) Changed(now time.Time, changes []correlate.Change) { a.watch(now.Unix(), changes) }
+
+// Played implements live.Observer.
+func (a audience) Played(*live.Played) {
+	a.watch(a.clock().Unix(), nil)
+	select {
+	case a.played <- struct{}{}:
+	default: // nobody waits for the events of others
+	}
 }
 
 // startDemoServer starts a server on the demo's files and waits until it takes
-// events. watch is told what changes, on the dispatcher's goroutine.
+// events. watch is told what changes, on the goroutine that correlates.
 func startDemoServer(ctx context.Context, o *Options, dir, configs string,
 	watch func(now int64, changes []correlate.Change),
 ) (*demoServer, error) {
@@ -41,42 +60,22 @@ func startDemoServer(ctx context.Context, o *Options, dir, configs string,
 	if err != nil {
 		return nil, fmt.Errorf("making the demo's log file: %w", err)
 	}
-	d := &demoServer{
-		client: &http.Client{Transport: &http.Transport{}}, log: log,
-		played: make(chan struct{}, 1), ended: make(chan struct{}),
-	}
+	d := &demoServer{client: &http.Client{Transport: &http.Transport{}}, log: log, played: make(chan struct{}, 1)}
 	d.now.Store(o.Start.UnixNano())
 	options, err := serverOptions(o, dir, configs, log)
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	n := node.NewNode(options, node.NewServeLog(options))
-	n.Now, n.Started = d.clock, o.Start
-	n.Watched = watch
-	n.Played = func() {
-		select {
-		case d.played <- struct{}{}:
-		default: // nobody waits for the events of others
-		}
-	}
-	d.node = n
-	listening := make(chan string, 1)
-	n.Listening = func(url string) { listening <- url }
-	d.serve.Start(context.WithoutCancel(ctx), func(ctx context.Context) error {
-		defer close(d.ended)
-		return n.Serve(ctx)
-	})
-	select {
-	case d.url = <-listening:
-	case <-d.ended:
-		return nil, d.stop()
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), d.stop())
+	options.Clock = d.clock
+	options.Observers = []live.Observer{audience{watch: watch, clock: d.clock, played: d.played}}
+	d.node = node.New(options)
+	if err := d.node.Start(ctx); err != nil {
+		return nil, errors.Join(serverError(err), log.Close())
 	}
 	select {
-	case <-n.Backend.Begun:
+	case <-d.node.Ready():
 		return d, nil
-	case <-d.ended:
+	case <-d.node.Failed():
 		return nil, d.stop()
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), d.stop())
@@ -123,7 +122,7 @@ func (d *demoServer) clock() time.Time {
 // played.
 func (d *demoServer) send(ctx context.Context, at time.Time, line []byte) error {
 	d.now.Store(at.UnixNano())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+"/events", bytes.NewReader(line))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.node.URL()+"/events", bytes.NewReader(line))
 	if err != nil {
 		return fmt.Errorf("sending an event: %w", err)
 	}
@@ -139,7 +138,7 @@ func (d *demoServer) send(ctx context.Context, at time.Time, line []byte) error 
 	select {
 	case <-d.played:
 		return nil
-	case <-d.ended:
+	case <-d.node.Failed():
 		return errors.New("the server has ended")
 	case <-ctx.Done():
 		return ctx.Err()
@@ -151,16 +150,20 @@ func (d *demoServer) stay(ctx context.Context) {
 	d.now.Store(0)
 	select {
 	case <-ctx.Done():
-	case <-d.ended:
+	case <-d.node.Failed():
 	}
 }
 
 // stop ends the server and returns why it failed, if it did.
 func (d *demoServer) stop() error {
-	err := d.serve.End()
+	err := d.node.Stop(context.Background())
 	d.client.CloseIdleConnections()
+	return errors.Join(serverError(err), d.log.Close())
+}
+
+func serverError(err error) error {
 	if err != nil {
 		err = fmt.Errorf("the demo's server: %w", err)
 	}
-	return errors.Join(err, d.log.Close())
+	return err
 }

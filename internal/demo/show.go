@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"dsiem/internal/alarm"
 	"dsiem/internal/demo/story"
 	"dsiem/internal/event"
-	"dsiem/internal/output/plain"
 	"dsiem/internal/sample"
 )
 
@@ -76,14 +76,14 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	err = tell(ctx, o, story, lines, server.send)
 	if err == nil {
-		counts := server.node.Stats
+		counts := server.node.Snapshot().Correlation
 		err = show.end(totals{
-			events: int(counts.Received.Load()), alarms: int(counts.Alarms()),
-			alarmsFile: filepath.Join(dir, plain.AlarmsName), alarmEventsFile: filepath.Join(dir, plain.AlarmEventsName),
+			events: int(counts.Received), alarms: int(counts.AlarmLines()),
+			alarmsFile: filepath.Join(dir, alarm.AlarmsFile), alarmEventsFile: filepath.Join(dir, alarm.EventsFile),
 		}, dir, configs, filepath.Join(dir, demoEvents))
 	}
 	if err == nil && o.Stay {
-		if err = show.stay(server.url); err == nil {
+		if err = show.stay(server.node.URL()); err == nil {
 			server.stay(ctx)
 		}
 	}
@@ -107,7 +107,7 @@ func demoDir(o *Options) (string, error) {
 		}
 		return dir, nil
 	}
-	for _, name := range []string{demoConfigs, demoEvents, plain.AlarmsName, plain.AlarmEventsName, demoLog} {
+	for _, name := range []string{demoConfigs, demoEvents, alarm.AlarmsFile, alarm.EventsFile, demoLog} {
 		path := filepath.Join(o.Out, name)
 		if _, err := os.Stat(path); err != nil {
 			continue // what is wrong besides its absence will show

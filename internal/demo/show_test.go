@@ -17,7 +17,6 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/demo/story"
 	"dsiem/internal/event"
-	"dsiem/internal/output/plain"
 	"dsiem/internal/replay"
 	"dsiem/test/testkit"
 )
@@ -125,7 +124,7 @@ func TestDemoEqualsReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{plain.AlarmsName, plain.AlarmEventsName} {
+	for _, name := range []string{alarm.AlarmsFile, alarm.EventsFile} {
 		live, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

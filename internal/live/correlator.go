@@ -3,93 +3,144 @@ package live
 import (
 	"context"
 	"errors"
+	"iter"
+	"log/slog"
 	"runtime"
 	"sync"
 	"time"
 
-	"dsiem/internal/asset"
+	"dsiem/internal/alarm"
+	"dsiem/internal/config"
 	"dsiem/internal/correlate"
 	"dsiem/internal/correlate/shard"
+	"dsiem/internal/enrich"
 	"dsiem/internal/event"
 )
 
-// Correlator takes events from the queue, decodes them and plays them through
-// the engines, which it owns. Everything else that concerns the engines reaches
-// it as a function to run.
-type Correlator struct {
-	Queue    *Queue
-	Engines  *shard.Set
-	Assets   *asset.Table
-	Decoders int
-	Now      func() time.Time
-	// Begun is closed when the start is complete. Until then time stands still:
-	// nothing expires.
-	Begun <-chan struct{}
-	// Publish hands on what changed, in order; it may wait, events then wait
-	// in the queue.
-	Publish func(now time.Time, changes []correlate.Change)
-	// Rejected is told about events that are none.
-	Rejected func(data []byte, rej *event.Rejection)
-	Stats    *Stats
-	// Found has an element when look-ups have results, which publish takes.
-	Found <-chan struct{}
-	// Ticked is called at the start and after every tick.
-	Ticked func()
-	// Traced, if not nil, is told about events that were played, with the traces
-	// they belong to, and what changed.
-	Traced func(received time.Time, steps []shard.Step, carriers []event.Carrier, changes []correlate.Change)
-	// Leftover gets the events that there was no time for at the end.
-	Leftover leftover
-	// Played is called when events have been played.
-	Played func()
-	// Stepped is told how long the engines took for how many events.
-	Stepped func(took time.Duration, events int)
+// Options are the parts of a Correlator. Config, Source and Output must be given.
+type Options struct {
+	// Config has the plans and the assets, Engine the engines' settings. Shards is
+	// the number of engines; one for every two cores if 0.
+	Config *config.Config
+	Engine shard.EngineOptions
+	Shards int
+	// Source is where events come from, Output where lines go.
+	Source Source
+	Output Output
+	// Lookups asks services about alarms; their lines wait for it for LookupWait.
+	// Without it, lines are written at once.
+	Lookups    *enrich.Enricher
+	LookupWait time.Duration
+	// Pressure says when events are too old, and whom to tell.
+	Pressure Pressure
+	// Observers want to know; Traced is whether one of them wants trace contexts.
+	Observers []Observer
+	Traced    bool
+	// Clock is the clock, time.Now if nil. It does not go back.
+	Clock func() time.Time
+	// Logger gets the lines about backlogs; nil is silence.
+	Logger *slog.Logger
+}
 
+// Pressure says when a backend is overloaded (spec/interfaces.md §4.6).
+type Pressure struct {
+	// MaxDelay is the age from which a matched event is a sign of overload, 0 for
+	// never. Hold is how long an overload lasts after the last one.
+	MaxDelay, Hold time.Duration
+	// Signal is told when an overload begins and ends.
+	Signal func(overloaded bool)
+}
+
+// Correlator takes events from a Source and plays them through the engines,
+// which it owns. Everything else that concerns the engines reaches it as a
+// function to run.
+type Correlator struct {
+	source   Source
+	config   *config.Config
+	engines  *shard.Set
+	emitter  *emitter
+	observer observers
+	traced   bool
+	clock    func() time.Time
+	decoders int
+	counts   counts
+
+	// begun is closed when the start is complete. Until then time stands still:
+	// nothing expires.
+	begun   chan struct{}
 	asks    chan func()
 	stopped chan struct{}
 
-	taken delivery
-	next  place // what was not played yet of it
-	// released is the number of batches whose memory was given back.
-	released int
+	batch *event.Batch // being played, nil if none is
+	next  int          // its next event
+	// played are the batches of the present portion that have been played whole.
+	played   []*event.Batch
 	events   []event.Event
 	outcomes []event.Outcome
 	screens  []event.Screen // one for each decoder
-	steps    []shard.Step
-	// carriers has an element for each of steps, if events are traced.
-	carriers []event.Carrier
+	portion  Played
 }
 
-// leftover takes events that are not played.
-type leftover interface {
-	Text(data []byte)
-	Event(ev *event.Event, c event.Carrier)
+// NewCorrelator returns a Correlator whose engines have no backlogs yet.
+func NewCorrelator(o Options) *Correlator {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Engine.Lookups = o.Lookups != nil
+	c := &Correlator{
+		source: o.Source, config: o.Config, observer: o.Observers, traced: o.Traced, clock: o.Clock,
+		engines: shard.New(o.Config.Plans, o.Config.Assets, o.Engine, shard.Count(o.Shards)), decoders: runtime.GOMAXPROCS(0),
+		begun: make(chan struct{}), asks: make(chan func()), stopped: make(chan struct{}),
+	}
+	c.emitter = newEmitter(&o, c.engines, &c.counts)
+	return c
 }
 
-// place is a place in a delivery: the texts come first, then the batches.
-type place struct{ text, batch, event int }
+// Shards returns the number of engines, Decoders that of goroutines that decode.
+func (c *Correlator) Shards() int { return len(c.engines.Shards) }
 
-func NewCorrelator() *Correlator {
-	return &Correlator{asks: make(chan func()), stopped: make(chan struct{}), Played: func() {}}
+// Decoders returns the number of goroutines that decode events.
+func (c *Correlator) Decoders() int { return c.decoders }
+
+// Restore gives a saved backlog to the engine of its directive, before Run.
+func (c *Correlator) Restore(directive uint64, s *alarm.Saved) error {
+	return c.engines.Restore(directive, s)
 }
 
+// Snapshot lists the live backlogs. It is called within Ask, and so is whatever
+// asks for the next element of what it lists.
+func (c *Correlator) Snapshot() shard.Snapshots { return c.engines.Snapshot() }
+
+// Saved returns the saved form of all live backlogs, after Run.
+func (c *Correlator) Saved() iter.Seq2[uint64, alarm.Saved] { return c.engines.Saved() }
+
+// Begin says that the start is complete: events come, and time passes.
+func (c *Correlator) Begin() { close(c.begun) }
+
+// Begun is closed when the start is complete.
+func (c *Correlator) Begun() <-chan struct{} { return c.begun }
+
+// errStopped is the error of Ask after the end.
 var errStopped = errors.New("the correlation has stopped")
 
-// Ask runs a function on the dispatcher's goroutine, between events, and
-// waits for its end. After an error the function has not run and will not.
-func (d *Correlator) Ask(ctx context.Context, fn func()) error {
+// Ask runs a function on the Correlator's goroutine, between events, and waits
+// for its end. After an error the function has not run and will not.
+func (c *Correlator) Ask(ctx context.Context, fn func()) error {
 	done := make(chan struct{})
 	wrapped := func() {
 		defer close(done)
 		fn()
 	}
 	select {
-	case d.asks <- wrapped:
+	case c.asks <- wrapped:
 		<-done
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-d.stopped:
+	case <-c.stopped:
 		return errStopped
 	}
 }
@@ -98,17 +149,18 @@ func (d *Correlator) Ask(ctx context.Context, fn func()) error {
 // seconds, held alarm lines sooner.
 const tickEvery = 250 * time.Millisecond
 
-// LastEvents is the time for events that wait when the dispatcher is to end.
+// LastEvents is the time for events that wait when a Correlator is to end.
 const LastEvents = time.Second
 
-// Run plays events until ctx ends, and then those that still wait.
-func (d *Correlator) Run(ctx context.Context) error {
-	defer close(d.stopped)
-	d.count()
+// Run plays events until ctx ends, and then those that still wait, for a
+// second. The rest goes to Source.Keep. It returns nil.
+func (c *Correlator) Run(ctx context.Context) error {
+	defer close(c.stopped)
+	c.gauge()
 	select {
-	case <-d.Begun:
+	case <-c.begun:
 	case <-ctx.Done():
-		if !IsClosed(d.Begun) {
+		if !isClosed(c.begun) {
 			return nil
 		}
 	}
@@ -116,29 +168,38 @@ func (d *Correlator) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-d.Queue.filled:
-			// The first event wakes the dispatcher. Requests that are ready to run
-			// come first, so that their events share what a turn of it costs.
+		case <-c.source.Ready():
+			// The first event wakes the Correlator. Requests that are ready to run come
+			// first, so that their events share what a turn of it costs.
 			runtime.Gosched()
-			d.drain(ctx, ticker.C)
+			c.drain(ctx, ticker.C)
 		case <-ticker.C:
-			d.tick()
-		case <-d.Found:
-			d.tick()
-		case fn := <-d.asks:
+			c.tick()
+		case <-c.emitter.found():
+			c.tick()
+		case fn := <-c.asks:
 			fn()
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), LastEvents)
 			defer cancel()
-			d.drain(last, ticker.C)
-			d.abandon()
-			d.tick()
+			c.drain(last, ticker.C)
+			c.keep()
+			c.tick()
 			return nil
 		}
 	}
 }
 
-func IsClosed(c <-chan struct{}) bool {
+// Close writes the lines that still wait for look-ups, after Run and after the
+// end of the look-ups, and takes back an overload: nobody must wait for a node that
+// is gone.
+func (c *Correlator) Close() { c.emitter.close(c.clock()) }
+
+// GiveUp lets lines go that find no room at the Output, so that a disk that takes
+// none does not keep the program alive.
+func (c *Correlator) GiveUp() { c.emitter.giveUp() }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true
@@ -147,40 +208,51 @@ func IsClosed(c <-chan struct{}) bool {
 	}
 }
 
-// abandon hands the events that there was no time for to leftover.
-func (d *Correlator) abandon() {
-	for d.more() {
-		for ; d.next.text < d.taken.texts.len(); d.next.text++ {
-			d.Leftover.Text(d.taken.texts.at(d.next.text))
+// more reports whether there are events to play, and takes them if need be.
+func (c *Correlator) more() bool {
+	for c.batch == nil || c.next == c.batch.Len() {
+		if c.batch != nil {
+			c.played = append(c.played, c.batch)
 		}
-		for ; d.next.batch < len(d.taken.batches); d.next.batch, d.next.event = d.next.batch+1, 0 {
-			b := d.taken.batches[d.next.batch]
-			for i := d.next.event; i < len(b.Events); i++ {
-				d.Leftover.Event(&b.Events[i], b.Carrier(i))
-			}
+		c.next = 0
+		if c.batch = c.source.Take(); c.batch == nil {
+			return false
 		}
 	}
-	d.taken.reset()
-	d.next, d.released = place{}, 0
+	return true
 }
 
-// more reports whether there are events to play, and takes them if need be.
-func (d *Correlator) more() bool {
-	if d.next.text < d.taken.texts.len() || d.next.batch < len(d.taken.batches) {
-		return true
+// done gives back the batches that have been played.
+func (c *Correlator) done() {
+	if c.batch != nil && c.next == c.batch.Len() {
+		c.played = append(c.played, c.batch)
+		c.batch, c.next = nil, 0
 	}
-	d.next, d.released = place{}, 0
-	return d.Queue.take(&d.taken)
+	for _, b := range c.played {
+		c.source.Done(b)
+	}
+	clear(c.played)
+	c.played = c.played[:0]
+}
+
+// keep gives back the events that there was no time for.
+func (c *Correlator) keep() {
+	for c.more() {
+		c.batch.Skip(c.next)
+		c.source.Keep(c.batch)
+		c.batch, c.next = nil, 0
+	}
+	c.done()
 }
 
 // drain plays events until none waits or ctx ends.
-func (d *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
-	for ctx.Err() == nil && d.more() {
-		d.play()
+func (c *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
+	for ctx.Err() == nil && c.more() {
+		c.play()
 		select {
 		case <-ticks:
-			d.tick()
-		case fn := <-d.asks:
+			c.tick()
+		case fn := <-c.asks:
 			fn()
 		default:
 		}
@@ -188,140 +260,132 @@ func (d *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
 }
 
 // tick lets time pass.
-func (d *Correlator) tick() {
-	now := d.Now()
-	d.expire(now)
-	d.Publish(now, nil)
-	d.count()
+func (c *Correlator) tick() {
+	now := c.clock()
+	c.expire(now)
+	c.hand(now, nil)
+	c.gauge()
 }
 
 // expire ends the backlogs whose time is up.
-func (d *Correlator) expire(now time.Time) {
-	for changes := range d.Engines.Expire(now.Unix()) {
-		d.Publish(now, changes)
+func (c *Correlator) expire(now time.Time) {
+	for changes := range c.engines.Expire(now.Unix()) {
+		c.hand(now, changes)
 	}
 }
 
-// count brings counters up to date.
-func (d *Correlator) count() {
-	stats := d.Engines.Stats()
-	d.Stats.Live.Store(int64(stats.Live))
-	d.Stats.Active.Store(int64(stats.Active))
-	d.Ticked()
-}
-
-// play plays the next events of those taken, at most chunkSize of them.
-func (d *Correlator) play() {
-	received := d.Now()
-	now := received.Unix()
-	d.steps, d.carriers = d.steps[:0], d.carriers[:0]
-	n := d.offerTexts(now)
-	n += d.offerBatches(now, shard.Portion-n)
-	d.Stats.Received.Add(uint64(n))
-	d.Stats.Offered.Add(uint64(len(d.steps)))
-	d.expire(received)
-	started := time.Now()
-	changes := d.Engines.Step(d.steps)
-	took := time.Since(started)
-	d.Stats.Busy.Add(int64(took))
-	d.Stepped(took, len(d.steps))
-	if d.Traced != nil {
-		d.Traced(received, d.steps, d.carriers, changes)
-	}
+// hand hands on what changed, in order; it may wait, and events then wait in
+// their Source.
+func (c *Correlator) hand(now time.Time, changes []correlate.Change) {
+	c.counts.changes(changes)
+	c.emitter.publish(now, changes)
 	if len(changes) > 0 {
-		d.Publish(d.Now(), changes)
+		c.observer.changed(now, changes)
 	}
-	d.Played()
-	for _, b := range d.taken.batches[d.released:d.next.batch] {
-		b.Release()
-	}
-	d.released = d.next.batch
 }
 
-// offerTexts decodes the next texts, offers those that are events, and returns
-// how many texts that were.
-func (d *Correlator) offerTexts(now int64) int {
-	from := d.next.text
-	to := min(from+shard.Portion, d.taken.texts.len())
-	if from == to {
-		return 0
-	}
-	if len(d.events) == 0 {
-		d.events, d.outcomes = make([]event.Event, shard.Portion), make([]event.Outcome, shard.Portion)
-		d.screens = make([]event.Screen, d.Decoders)
-	}
-	d.decode(from, to)
-	unwanted := uint64(0)
-	for i := range to - from {
-		switch rej := d.outcomes[i].Rejection; {
-		case rej != nil:
-			d.Stats.Rejected[rej.Reason].Add(1)
-			d.Rejected(d.taken.texts.at(from+i), rej)
-		case d.outcomes[i].Skipped:
-			unwanted++
-		case d.Traced != nil:
-			d.offer(now, &d.events[i], event.ReadCarrier(d.taken.texts.at(from+i)))
-		default:
-			d.offer(now, &d.events[i], event.Carrier{})
-		}
-	}
-	d.Stats.Unwanted.Add(unwanted)
-	d.next.text = to
-	return to - from
+// gauge brings up to date what is counted by looking.
+func (c *Correlator) gauge() {
+	stats := c.engines.Stats()
+	c.counts.live.Store(int64(stats.Live))
+	c.counts.active.Store(int64(stats.Active))
 }
 
-// offerBatches offers up to most events of the next batches and returns how
-// many that were.
-func (d *Correlator) offerBatches(now int64, most int) int {
+// play plays the next events, at most shard.Portion of them.
+func (c *Correlator) play() {
+	p := &c.portion
+	p.Received, p.Steps, p.Carriers, p.Changes = c.clock(), p.Steps[:0], p.Carriers[:0], nil
+	c.counts.received.Add(uint64(c.offerNext(p.Received.Unix())))
+	c.counts.offered.Add(uint64(len(p.Steps)))
+	c.expire(p.Received)
+	started := time.Now()
+	p.Changes = c.engines.Step(p.Steps)
+	c.counts.stepped(time.Since(started), len(p.Steps))
+	if len(p.Changes) > 0 {
+		c.hand(c.clock(), p.Changes)
+	}
+	c.observer.played(p)
+	c.done()
+}
+
+// offerNext offers the next events, at most shard.Portion of them, and returns how
+// many it looked at.
+func (c *Correlator) offerNext(now int64) int {
 	n := 0
-	for d.next.batch < len(d.taken.batches) && n < most {
-		b := d.taken.batches[d.next.batch]
-		events := b.Events
-		to := min(d.next.event+most-n, len(events))
-		for i := d.next.event; i < to; i++ {
-			d.offer(now, &events[i], b.Carrier(i))
+	for n < shard.Portion && c.more() {
+		to := min(c.next+shard.Portion-n, c.batch.Len())
+		if len(c.batch.Texts) > 0 {
+			c.offerTexts(now, n, to)
+		} else {
+			c.offerEvents(now, to)
 		}
-		n += to - d.next.event
-		d.next.event = to
-		if to == len(events) {
-			d.next.batch, d.next.event = d.next.batch+1, 0
-		}
+		n += to - c.next
+		c.next = to
 	}
 	return n
 }
 
-// offer adds an event to the steps, unless its source is whitelisted.
-func (d *Correlator) offer(now int64, ev *event.Event, carrier event.Carrier) {
-	if d.Assets.Whitelisted(ev.SrcIP) {
-		d.Stats.Whitelisted.Add(1)
+// offerTexts decodes the texts of the batch up to number to, and offers those that
+// are events. n is the number of events before them in this portion.
+func (c *Correlator) offerTexts(now int64, n, to int) {
+	if len(c.events) == 0 {
+		c.events, c.outcomes = make([]event.Event, shard.Portion), make([]event.Outcome, shard.Portion)
+		c.screens = make([]event.Screen, c.decoders)
+	}
+	texts := c.batch.Texts[c.next:to]
+	events, outcomes := c.events[n:n+len(texts)], c.outcomes[n:n+len(texts)]
+	c.decode(texts, events, outcomes)
+	unwanted := uint64(0)
+	for i := range texts {
+		switch rej := outcomes[i].Rejection; {
+		case rej != nil:
+			c.counts.rejected[rej.Reason].Add(1)
+			c.observer.rejected(texts[i], rej)
+		case outcomes[i].Skipped:
+			unwanted++
+		default:
+			c.offer(now, &events[i], c.next+i)
+		}
+	}
+	c.counts.unwanted.Add(unwanted)
+}
+
+// offerEvents offers the events of the batch up to number to.
+func (c *Correlator) offerEvents(now int64, to int) {
+	for i := c.next; i < to; i++ {
+		c.offer(now, &c.batch.Events[i], i)
+	}
+}
+
+// offer adds event i of the batch to the steps, unless its source is whitelisted.
+func (c *Correlator) offer(now int64, ev *event.Event, i int) {
+	if c.config.Assets.Whitelisted(ev.SrcIP) {
+		c.counts.whitelisted.Add(1)
 		return
 	}
 	if ev.ID == "" {
-		d.Stats.withoutID.Add(1)
+		c.counts.withoutID.Add(1)
 	}
-	d.steps = append(d.steps, shard.Step{Now: now, Event: ev})
-	if d.Traced != nil {
-		d.carriers = append(d.carriers, carrier)
+	c.portion.Steps = append(c.portion.Steps, shard.Step{Now: now, Event: ev})
+	if c.traced {
+		c.portion.Carriers = append(c.portion.Carriers, c.batch.Carrier(i))
 	}
 }
 
 // worthDecoding is the number of events from which another decoder helps.
 const worthDecoding = 32
 
-// decode decodes the events from … to-1, split over the decoders.
-func (d *Correlator) decode(from, to int) {
-	part := max(worthDecoding, (to-from+d.Decoders-1)/d.Decoders)
-	if to-from <= part {
-		d.decodePart(&d.screens[0], from, from, to)
+// decode decodes texts, split over the decoders.
+func (c *Correlator) decode(texts [][]byte, events []event.Event, outcomes []event.Outcome) {
+	part := max(worthDecoding, (len(texts)+c.decoders-1)/c.decoders)
+	if len(texts) <= part {
+		c.screens[0].Decode(texts, events, outcomes, c.engines.Wants)
 		return
 	}
 	var done sync.WaitGroup
-	for i, start := 0, from; start < to; i, start = i+1, start+part {
-		done.Go(func() { d.decodePart(&d.screens[i], from, start, min(start+part, to)) })
+	for i, from := 0, 0; from < len(texts); i, from = i+1, from+part {
+		to := min(from+part, len(texts))
+		done.Go(func() { c.screens[i].Decode(texts[from:to], events[from:to], outcomes[from:to], c.engines.Wants) })
 	}
 	done.Wait()
-}
-
-func (d *Correlator) decodePart(screen *event.Screen, base, from, to int) {
-	screen.Decode(d.taken.texts.slice(from, to), d.events[from-base:to-base], d.outcomes[from-base:to-base], d.Engines.Wants)
 }

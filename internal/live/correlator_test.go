@@ -7,107 +7,174 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bytes"
+	"slices"
+
 	"dsiem/internal/asset"
-	"dsiem/internal/correlate"
+	"dsiem/internal/config"
 	"dsiem/internal/correlate/shard"
 	"dsiem/internal/event"
-	"dsiem/internal/input/httpin"
 )
 
 // leftovers counts events that are not played, by their form.
 type leftovers struct{ texts, events int }
 
-func (l *leftovers) Text([]byte)                       { l.texts++ }
-func (l *leftovers) Event(*event.Event, event.Carrier) { l.events++ }
+func (l *leftovers) Add(b *event.Batch) {
+	l.texts, l.events = l.texts+len(b.Texts), l.events+len(b.Events)
+}
+
+// slow takes its time for each text that is no event.
+type slow struct {
+	Silent
+
+	took time.Duration
+}
+
+func (s slow) Rejected([]byte, *event.Rejection) { <-time.After(s.took) }
+
+// nobody has no assets and no directives.
+func nobody() *config.Config { return &config.Config{Assets: &asset.Table{}} }
 
 // P13 (spec/correlation.md §13.3): what there is no time for at the end is not
 // lost.
-func TestDispatcherHandsOnWhatItLeavesAtTheEnd(t *testing.T) {
+func TestCorrelatorHandsOnWhatItLeavesAtTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const total = 10 * shard.Portion
-		d := NewCorrelator()
-		begun := make(chan struct{})
-		close(begun)
-		d.Queue, d.Assets, d.Decoders, d.Now = NewQueue(total+7), &asset.Table{}, 2, time.Now
-		d.Engines = shard.New(nil, d.Assets, shard.EngineOptions{}, 2)
-		d.Stats, d.Begun, d.Ticked, d.Stepped = &Stats{}, begun, func() {}, func(time.Duration, int) {}
-		d.Publish = func(time.Time, []correlate.Change) {}
-		d.Rejected = func([]byte, *event.Rejection) { <-time.After(LastEvents / (3 * shard.Portion)) }
 		left := &leftovers{}
-		d.Leftover = left
+		q := NewQueue(total+7, left)
+		c := NewCorrelator(Options{
+			Config: nobody(), Shards: 2, Source: q, Observers: []Observer{slow{took: LastEvents / (3 * shard.Portion)}},
+		})
+		c.Begin()
 		for range total {
-			d.Queue.Put([]byte("garbage"))
+			q.Put([]byte("garbage"))
 		}
-		late := &httpin.Batch{Events: make([]event.Event, 7)}
-		d.Queue.Reserve(late)
-		d.Queue.PutBatch(late)
+		late := event.NewBatch(nil)
+		late.Events = make([]event.Event, 7)
+		q.Reserve(late)
+		q.PutBatch(late)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := d.Run(ctx); err != nil {
+		if err := c.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
-		seen := int(d.Stats.Received.Load())
+		seen := int(c.Received())
 		if seen+left.texts != total || seen == 0 || left.texts == 0 || left.events != 7 {
 			t.Errorf("%d events were looked at, %d texts and %d others left, want both, and %d texts together", seen, left.texts, left.events, total)
 		}
-		if err := d.Ask(t.Context(), func() {}); err == nil {
+		if err := c.Ask(t.Context(), func() {}); err == nil {
 			t.Error("it answers after its end")
 		}
 	})
 }
 
-// A dispatcher that ends before the start is complete leaves everything as it
-// is.
-func TestDispatcherWaitsForTheStart(t *testing.T) {
+// A Correlator that ends before the start is complete leaves everything as it
+// is: it takes nothing from its source.
+func TestCorrelatorWaitsForTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := NewCorrelator()
-		d.Queue, d.Stats, d.Begun = NewQueue(1), &Stats{}, make(chan struct{})
-		d.Engines = shard.New(nil, &asset.Table{}, shard.EngineOptions{}, 1)
-		counted := 0
-		d.Ticked = func() { counted++ }
+		left := &leftovers{}
+		q := NewQueue(1, left)
+		q.Put([]byte("garbage"))
+		c := NewCorrelator(Options{Config: nobody(), Shards: 1, Source: q})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		if err := d.Run(ctx); err != nil || counted != 1 {
-			t.Errorf("%v, %d ticks", err, counted)
+		if err := c.Run(ctx); err != nil || c.Received() != 0 || q.Len() != 1 || left.texts != 0 {
+			t.Errorf("%v, %d events were taken and %d wait", err, c.Received(), q.Len())
 		}
 	})
 }
 
-func TestEventQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
+// takeAll returns what waits, as texts and decoded events.
+func takeAll(q *Queue) (texts []string, events, batches int) {
+	for b := q.Take(); b != nil; b = q.Take() {
+		for _, text := range b.Texts {
+			texts = append(texts, string(text))
+		}
+		events += len(b.Events)
+		batches++
+		q.Done(b)
+	}
+	return texts, events, batches
+}
+
+func TestQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
 	t.Parallel()
-	q := NewQueue(2)
+	q := NewQueue(2, nil)
 	for i := range burst*2 + 3 {
 		q.Put(fmt.Append(nil, i))
 	}
-	if q.Len() != burst*2 || q.Dropped.Load() != 3 {
-		t.Errorf("%d events wait and %d were dropped, want %d and 3", q.Len(), q.Dropped.Load(), burst*2)
+	if q.Len() != burst*2 || q.Dropped() != 3 {
+		t.Errorf("%d events wait and %d were dropped, want %d and 3", q.Len(), q.Dropped(), burst*2)
 	}
-	<-q.filled
-	var taken delivery
-	if !q.take(&taken) || taken.len() != burst*2 {
-		t.Fatalf("took %d events", taken.len())
+	<-q.Ready()
+	texts, _, _ := takeAll(q)
+	if len(texts) != burst*2 {
+		t.Fatalf("took %d events", len(texts))
 	}
-	for i := range taken.len() {
-		if got := string(taken.texts.at(i)); got != fmt.Sprint(i) {
-			t.Errorf("event %d is %s", i, got)
+	for i, text := range texts {
+		if text != fmt.Sprint(i) {
+			t.Errorf("event %d is %s", i, text)
 		}
 	}
 	q.Put([]byte("next"))
-	<-q.filled
-	if !q.take(&taken) || string(taken.texts.at(0)) != "next" || q.take(&taken) {
-		t.Error("the queue does not go on")
+	<-q.Ready()
+	if texts, _, _ := takeAll(q); !slices.Equal(texts, []string{"next"}) {
+		t.Errorf("the queue does not go on: %q", texts)
 	}
 }
 
-func TestEventQueueRefusesBatchesAsAWhole(t *testing.T) {
+// Texts and batches come out in the order in which they came.
+func TestQueueKeepsOrderOfBothForms(t *testing.T) {
 	t.Parallel()
-	q := NewQueue(1)
-	b := func(events, size int) *httpin.Batch {
-		return &httpin.Batch{Events: make([]event.Event, events), Size: size}
+	q := NewQueue(100, nil)
+	decoded := event.NewBatch(nil)
+	decoded.Events = append(decoded.Events, event.Event{ID: "b"})
+	q.Put([]byte("a"))
+	q.Reserve(decoded)
+	q.PutBatch(decoded)
+	q.Put([]byte("c"))
+	var got []string
+	for b := q.Take(); b != nil; b = q.Take() {
+		for _, text := range b.Texts {
+			got = append(got, string(text))
+		}
+		for i := range b.Events {
+			got = append(got, b.Events[i].ID)
+		}
 	}
-	put := func(q *Queue, b *httpin.Batch) bool {
+	if want := []string{"a", "b", "c"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A queue that is used again and again needs no new memory.
+func TestQueueUsesItsMemoryAgain(t *testing.T) {
+	t.Parallel()
+	q := NewQueue(100, nil)
+	text := bytes.Repeat([]byte("x"), 500)
+	if allocs := testing.AllocsPerRun(100, func() {
+		for range 100 {
+			q.Put(text)
+		}
+		for b := q.Take(); b != nil; b = q.Take() {
+			q.Done(b)
+		}
+	}); allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+func TestQueueRefusesBatchesAsAWhole(t *testing.T) {
+	t.Parallel()
+	q := NewQueue(1, nil)
+	b := func(events, size int) *event.Batch {
+		batch := event.NewBatch(nil)
+		batch.Events, batch.Size = make([]event.Event, events), size
+		return batch
+	}
+	put := func(q *Queue, b *event.Batch) bool {
 		ok := q.Reserve(b)
 		if ok {
 			q.PutBatch(b)
@@ -117,22 +184,21 @@ func TestEventQueueRefusesBatchesAsAWhole(t *testing.T) {
 	if !put(q, b(burst-1, 1)) || !put(q, b(10, 1)) || put(q, b(1, 1)) {
 		t.Error("a batch that finds room is not taken as a whole, or one is that does not")
 	}
-	if q.Put([]byte("text")); q.Len() != burst+9 || q.Dropped.Load() != 1 {
-		t.Errorf("%d events wait, %d were dropped", q.Len(), q.Dropped.Load())
+	if q.Put([]byte("text")); q.Len() != burst+9 || q.Dropped() != 1 {
+		t.Errorf("%d events wait, %d were dropped", q.Len(), q.Dropped())
 	}
-	<-q.filled
-	var taken delivery
-	if !q.take(&taken) || taken.len() != burst+9 || len(taken.batches) != 2 || q.Len() != 0 {
-		t.Errorf("took %d events in %d batches", taken.len(), len(taken.batches))
+	<-q.Ready()
+	if _, events, batches := takeAll(q); events != burst+9 || batches != 2 || q.Len() != 0 {
+		t.Errorf("took %d events in %d batches", events, batches)
 	}
-	big := NewQueue(10)
+	big := NewQueue(10, nil)
 	if !put(big, b(1, queueBytes)) || put(big, b(1, 1)) {
 		t.Error("the queue takes more text than it may")
 	}
-	if big.Put([]byte("text")); big.Dropped.Load() != 1 {
+	if big.Put([]byte("text")); big.Dropped() != 1 {
 		t.Error("the queue takes more text than it may from the bus")
 	}
-	reserved := NewQueue(1)
+	reserved := NewQueue(1, nil)
 	first := b(burst, 1)
 	if !reserved.Reserve(first) || reserved.HasRoom() || reserved.Reserve(b(1, 1)) {
 		t.Error("a place is given twice")
@@ -142,13 +208,13 @@ func TestEventQueueRefusesBatchesAsAWhole(t *testing.T) {
 	}
 }
 
-func TestEventQueueLimits(t *testing.T) {
+func TestQueueLimits(t *testing.T) {
 	t.Parallel()
 	for maxQueue, want := range map[int]int{
 		0: unboundedQueue, 1: burst, 25_000: 600_000, 500_000: unboundedQueue,
 		unboundedQueue: unboundedQueue, 5_000_000: 5_000_000,
 	} {
-		if got := NewQueue(maxQueue).Limit; got != want {
+		if got := NewQueue(maxQueue, nil).Limit(); got != want {
 			t.Errorf("max_queue %d: %d events may wait, want %d", maxQueue, got, want)
 		}
 	}

@@ -13,51 +13,54 @@ import (
 	"dsiem/internal/correlate"
 	"dsiem/internal/correlate/shard"
 	"dsiem/internal/enrich"
-	"dsiem/internal/web/status"
 )
 
-// lineWriter takes whole lines for the two alarm files. It may wait.
-type lineWriter interface {
-	Write(ctx context.Context, events, alarms []byte) error
-}
+// emitter turns changes into lines, look-ups, overload signals and log lines. It
+// belongs to the Correlator's goroutine.
+type emitter struct {
+	output   Output
+	observer observers
+	engines  *shard.Set
+	counts   *counts
+	logger   *slog.Logger
+	// lines is the context of writing; giveUp ends it, when lines that find no room
+	// have to be given up.
+	lines  context.Context //nolint:containedctx // it lives as long as the emitter
+	giveUp context.CancelFunc
 
-// Emitter turns changes into lines, look-ups, overload signals, counters and
-// log lines. It belongs to the dispatcher's goroutine.
-type Emitter struct {
-	Writer lineWriter
-	// Ctx ends when lines that find no room have to be given up.
-	Ctx context.Context //nolint:containedctx // the dispatcher has no other way to hand it over
-
-	Logger  *slog.Logger
-	Stats   *Stats
-	Engines *shard.Set
-
-	// Enricher is nil if there is no service to ask: lines are written at once
+	// enricher is nil if there is no service to ask: lines are written at once
 	// then.
-	Enricher *enrich.Enricher
-	Outbox   *enrich.Outbox
-	Findings Findings
+	enricher *enrich.Enricher
+	outbox   *enrich.Outbox
+	findings findings
 
-	Pressure *bus.Pressure
-	Signal   func(overloaded bool)
-	// Latency is told how long an accepted event took from its receipt until
-	// its line was handed over.
-	Latency func(time.Duration)
+	pressure *bus.Pressure
+	signal   func(overloaded bool)
 
-	// Recent has the alarms that were written last.
-	Recent *status.Recent
-
-	events, alarms []byte
+	batch alarm.Batch
 
 	// logged are the changes of the present second, by kind.
 	logged [correlate.Expired + 1]int
 	second int64
 }
 
-// Findings collects results of look-ups for the dispatcher, from any
-// goroutine.
-type Findings struct {
-	Filled chan struct{}
+func newEmitter(o *Options, engines *shard.Set, counts *counts) *emitter {
+	e := &emitter{
+		output: o.Output, observer: o.Observers, engines: engines, counts: counts, logger: o.Logger,
+		enricher: o.Lookups, outbox: enrich.NewOutbox(enrich.OutboxOptions{Wait: o.LookupWait}),
+		findings: findings{filled: make(chan struct{}, 1)},
+		pressure: bus.NewPressure(o.Pressure.MaxDelay, o.Pressure.Hold), signal: o.Pressure.Signal,
+	}
+	if e.signal == nil {
+		e.signal = func(bool) {}
+	}
+	e.lines, e.giveUp = context.WithCancel(context.Background())
+	return e
+}
+
+// findings collects results of look-ups for the Correlator, from any goroutine.
+type findings struct {
+	filled chan struct{}
 
 	mu   sync.Mutex
 	list []finding
@@ -70,17 +73,17 @@ type finding struct {
 	result    enrich.Result
 }
 
-func (f *Findings) add(one finding) {
+func (f *findings) add(one finding) {
 	f.mu.Lock()
 	f.list = append(f.list, one)
 	f.mu.Unlock()
 	select {
-	case f.Filled <- struct{}{}:
+	case f.filled <- struct{}{}:
 	default:
 	}
 }
 
-func (f *Findings) take() []finding {
+func (f *findings) take() []finding {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	list := f.list
@@ -88,130 +91,118 @@ func (f *Findings) take() []finding {
 	return list
 }
 
-// Publish hands on what changed, in order.
-func (p *Emitter) Publish(now time.Time, changes []correlate.Change) {
-	p.resolve(now)
-	lastStep := uint64(0)
+// found has an element when look-ups have results, which publish takes.
+func (e *emitter) found() <-chan struct{} { return e.findings.filled }
+
+// publish hands on what changed, in order.
+func (e *emitter) publish(now time.Time, changes []correlate.Change) {
+	e.resolve(now)
 	for i := range changes {
 		c := &changes[i]
-		p.log(now, c)
+		e.log(now, c)
 		switch c.Kind {
 		case correlate.Accepted:
-			if c.Order.Step != lastStep {
-				lastStep = c.Order.Step
-				p.Stats.Matched.Add(1)
-			}
-			p.accepted(now, c)
+			e.accepted(now, c)
 		case correlate.Updated:
-			p.updated(now, c)
-		case correlate.Opened:
-			p.Stats.Opened.Add(1)
-		case correlate.Finished:
-			p.Stats.Finished.Add(1)
-			p.ended(c)
-		case correlate.Expired:
-			p.Stats.Expired.Add(1)
-			p.ended(c)
-		case correlate.Advanced:
+			e.updated(now, c)
+		case correlate.Finished, correlate.Expired:
+			e.ended(c)
+		case correlate.Opened, correlate.Advanced:
 		}
 	}
-	p.write(now, p.outboxTick(now))
-	p.send(p.Pressure.Tick(now))
+	if e.enricher != nil {
+		e.add(e.outbox.Tick(now))
+	}
+	e.write(now)
+	e.send(e.pressure.Tick(now))
 }
 
-func (p *Emitter) accepted(now time.Time, c *correlate.Change) {
-	line := alarm.Event{AlarmID: c.AlarmID, Stage: c.Stage, EventID: c.EventID}
-	p.events = line.AppendJSON(p.events)
-	if c.ReceivedAt > 0 {
-		p.Latency(now.Sub(time.Unix(0, c.ReceivedAt)))
+func (e *emitter) accepted(now time.Time, c *correlate.Change) {
+	e.batch.AddEvent(&alarm.Event{AlarmID: c.AlarmID, Stage: c.Stage, EventID: c.EventID})
+	if c.ReceivedAt > 0 && e.counts.latency != nil {
+		e.counts.latency.Observe(now.Sub(time.Unix(0, c.ReceivedAt)), 1)
 	}
 	if !c.Earlier {
-		p.send(p.Pressure.Observe(now, c.ReceivedAt))
+		e.send(e.pressure.Observe(now, c.ReceivedAt))
 	}
 }
 
-func (p *Emitter) send(s bus.Signal) {
+func (e *emitter) send(s bus.Signal) {
 	switch s {
 	case bus.Overloaded:
-		p.Logger.Warn("backlog is under pressure")
-		p.Signal(true)
+		e.logger.Warn("backlog is under pressure")
+		e.signal(true)
 	case bus.Relieved:
-		p.Signal(false)
+		e.signal(false)
 	case bus.NoSignal:
 	}
 }
 
-func (p *Emitter) updated(now time.Time, c *correlate.Change) {
-	if p.Enricher == nil {
-		p.line(now, c.Alarm)
+func (e *emitter) updated(now time.Time, c *correlate.Change) {
+	if e.enricher == nil {
+		e.batch.AddAlarm(c.Alarm)
 		return
 	}
-	ticket, lines := p.Outbox.Add(now, c.Alarm, c.Lookup)
-	p.append(now, lines)
+	ticket, lines := e.outbox.Add(now, c.Alarm, c.Lookup)
+	e.add(lines)
 	if ticket == 0 {
 		return
 	}
 	directive, id := c.Directive, c.AlarmID
-	soFar := p.Enricher.Submit(enrich.Request{Alarm: c.Alarm, LastSrcPort: c.LastSrcPort, LastDstPort: c.LastDstPort},
-		func(result enrich.Result) { p.Findings.add(finding{directive, id, ticket, result}) })
-	p.Outbox.Follow(ticket, soFar)
+	soFar := e.enricher.Submit(enrich.Request{Alarm: c.Alarm, LastSrcPort: c.LastSrcPort, LastDstPort: c.LastDstPort},
+		func(result enrich.Result) { e.findings.add(finding{directive, id, ticket, result}) })
+	e.outbox.Follow(ticket, soFar)
 }
 
-func (p *Emitter) ended(c *correlate.Change) {
-	if p.Enricher != nil {
-		p.Outbox.End(c.AlarmID)
+func (e *emitter) ended(c *correlate.Change) {
+	if e.enricher != nil {
+		e.outbox.End(c.AlarmID)
 	}
 }
 
 // resolve gives results of look-ups to their alarms and lines.
-func (p *Emitter) resolve(now time.Time) {
-	if p.Enricher == nil {
+func (e *emitter) resolve(now time.Time) {
+	if e.enricher == nil {
 		return
 	}
-	for _, f := range p.Findings.take() {
-		p.Engines.Of(f.directive).Enrich(f.alarmID, f.result.Intel, f.result.Vulns)
-		p.append(now, p.Outbox.Resolve(now, f.ticket, f.result))
+	for _, f := range e.findings.take() {
+		e.engines.Of(f.directive).Enrich(f.alarmID, f.result.Intel, f.result.Vulns)
+		e.add(e.outbox.Resolve(now, f.ticket, f.result))
 	}
 }
 
-func (p *Emitter) outboxTick(now time.Time) []*alarm.Alarm {
-	if p.Enricher == nil {
-		return nil
-	}
-	return p.Outbox.Tick(now)
-}
-
-func (p *Emitter) append(now time.Time, lines []*alarm.Alarm) {
+func (e *emitter) add(lines []*alarm.Alarm) {
 	for _, a := range lines {
-		p.line(now, a)
+		e.batch.AddAlarm(a)
 	}
 }
 
-func (p *Emitter) line(now time.Time, a *alarm.Alarm) {
-	p.Recent.Add(shown(now, a))
-	p.Stats.AlarmLines[a.Class].Add(1)
-	p.alarms = a.AppendJSON(p.alarms)
-}
-
-// write hands the collected lines to the writer, and these behind them.
-func (p *Emitter) write(now time.Time, lines []*alarm.Alarm) {
-	p.append(now, lines)
-	if len(p.events)+len(p.alarms) == 0 {
+// write hands the collected lines to the Output.
+func (e *emitter) write(now time.Time) {
+	if e.batch.Size() == 0 {
 		return
 	}
-	if err := p.Writer.Write(p.Ctx, p.events, p.alarms); err != nil {
-		p.Logger.Error("alarm lines lost", "error", err, "bytes", len(p.events)+len(p.alarms))
+	for _, a := range e.batch.Alarms {
+		e.counts.alarmLines[a.Class].Add(1)
 	}
-	p.events, p.alarms = p.events[:0], p.alarms[:0]
+	if err := e.output.Write(e.lines, &e.batch); err != nil {
+		e.logger.Error("alarm lines lost", "error", err, "bytes", e.batch.Size())
+	}
+	e.observer.written(now, &e.batch)
+	e.batch.Reset()
 }
 
-// End writes everything that is still held. The enricher has ended.
-func (p *Emitter) End(now time.Time) {
-	p.resolve(now)
-	if p.Enricher != nil {
-		p.append(now, p.Outbox.Flush())
+// close writes everything that is still held, and takes back an overload. The
+// enricher has ended.
+func (e *emitter) close(now time.Time) {
+	e.resolve(now)
+	if e.enricher != nil {
+		e.add(e.outbox.Flush())
 	}
-	p.write(now, nil)
+	e.write(now)
+	if e.pressure.Overloaded() {
+		e.signal(false)
+	}
 }
 
 // The original's rule for a flood of log lines: after so many of one kind in a
@@ -219,24 +210,24 @@ func (p *Emitter) End(now time.Time) {
 const linesPerSecond, oneIn = 100, 100
 
 // sampled reports whether a change of a kind is to be logged.
-func (p *Emitter) sampled(now time.Time, kind correlate.Kind) bool {
-	if second := now.Unix(); second != p.second {
-		p.second = second
-		clear(p.logged[:])
+func (e *emitter) sampled(now time.Time, kind correlate.Kind) bool {
+	if second := now.Unix(); second != e.second {
+		e.second = second
+		clear(e.logged[:])
 	}
-	p.logged[kind]++
-	n := p.logged[kind]
+	e.logged[kind]++
+	n := e.logged[kind]
 	return n <= linesPerSecond || n%oneIn == 0
 }
 
 // log writes the lines that other tools know from the references
 // (spec/interfaces.md §6.3).
-func (p *Emitter) log(now time.Time, c *correlate.Change) {
+func (e *emitter) log(now time.Time, c *correlate.Change) {
 	level := slog.LevelInfo
 	if c.Kind == correlate.Accepted {
 		level = slog.LevelDebug
 	}
-	if !p.Logger.Enabled(context.Background(), level) || !p.sampled(now, c.Kind) {
+	if !p.Logger.Enabled(context.Background(), level) || !e.sampled(now, c.Kind) {
 		return
 	}
 	about := []slog.Attr{slog.Uint64("directive.id", c.Directive), slog.String("backlog.id", c.AlarmID)} //nolint:sloglint // the references' keys

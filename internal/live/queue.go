@@ -4,123 +4,62 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"dsiem/internal/input/httpin"
+	"dsiem/internal/event"
 )
 
-// The bounds of the event queue.
+// The bounds of a Queue.
 const (
 	// unboundedQueue is the capacity that stands for "no limit" (spec/interfaces.md
 	// §5.2), and the most that burst gives.
 	unboundedQueue = 1_000_000
 	// burst is the number of times that max_queue is there: frontends send for a
 	// moment faster than any core takes, and a flood of 600,000 events must not
-	// cost one of them on default settings, however many are matched. The original's queue has twice the
-	// length it is asked for (spec/interfaces.md §1.3, 9).
+	// cost one of them on default settings, however many are matched. The original's
+	// queue has twice the length it is asked for (spec/interfaces.md §1.3, 9).
 	burst = 24
 	// queueBytes bounds the text of waiting events, whatever their number.
 	queueBytes = 1 << 30
-	// blockBytes is the size of the blocks that texts are copied into, spareBytes
-	// and spareTexts what is kept for the next ones.
-	blockBytes = 256 << 10
-	spareBytes = 16 << 20
-	spareTexts = 64 << 10
+	// spareBatches is the number of batches whose memory is kept for the next
+	// texts, 256 kB each.
+	spareBatches = 64
 )
 
-// payloads are the texts of consecutive events. They are copied into blocks of
-// memory, which are used again.
-type payloads struct {
-	texts [][]byte // parts of blocks
-	// blocks are the ones in use, the last one with room; spare are empty ones.
-	blocks, spare [][]byte
-	size          int // bytes in texts
+// Keeper takes events that a stop has no time for. Whoever has it knows whether
+// they could be kept.
+type Keeper interface {
+	Add(b *event.Batch)
 }
 
-func (p *payloads) len() int { return len(p.texts) }
-
-// at returns the text of event i, valid until the payloads are used again.
-func (p *payloads) at(i int) []byte { return p.texts[i] }
-
-// slice returns the texts of events from … to-1, valid until the payloads are used
-// again.
-func (p *payloads) slice(from, to int) [][]byte { return p.texts[from:to] }
-
-// add copies a text.
-func (p *payloads) add(data []byte) {
-	last := len(p.blocks) - 1
-	if last < 0 || cap(p.blocks[last])-len(p.blocks[last]) < len(data) {
-		p.blocks = append(p.blocks, p.block(len(data)))
-		last++
-	}
-	from := len(p.blocks[last])
-	p.blocks[last] = append(p.blocks[last], data...)
-	end := from + len(data)
-	p.texts = append(p.texts, p.blocks[last][from:end:end])
-	p.size += len(data)
-}
-
-// block returns an empty block with room for a text of a size.
-func (p *payloads) block(size int) []byte {
-	if last := len(p.spare) - 1; last >= 0 && size <= blockBytes {
-		block := p.spare[last]
-		p.spare = p.spare[:last]
-		return block
-	}
-	return make([]byte, 0, max(blockBytes, size))
-}
-
-// reset empties the payloads, and keeps their memory unless a flood made it
-// large.
-func (p *payloads) reset() {
-	for _, block := range p.blocks {
-		if cap(block) == blockBytes && len(p.spare) < spareBytes/blockBytes {
-			p.spare = append(p.spare, block[:0])
-		}
-	}
-	clear(p.blocks)
-	clear(p.texts)
-	p.blocks, p.texts, p.size = p.blocks[:0], p.texts[:0], 0
-	if cap(p.texts) > spareTexts {
-		p.texts, p.blocks = nil, nil
-	}
-}
-
-// delivery is a number of events that were waiting: texts from the bus and
-// batches from the HTTP intake.
-type delivery struct {
-	texts   payloads
-	batches []*httpin.Batch
-	// decoded are the events in batches, size the bytes of their texts.
-	decoded, size int
-}
-
-func (d *delivery) len() int { return d.texts.len() + d.decoded }
-
-func (d *delivery) reset() {
-	d.texts.reset()
-	clear(d.batches)
-	d.batches, d.decoded, d.size = d.batches[:0], 0, 0
-}
-
-// Queue holds events between those who receive them and the dispatcher.
-// Order is kept within the texts and within the batches.
+// Queue holds events in memory between those who receive them and the
+// Correlator, in the order in which they came.
 //
-// When it is full the newest text is dropped and counted, because the bus's
-// goroutine must never wait: the oldest ones may be the beginning of an attack.
-// A batch is refused instead, and its sender told to try again.
+// When it is full the newest text is dropped and counted, because the message
+// queue's goroutine must never wait: the oldest ones may be the beginning of an
+// attack. A batch is refused instead, and its sender told to try again.
 type Queue struct {
-	Limit int
-	// filled has an element when events wait.
-	filled  chan struct{}
-	Dropped atomic.Uint64
+	limit   int
+	keeper  Keeper
+	ready   chan struct{}
+	dropped atomic.Uint64
 
 	mu      sync.Mutex
-	waiting delivery
+	waiting []*event.Batch
+	events  int // in waiting
+	size    int // bytes of their texts
 	// reserved are the events that have a place, and reservedSize their bytes.
 	reserved, reservedSize int
+	spare                  []*event.Batch
+
+	// taken are the batches that the Correlator has taken all at once, and next is
+	// the one that it gets next. They belong to its goroutine.
+	taken []*event.Batch
+	next  int
 }
 
-// NewQueue returns a queue for max_queue, 0 for a large one.
-func NewQueue(maxQueue int) *Queue {
+var _ Source = (*Queue)(nil)
+
+// NewQueue returns a Queue for max_queue events, 0 for a large number of them.
+func NewQueue(maxQueue int, keeper Keeper) *Queue {
 	limit := maxQueue
 	switch {
 	case maxQueue <= 0:
@@ -128,73 +67,21 @@ func NewQueue(maxQueue int) *Queue {
 	case maxQueue < unboundedQueue:
 		limit = min(burst*maxQueue, unboundedQueue)
 	}
-	return &Queue{Limit: limit, filled: make(chan struct{}, 1)}
+	return &Queue{limit: limit, keeper: keeper, ready: make(chan struct{}, 1)}
 }
 
-// Put adds an event, whose text it copies, or drops and counts it.
-func (q *Queue) Put(data []byte) {
-	q.mu.Lock()
-	w := &q.waiting
-	first := w.len() == 0
-	full := q.full(len(data))
-	if !full {
-		w.texts.add(data)
-	}
-	q.mu.Unlock()
-	switch {
-	case full:
-		q.Dropped.Add(1)
-	case first:
-		q.signal()
-	}
-}
+// Limit returns the number of events that can wait.
+func (q *Queue) Limit() int { return q.limit }
 
-// Restore adds an event of an earlier run, whatever waits already.
-func (q *Queue) Restore(data []byte) {
-	q.mu.Lock()
-	w := &q.waiting
-	w.texts.add(data)
-	q.mu.Unlock()
-	q.signal()
-}
-
-// Reserve keeps a place for all events of a batch, and reports whether there is
-// one. There is while there is room for one event, so that no batch is too large
-// for ever. Who has a place calls putBatch or cancel.
-func (q *Queue) Reserve(b *httpin.Batch) bool {
+// Len returns the number of events that wait.
+func (q *Queue) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.full(1) {
-		return false
-	}
-	q.reserved += len(b.Events)
-	q.reservedSize += b.Size
-	return true
+	return q.events
 }
 
-// Cancel gives a place back.
-func (q *Queue) Cancel(b *httpin.Batch) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.reserved -= len(b.Events)
-	q.reservedSize -= b.Size
-}
-
-// PutBatch puts a batch, which it keeps, into the place that it has.
-func (q *Queue) PutBatch(b *httpin.Batch) {
-	q.mu.Lock()
-	w := &q.waiting
-	first := w.len() == 0
-	w.batches = append(w.batches, b)
-	w.decoded += len(b.Events)
-	w.size += b.Size
-	q.reserved -= len(b.Events)
-	q.reservedSize -= b.Size
-	q.mu.Unlock()
-	if first {
-		q.signal()
-	}
-}
+// Dropped returns the number of texts that found no room.
+func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 
 // HasRoom reports whether there is room for one event.
 func (q *Queue) HasRoom() bool {
@@ -205,30 +92,139 @@ func (q *Queue) HasRoom() bool {
 
 // full reports whether there is no room for an event of a size. Callers hold mu.
 func (q *Queue) full(size int) bool {
-	w := &q.waiting
-	return w.len()+q.reserved >= q.Limit || w.texts.size+w.size+q.reservedSize+size > queueBytes
+	return q.events+q.reserved >= q.limit || q.size+q.reservedSize+size > queueBytes
+}
+
+// Put adds the text of an event, which it copies, or drops and counts it.
+func (q *Queue) Put(text []byte) {
+	q.mu.Lock()
+	first := q.events == 0
+	full := q.full(len(text))
+	if !full {
+		q.add(text)
+	}
+	q.mu.Unlock()
+	switch {
+	case full:
+		q.dropped.Add(1)
+	case first:
+		q.signal()
+	}
+}
+
+// Restore adds the text of an event of an earlier run, whatever waits already.
+func (q *Queue) Restore(text []byte) {
+	q.mu.Lock()
+	q.add(text)
+	q.mu.Unlock()
+	q.signal()
+}
+
+// add copies a text behind those that wait. Callers hold mu.
+func (q *Queue) add(text []byte) {
+	last := len(q.waiting) - 1
+	if last < 0 || !q.waiting[last].AddText(text) {
+		b := q.empty()
+		b.AddText(text) // an empty batch has room for any
+		q.waiting = append(q.waiting, b)
+	}
+	q.events++
+	q.size += len(text)
+}
+
+// empty returns an empty batch. Callers hold mu.
+func (q *Queue) empty() *event.Batch {
+	last := len(q.spare) - 1
+	if last < 0 {
+		return event.NewBatch(q.recycle)
+	}
+	b := q.spare[last]
+	q.spare = q.spare[:last]
+	return b
+}
+
+// recycle keeps a batch for the next texts, unless a flood has made many.
+func (q *Queue) recycle(b *event.Batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.spare) < spareBatches {
+		q.spare = append(q.spare, b)
+	}
+}
+
+// Reserve keeps a place for all events of a batch, and reports whether there is
+// one. There is while there is room for one event, so that no batch is too large
+// for ever. Who has a place calls PutBatch or Cancel.
+func (q *Queue) Reserve(b *event.Batch) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.full(1) {
+		return false
+	}
+	q.reserved += b.Len()
+	q.reservedSize += b.Size
+	return true
+}
+
+// Cancel gives a place back.
+func (q *Queue) Cancel(b *event.Batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.leave(b)
+}
+
+// leave gives a place back. Callers hold mu.
+func (q *Queue) leave(b *event.Batch) {
+	q.reserved -= b.Len()
+	q.reservedSize -= b.Size
+}
+
+// PutBatch puts a batch of decoded events, which it keeps, into the place that it
+// has.
+func (q *Queue) PutBatch(b *event.Batch) {
+	q.mu.Lock()
+	first := q.events == 0
+	q.waiting = append(q.waiting, b)
+	q.events += b.Len()
+	q.size += b.Size
+	q.leave(b)
+	q.mu.Unlock()
+	if first {
+		q.signal()
+	}
 }
 
 func (q *Queue) signal() {
 	select {
-	case q.filled <- struct{}{}:
+	case q.ready <- struct{}{}:
 	default:
 	}
 }
 
-// take moves all waiting events into d, whose memory the queue uses from now
-// on, and reports whether there were any.
-func (q *Queue) take(d *delivery) bool {
-	d.reset()
-	q.mu.Lock()
-	*d, q.waiting = q.waiting, *d
-	q.mu.Unlock()
-	return d.len() > 0
+// Ready implements Source.
+func (q *Queue) Ready() <-chan struct{} { return q.ready }
+
+// Take implements Source. It takes all that waits under one lock, and hands it
+// out batch by batch.
+func (q *Queue) Take() *event.Batch {
+	if q.next == len(q.taken) {
+		clear(q.taken)
+		q.next = 0
+		q.mu.Lock()
+		q.taken, q.waiting = q.waiting, q.taken[:0]
+		q.events, q.size = 0, 0
+		q.mu.Unlock()
+		if len(q.taken) == 0 {
+			return nil
+		}
+	}
+	b := q.taken[q.next]
+	q.next++
+	return b
 }
 
-// Len returns the number of waiting events.
-func (q *Queue) Len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.waiting.len()
-}
+// Done implements Source.
+func (q *Queue) Done(b *event.Batch) { b.Release() }
+
+// Keep implements Source.
+func (q *Queue) Keep(b *event.Batch) { q.keeper.Add(b) }

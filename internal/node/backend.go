@@ -9,20 +9,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"dsiem/internal/bus"
 	"dsiem/internal/confdist"
 	"dsiem/internal/config"
-	"dsiem/internal/correlate"
-	"dsiem/internal/correlate/shard"
 	"dsiem/internal/enrich"
-	"dsiem/internal/event"
 	"dsiem/internal/jsonfile"
 	"dsiem/internal/live"
-	"dsiem/internal/observe/metric"
 	"dsiem/internal/output/file"
 	"dsiem/internal/state"
 	"dsiem/internal/web/status"
@@ -31,46 +27,36 @@ import (
 // backend correlates events: the part of a node that standalone nodes and
 // backends have.
 type backend struct {
-	*Node
-	// Begun is closed when events are taken: the start is complete. Until then
-	// no backlog changes and the saved state stays as it is.
-	Begun chan struct{}
+	*common
+	// overload is told about overload besides the frontends that NATS reaches.
+	overload func(overloaded bool)
 
-	configuration *config.Config
-	services      []enrich.Service
-	state         *state.Store
-	queue         *live.Queue
-	engines       *shard.Set
-	writer        *file.Writer
-	enricher      *enrich.Enricher
-	publisher     *live.Emitter
-	dispatcher    *live.Correlator
-	metrics       *serveMetrics
-	recent        *status.Recent // alarms, for the status page
-	waiting       *state.WaitingFile
-	restored      uint64   // events of the last run, which are played first
-	lock          *os.File // of the log directory
-
-	files, dispatch, lookups Part
-	giveUp                   context.CancelFunc // of lines that find no room
+	config     *config.Config
+	queue      *live.Queue
+	correlator *live.Correlator
+	writer     *file.Writer
+	enricher   *enrich.Enricher // nil if there is no service to ask
+	state      *state.Store
+	recent     *status.Recent // alarms, for the status page
+	// restored is the number of events of the last run, which are played first;
+	// abandoned that of events that were still waiting at the end and are lost.
+	restored  uint64
+	abandoned atomic.Uint64
 }
 
-// errNotSaved stands for a state that nobody wants to be saved.
-var errNotSaved = errors.New("the state is not saved")
-
-func newBackend(n *Node) *backend {
-	return &backend{Node: n, Begun: make(chan struct{}), recent: status.NewRecent(status.ShownAlarms)}
+func newBackend(c *common, overload func(bool)) *backend {
+	return &backend{common: c, overload: overload, recent: status.NewRecent(status.ShownAlarms)}
 }
 
 // prepare does everything that can fail before events are taken.
-func (b *backend) prepare(ctx context.Context) error {
+func (b *backend) prepare(ctx context.Context, s *stops) error {
 	if err := b.options.Engine.Check(); err != nil {
 		return fmt.Errorf("reading med_risk_min and med_risk_max: %w", err)
 	}
 	if err := b.configure(ctx); err != nil {
 		return err
 	}
-	return b.open()
+	return b.open(ctx, s)
 }
 
 // configure downloads and loads the configuration.
@@ -83,15 +69,13 @@ func (b *backend) configure(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	dir := os.DirFS(o.ConfigDir)
-	c, err := config.LoadAll(dir, o.ConfigDir)
+	c, err := config.LoadAll(os.DirFS(o.ConfigDir), o.ConfigDir)
 	if err != nil {
 		return fmt.Errorf("loading directives: %w", err)
 	}
-	b.configuration = c
+	b.config = c
 	b.target("intel").Info(fmt.Sprintf("loaded %d intel plugins", len(c.Intel))) //nolint:sloglint // the references' text
 	b.target("vuln").Info(fmt.Sprintf("loaded %d vuln plugins", len(c.Vuln)))    //nolint:sloglint // the references' text
-	b.services = slices.Concat(c.Intel, c.Vuln)
 	logger := b.target("directive")
 	for _, name := range c.Names {
 		logger.Info(fmt.Sprintf("reading %q", name)) //nolint:sloglint // the references' text
@@ -112,120 +96,108 @@ func (b *backend) configure(ctx context.Context) error {
 	return nil
 }
 
-// open makes the parts, restores saved backlogs and opens the files.
-func (b *backend) open() error {
+// open makes the parts, restores what the last run left and opens the files.
+func (b *backend) open(ctx context.Context, s *stops) error {
 	o := b.options
-	engineOptions := o.Engine
-	engineOptions.Lookups = len(b.services) > 0
-	b.engines = shard.New(b.configuration.Plans, b.configuration.Assets, engineOptions, shard.Count(o.Shards))
-	b.queue = live.NewQueue(o.MaxQueue)
-	b.metrics = newServeMetrics(b)
-	if len(b.services) > 0 {
-		b.enricher = enrich.New(enrich.Options{
-			Services: b.services, IntelPrivateIP: o.IntelPrivateIP, CacheTTL: o.CacheDuration,
-			Logger: b.target("enrich"), Observe: b.metrics.lookup,
-		})
-	}
-	if err := os.MkdirAll(o.LogDir, 0o750); err != nil {
-		return fmt.Errorf("opening the log directory: %w", err)
-	}
-	lock, ok, err := state.LockDir(o.LogDir)
+	store, err := state.Open(o.LogDir, o.ReloadBacklogs, b.target("backlog"))
 	if err != nil {
 		return err
 	}
-	b.lock = lock
-	if !ok {
-		b.target("backlog").Warn("the log directory cannot be locked here, make sure that no other node uses it", "directory", o.LogDir)
+	b.state = store
+	s.push(func(context.Context) error { return store.Close() })
+	store.Register(b.registry)
+	b.queue = live.NewQueue(o.MaxQueue, store.Waiting())
+	b.queue.Register(b.registry)
+	// Restoring comes before the files are made, and needs the engines.
+	b.assemble()
+	discarded, err := b.restore()
+	if err != nil {
+		return err
 	}
-	b.state = state.NewStore(o.LogDir, b.target("backlog"))
-	if o.ReloadBacklogs {
-		discarded, err := b.state.Load(b.configuration.Directives(), b.engines.Restore)
-		if err != nil {
-			return err
-		}
-		b.metrics.engine.Closed(metric.BacklogDiscarded, discarded)
-		waiting, err := state.LoadWaiting(b.state.WaitingFile(), b.queue.Restore)
-		if err != nil {
-			return err
-		}
-		if waiting > 0 {
-			b.target("worker").Info("events that the last stop had no time for are played first", "events", waiting)
-		}
-		b.restored = uint64(waiting)
+	b.correlator.Register(b.registry, discarded)
+	return b.openFiles(ctx, s)
+}
+
+// assemble makes what correlates.
+func (b *backend) assemble() {
+	o := b.options
+	services := slices.Concat(b.config.Intel, b.config.Vuln)
+	lookups := enrich.NewMetrics(b.registry, services)
+	if len(services) > 0 {
+		b.enricher = enrich.New(enrich.Options{
+			Services: services, IntelPrivateIP: o.IntelPrivateIP, CacheTTL: o.CacheDuration,
+			Logger: b.target("enrich"), Metrics: lookups,
+		})
 	}
-	writer, err := openWriter(o, b.target("log_writer"))
+	observers := []live.Observer{rejections{logger: b.target("worker")}, recentAlarms{recent: b.recent}}
+	if b.tracer.Tracing() {
+		observers = append(observers, traces{tracer: b.tracer, clock: b.clock})
+	}
+	b.correlator = live.NewCorrelator(live.Options{
+		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: b,
+		Lookups: b.enricher, LookupWait: o.EnrichWait,
+		Pressure:  live.Pressure{MaxDelay: o.MaxDelay, Hold: max(o.HoldDuration, time.Second), Signal: b.signal},
+		Observers: append(observers, o.Observers...), Traced: b.tracer.Tracing(), Clock: b.clock, Logger: b.target("backlog"),
+	})
+}
+
+// restore loads what the last run left, and returns how many backlogs could not be
+// restored.
+func (b *backend) restore() (discarded int, err error) {
+	if !b.options.ReloadBacklogs {
+		return 0, nil
+	}
+	if discarded, err = b.state.Load(b.config.Directives(), b.correlator.Restore); err != nil {
+		return 0, err
+	}
+	waiting, err := b.state.LoadWaiting(b.queue.Restore)
+	if err != nil {
+		return 0, err
+	}
+	if waiting > 0 {
+		b.target("worker").Info("events that the last stop had no time for are played first", "events", waiting)
+	}
+	b.restored = uint64(waiting)
+	return discarded, nil
+}
+
+// openFiles opens the alarm files. Their writer ends when nobody writes any more.
+func (b *backend) openFiles(ctx context.Context, s *stops) error {
+	mode, err := file.ParseFsync(cmp.Or(b.options.Fsync, file.FsyncInterval.String()))
+	if err == nil {
+		b.writer, err = file.Open(filepath.Clean(b.options.LogDir), file.Options{Fsync: mode, Logger: b.target("log_writer")})
+	}
 	if err != nil {
 		return fmt.Errorf("opening the alarm files: %w", err)
 	}
-	b.writer = writer
-	b.metrics.files(writer)
-	b.assemble()
+	b.writer.Register(b.registry)
+	s.run(ctx, b.writer.Run, func() {})
+	s.push(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, closeTime)
+		defer cancel()
+		return b.writer.Close(ctx)
+	})
 	return nil
 }
 
-// assemble connects publisher and dispatcher.
-func (b *backend) assemble() {
-	o := b.options
-	b.publisher = &live.Emitter{
-		Writer: b.writer, Logger: b.target("backlog"), Stats: b.Stats, Engines: b.engines,
-		Enricher: b.enricher, Outbox: enrich.NewOutbox(enrich.OutboxOptions{Wait: o.EnrichWait}),
-		Findings: live.Findings{Filled: make(chan struct{}, 1)}, Recent: b.recent,
-		Pressure: bus.NewPressure(o.MaxDelay, max(o.HoldDuration, time.Second)),
-		Signal:   b.signal, Latency: func(took time.Duration) { b.metrics.events.Latency(took, 1) },
+// run starts what correlates.
+func (b *backend) run(ctx context.Context, s *stops) {
+	s.push(b.save)
+	if b.enricher != nil {
+		s.run(ctx, b.enricher.Run, func() {})
 	}
-	b.dispatcher = live.NewCorrelator()
-	d := b.dispatcher
-	d.Queue, d.Engines, d.Assets = b.queue, b.engines, b.configuration.Assets
-	d.Decoders, d.Now, d.Stats, d.Begun = runtime.GOMAXPROCS(0), b.Now, b.Stats, b.Begun
-	d.Ticked, d.Stepped = b.metrics.update, b.metrics.engine.Step
-	d.Publish, d.Found = b.publish, b.publisher.Findings.Filled
-	d.Played = b.playedEvents
-	b.waiting = &state.WaitingFile{Path: b.state.WaitingFile()}
-	d.Leftover = b.waiting
-	if !o.ReloadBacklogs {
-		b.waiting.Err = errNotSaved
-	}
-	if b.tracer.Tracing() {
-		d.Traced = b.traceSteps
-	}
-	logger := b.target("worker")
-	d.Rejected = func(data []byte, rej *event.Rejection) {
-		logger.Error("cannot parse event from message queue, skipping it",
-			"reason", rej.Reason.String(), "error", rej.Error(), "event", clip(data))
-	}
-}
-
-// publish hands on what changed.
-func (b *backend) publish(now time.Time, changes []correlate.Change) {
-	b.publisher.Publish(now, changes)
-	if b.Watched != nil {
-		b.Watched(now.Unix(), changes)
-	}
-}
-
-// playedEvents tells who wants to know that events have been played.
-func (b *backend) playedEvents() {
-	if b.Played != nil {
-		b.Watched(b.Now().Unix(), nil)
-		b.Played()
-	}
-}
-
-// clip returns the beginning of a payload for a log line.
-func clip(data []byte) string {
-	const most = 200
-	if len(data) > most {
-		return string(data[:most]) + "…"
-	}
-	return string(data)
+	s.run(ctx, b.correlator.Run, func() {})
+	s.push(func(context.Context) error {
+		// A disk that does not take the last lines must not keep the program alive.
+		time.AfterFunc(live.LastEvents+closeTime, b.correlator.GiveUp)
+		return nil
+	})
 }
 
 // signal tells frontends about overload.
 func (b *backend) signal(overloaded bool) {
-	if b.frontend != nil {
-		b.frontend.limiter.Overload(overloaded)
-	}
-	conn := b.conn.get()
+	b.overload(overloaded)
+	conn := b.conn.Load()
 	if conn == nil {
 		return
 	}
@@ -234,44 +206,25 @@ func (b *backend) signal(overloaded bool) {
 	}
 }
 
-// start starts what correlates. It ends by end, not with ctx.
-func (b *backend) start(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
-	lines, giveUp := context.WithCancel(ctx)
-	b.giveUp, b.publisher.Ctx = giveUp, lines
-	b.files.Start(lines, b.writer.Run)
-	b.dispatch.Start(ctx, b.dispatcher.Run)
-	if b.enricher != nil {
-		b.lookups.Start(ctx, b.enricher.Run)
-	}
-}
-
-// end plays the events that still wait, and writes lines and state.
-func (b *backend) end(ctx context.Context) error {
-	// A disk that does not take the last lines must not keep the program alive.
-	defer time.AfterFunc(live.LastEvents+closeTime, b.giveUp).Stop()
-	defer b.giveUp()
-	return errors.Join(b.dispatch.End(), b.lookups.End(), b.finish(ctx), b.files.End())
-}
-
-// takeEvents connects to the message queue and takes events until ctx ends.
-func (b *backend) takeEvents(ctx context.Context) error {
-	conn, err := b.connect(ctx, "dsiem-backend")
+// takeEvents connects to NATS and takes events until ctx ends. server is the one
+// in this process, nil if there is none.
+func (b *backend) takeEvents(ctx context.Context, server *bus.Server) error {
+	conn, err := b.connect(ctx, "dsiem-backend", server)
 	if err != nil {
 		return err
 	}
-	err = conn.Subscribe(ctx, b.queue.Limit, b.queue.Put)
-	if err == nil && b.standalone() && b.queueServer.Addr() != "" { // other backends get our events
-		err = conn.SubscribeOverload(ctx, b.frontend.limiter.Overload)
+	err = conn.Subscribe(ctx, b.queue.Limit(), b.queue.Put)
+	if err == nil && b.listens() { // other backends get our events
+		err = conn.SubscribeOverload(ctx, b.overload)
 	}
 	if err == nil {
-		close(b.Begun)
+		b.correlator.Begin()
 		b.settleOverload()
 		b.logStart()
 		select {
 		case <-ctx.Done():
 		case <-conn.Closed():
-			err = errors.New("the message queue closed the connection for good")
+			err = errClosed
 		}
 	}
 	drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
@@ -286,9 +239,64 @@ func (b *backend) takeEvents(ctx context.Context) error {
 // before it was killed: frontends would wait for its end for ever. Those of this
 // generation do not believe it while another backend is overloaded.
 func (b *backend) settleOverload() {
-	if b.state.CutOff {
+	if b.state.CutOff() {
 		b.signal(false)
 	}
+}
+
+// logStart says, in the successor's words, that events are being taken.
+func (b *backend) logStart() {
+	const (
+		millisecondsPerSecond = 1000
+		text                  = "backend started with max single event processing time: %.3f ms, queue limit: %d events, quick check threads: %d, backlog threads: %d, ttl directives: %d"
+	)
+	target := 0.0 // there is none
+	if b.options.MaxEPS > 0 {
+		target = millisecondsPerSecond / float64(b.options.MaxEPS)
+	}
+	b.logger.Info(fmt.Sprintf(text, target, b.queue.Limit(), b.correlator.Decoders(), b.correlator.Shards(), len(b.config.Plans))) //nolint:sloglint // the references' text
+}
+
+// begun reports whether the start is complete: events are taken. Until then no
+// backlog changes and the saved state stays as it is.
+func (b *backend) begun() bool {
+	select {
+	case <-b.correlator.Begun():
+		return true
+	default:
+		return false
+	}
+}
+
+// ready returns why events are not taken.
+func (b *backend) ready(context.Context) error {
+	if !b.begun() {
+		return errors.New("not connected")
+	}
+	return b.conn.up()
+}
+
+// save writes what is left when nothing correlates any more: lines and state.
+func (b *backend) save(context.Context) error {
+	b.correlator.Close()
+	defer b.logger.Info("backlog manager exiting")
+	if !b.begun() {
+		return nil // the state on disk is what was loaded
+	}
+	waiting, err := b.state.SaveWaiting()
+	if err != nil {
+		b.abandoned.Add(uint64(waiting))
+	} else if waiting > 0 {
+		b.target("worker").Warn("there was no time for all events, the next start will play them", "events", waiting, "file", b.state.WaitingFile())
+	}
+	if !b.options.ReloadBacklogs {
+		return err
+	}
+	written, saveErr := b.state.Save(b.correlator.Saved())
+	if saveErr == nil {
+		b.target("backlog").Info("backlogs saved", "backlogs", written.Backlogs, "files", written.Files)
+	}
+	return errors.Join(err, saveErr)
 }
 
 // keepState settles the state that was loaded, once the start is complete, and
@@ -299,7 +307,7 @@ func (b *backend) keepState(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case <-b.Begun:
+	case <-b.correlator.Begun():
 	case <-ctx.Done():
 		return nil
 	}
@@ -324,38 +332,23 @@ func (b *backend) keepState(ctx context.Context) error {
 	}
 }
 
-// logStart says, in the successor's words, that events are being taken.
-func (b *backend) logStart() {
-	const (
-		millisecondsPerSecond = 1000
-		text                  = "backend started with max single event processing time: %.3f ms, queue limit: %d events, quick check threads: %d, backlog threads: %d, ttl directives: %d"
-	)
-	target := 0.0 // there is none
-	if b.options.MaxEPS > 0 {
-		target = millisecondsPerSecond / float64(b.options.MaxEPS)
-	}
-	b.logger.Info(fmt.Sprintf(text, target, b.queue.Limit, b.dispatcher.Decoders, len(b.engines.Shards), len(b.configuration.Plans))) //nolint:sloglint // the references' text
-}
-
 // checkpoint writes a checkpoint. The saved backlogs that were loaded may go
 // after the first one.
 func (b *backend) checkpoint(ctx context.Context) error {
-	c := state.Checkpointer{Store: b.state, Ask: b.dispatcher.Ask, Snapshot: b.engines.Snapshot}
+	c := state.Checkpointer{Store: b.state, Ask: b.correlator.Ask, Snapshot: b.correlator.Snapshot, Now: b.clock}
 	played := b.restoredPlayed() // and therefore in this checkpoint
-	written, err := c.Write(ctx)
-	if err != nil {
+	if _, err := c.Write(ctx); err != nil {
 		return err
 	}
-	b.metrics.engine.Checkpoint(b.Now(), written.Backlogs)
 	if err := b.state.Started(true); err != nil || !played {
 		return err
 	}
-	return state.Remove(b.state.WaitingFile())
+	return b.state.ForgetWaiting()
 }
 
 // restoredPlayed reports whether the events that the last stop had no time for
 // have been played. They are the first ones of the queue.
-func (b *backend) restoredPlayed() bool { return b.Stats.Received.Load() >= b.restored }
+func (b *backend) restoredPlayed() bool { return b.correlator.Received() >= b.restored }
 
 // forgetRestored deletes the events of the last run when they have been played,
 // for a backend that writes no checkpoints.
@@ -369,63 +362,8 @@ func (b *backend) forgetRestored(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
-	if err := state.Remove(b.state.WaitingFile()); err != nil {
+	if err := b.state.ForgetWaiting(); err != nil {
 		b.target("backlog").Error("played events not removed, the next start will play them again", "error", err)
 	}
 	return nil
-}
-
-// finish writes what is left when all parts have ended: lines, state, files.
-func (b *backend) finish(ctx context.Context) error {
-	b.publisher.End(b.Now())
-	var errs []error
-	if live.IsClosed(b.Begun) { // if not, the state on disk is what was loaded
-		errs = append(errs, b.saveWaiting(), b.save())
-	}
-	ctx, cancel := context.WithTimeout(ctx, closeTime)
-	defer cancel()
-	errs = append(errs, b.writer.Close(ctx))
-	if b.publisher.Pressure.Overloaded() { // frontends must not wait for a backend that is gone
-		b.signal(false)
-	}
-	b.logger.Info("backlog manager exiting")
-	return errors.Join(errs...)
-}
-
-// saveWaiting settles what becomes of events that there was no time for.
-func (b *backend) saveWaiting() error {
-	n := b.waiting.Events
-	if n == 0 {
-		return state.Remove(b.state.WaitingFile()) // those of the last run have been played
-	}
-	if !b.options.ReloadBacklogs {
-		b.Stats.Abandoned.Add(uint64(n))
-		return fmt.Errorf("%d events dropped, there was no time for them before the end, and --reload-backlogs is off", n)
-	}
-	if err := b.waiting.Close(); err != nil {
-		b.Stats.Abandoned.Add(uint64(n))
-		return fmt.Errorf("%d events dropped, there was no time for them before the end: %w", n, err)
-	}
-	b.target("worker").Warn("there was no time for all events, the next start will play them", "events", n, "file", b.state.WaitingFile())
-	return nil
-}
-
-// save writes the state of a backend that stops.
-func (b *backend) save() error {
-	if !b.options.ReloadBacklogs {
-		return nil
-	}
-	written, err := b.state.Save(b.engines.Saved())
-	if err == nil {
-		b.target("backlog").Info("backlogs saved", "backlogs", written.Backlogs, "files", written.Files)
-	}
-	return err
-}
-
-func openWriter(o *Options, logger *slog.Logger) (*file.Writer, error) {
-	mode, err := file.ParseFsync(cmp.Or(o.Fsync, file.FsyncInterval.String()))
-	if err != nil {
-		return nil, err
-	}
-	return file.Open(filepath.Clean(o.LogDir), file.Options{Fsync: mode, Logger: logger})
 }

@@ -21,9 +21,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
-	"dsiem/internal/correlate"
+	"dsiem/internal/live"
 	"dsiem/internal/sample"
 	"dsiem/internal/web/auth"
+	"dsiem/internal/web/diagnostics"
 )
 
 // openAPI returns docs/openapi.yaml, which must be valid.
@@ -46,9 +47,9 @@ func TestOpenAPIHasAllRoutes(t *testing.T) {
 	t.Parallel()
 	o := &Options{Mode: ModeStandalone, Out: io.Discard, PProf: true, HTTP: HTTPOptions{WritableConfig: true, WebSocket: true}}
 	mux, rights := http.NewServeMux(), map[string]auth.Right{}
-	for _, r := range NewNode(o, NewServeLog(o)).frontend.routes() {
-		rights[r.pattern] = r.right
-		mux.Handle(r.pattern, http.NotFoundHandler())
+	for _, r := range routes(New(o).frontend, http.NotFoundHandler(), diagnostics.New(diagnostics.Options{})) {
+		rights[r.Pattern] = r.Right
+		mux.Handle(r.Pattern, http.NotFoundHandler())
 	}
 	documented := map[string]bool{}
 	for path, item := range openAPI(t).Paths.Map() {
@@ -330,46 +331,46 @@ func newDocumented(t *testing.T, change func(*testing.T, *Options)) *documented 
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	t.Cleanup(d.client.CloseIdleConnections)
-	d.start(t, NewNode(o, NewServeLog(o)))
+	o.Observers = []live.Observer{listener{played: d.played}}
+	d.start(t, New(o))
 	return d
+}
+
+// listener waits for events that are played.
+type listener struct {
+	live.Silent
+
+	played chan<- struct{}
+}
+
+// Played implements live.Observer.
+func (l listener) Played(*live.Played) {
+	select {
+	case l.played <- struct{}{}:
+	default:
+	}
 }
 
 // start runs a node until the end of the test. It returns when the node takes
 // requests and, if it can, events.
 func (d *documented) start(t *testing.T, n *Node) {
 	t.Helper()
-	n.Watched = func(int64, []correlate.Change) {}
-	n.Played = func() {
-		select {
-		case d.played <- struct{}{}:
-		default:
-		}
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	listening, ended := make(chan string, 1), make(chan error, 1)
-	n.Listening = func(url string) { listening <- url }
-	ctx, stop := context.WithCancel(t.Context())
-	go func() {
-		defer close(ended)
-		ended <- n.Serve(ctx)
-	}()
 	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil && ctx.Err() == nil {
+		if err := n.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	select {
-	case d.url = <-listening:
-	case err := <-ended:
-		t.Fatal(err)
-	}
-	if n.Backend == nil {
+	d.url = n.URL()
+	if n.backend == nil {
 		return
 	}
 	select {
-	case <-n.Backend.Begun:
-	case err := <-ended:
-		t.Fatal(err)
+	case <-n.Ready():
+	case <-n.Failed():
+		t.Fatal("the node has ended")
 	}
 }
 

@@ -105,7 +105,7 @@ type replay struct {
 	format        input.Format
 	configuration *config.Config
 	summary       *Summary
-	files         *plain.AlarmFiles
+	files         *plain.Files
 	pipeline      *pipeline
 	// restored holds the ids of restored backlogs that have published nothing in
 	// this run: what they published before is not in its summary.

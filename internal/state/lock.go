@@ -12,10 +12,10 @@ import (
 // lockName is the file of the lock on a log directory.
 const lockName = ".lock"
 
-// LockDir makes a log directory that of this process until it ends or closes
+// lockDir makes a log directory that of this process until it ends or closes
 // the file, so that a second node does not write over its alarm files and its
 // state. ok is false, without an error, where the file system has no locks.
-func LockDir(dir string) (lock *os.File, ok bool, err error) {
+func lockDir(dir string) (lock *os.File, ok bool, err error) {
 	lock, err = os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
 		return nil, false, fmt.Errorf("locking the log directory: %w", err)

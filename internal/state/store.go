@@ -42,21 +42,80 @@ const (
 //     holds them.
 type Store struct {
 	dir    string
+	lock   *os.File
 	logger *slog.Logger
 	// loaded are the files of saved backlogs that this run began with and that
 	// are still there, unless settled: then they are gone.
 	loaded  []string
 	settled bool
-	// CutOff says that the last run did not end in order.
-	CutOff bool
+	// cutOff says that the last run did not end in order.
+	cutOff bool
+
+	waiting Waiting
 }
 
-func NewStore(logDir string, logger *slog.Logger) *Store {
-	return &Store{dir: filepath.Join(logDir, backlogsDir), logger: logger}
+// Open makes a log directory if need be and returns its state. Nobody else may
+// use it until Close. If keep is not set, nothing is saved and nothing restored.
+func Open(logDir string, keep bool, logger *slog.Logger) (*Store, error) {
+	if err := os.MkdirAll(logDir, 0o750); err != nil {
+		return nil, fmt.Errorf("opening the log directory: %w", err)
+	}
+	lock, ok, err := lockDir(logDir)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		logger.Warn("the log directory cannot be locked here, make sure that no other node uses it", "directory", logDir)
+	}
+	s := &Store{dir: filepath.Join(logDir, backlogsDir), logger: logger, lock: lock}
+	s.waiting.path = s.WaitingFile()
+	if !keep {
+		s.waiting.err = errNotKept
+	}
+	return s, nil
 }
+
+// errNotKept is why events that there was no time for are lost.
+var errNotKept = errors.New("--reload-backlogs is off")
+
+// Close lets others use the log directory.
+func (s *Store) Close() error { return s.lock.Close() }
+
+// Waiting takes the events that a stop has no time for.
+func (s *Store) Waiting() *Waiting { return &s.waiting }
+
+// LoadWaiting hands on the events that the last stop had no time for, and returns
+// their number. They stay on disk until ForgetWaiting or SaveWaiting.
+func (s *Store) LoadWaiting(put func(text []byte)) (int, error) {
+	return loadWaiting(s.WaitingFile(), put)
+}
+
+// ForgetWaiting removes the events of the last run, which have been played.
+func (s *Store) ForgetWaiting() error { return remove(s.WaitingFile()) }
+
+// SaveWaiting saves the events that Waiting has been given, and returns their
+// number. After an error they are lost.
+func (s *Store) SaveWaiting() (int, error) {
+	n := s.waiting.events
+	if n == 0 {
+		return 0, s.ForgetWaiting()
+	}
+	err := s.waiting.close()
+	switch {
+	case errors.Is(err, errNotKept):
+		return n, fmt.Errorf("%d events dropped, there was no time for them before the end, and %w", n, errNotKept)
+	case err != nil:
+		return n, fmt.Errorf("%d events dropped, there was no time for them before the end: %w", n, err)
+	}
+	return n, nil
+}
+
+// CutOff reports whether the last run did not end in order.
+func (s *Store) CutOff() bool { return s.cutOff }
 
 func (s *Store) checkpoints() string { return filepath.Join(s.dir, checkpointDir) }
 
+// WaitingFile returns the path of the file of events that a stop had no time for.
 func (s *Store) WaitingFile() string { return filepath.Join(s.dir, waitingName) }
 
 func (s *Store) completeFile() string { return filepath.Join(s.dir, completeName) }
@@ -92,7 +151,7 @@ func (s *Store) restore(directives []uint64, restore func(uint64, *alarm.Saved) 
 		return 0, err
 	}
 	if _, err = os.Stat(s.checkpoints()); err == nil {
-		s.CutOff = true
+		s.cutOff = true
 	}
 	read := map[string]bool{}
 	for _, file := range saved.Files {
@@ -143,7 +202,7 @@ func (s *Store) Started(checkpoints bool) error {
 			return err
 		}
 	}
-	if err := Remove(s.completeFile()); err != nil {
+	if err := remove(s.completeFile()); err != nil {
 		return err
 	}
 	if err := Discard(s.loaded); err != nil {
@@ -224,7 +283,7 @@ func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved]) (Written, error) {
 	return written, s.drop()
 }
 
-func Remove(file string) error {
+func remove(file string) error {
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing an old file of the state: %w", err)
 	}

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,70 +18,63 @@ import (
 // plays them first. Their senders believe that they have been taken.
 const waitingName = "waiting_events.ndjson"
 
-// WaitingFile takes events that a stop has no time for. The first error ends
+// Waiting takes events that a stop has no time for. The first error ends
 // the writing; written events count only if close returns nil.
-type WaitingFile struct {
-	Path    string
+type Waiting struct {
+	path    string
 	pending *renameio.PendingFile
 	out     *bufio.Writer
 	buffer  []byte
-	Events  int
-	Err     error
+	events  int
+	err     error
 }
 
-// Text writes an event as it came from the message queue.
-func (w *WaitingFile) Text(data []byte) {
-	w.Events++
-	if w.open() {
-		// A message may have newlines between its members.
-		w.buffer = append(append(w.buffer[:0], bytes.ReplaceAll(data, []byte{'\n'}, []byte{' '})...), '\n')
-		_, w.Err = w.out.Write(w.buffer)
+// Add writes the events of a batch, and releases it.
+func (w *Waiting) Add(b *event.Batch) {
+	for i := range b.Len() {
+		w.events++
+		if w.open() {
+			w.buffer = append(b.AppendMessage(w.buffer[:0], i), '\n')
+			_, w.err = w.out.Write(w.buffer)
+		}
 	}
+	b.Release()
 }
 
-// Event writes a decoded event.
-func (w *WaitingFile) Event(ev *event.Event, c event.Carrier) {
-	w.Events++
-	if w.open() {
-		w.buffer = append(event.AppendMessage(w.buffer[:0], ev, c), '\n')
-		_, w.Err = w.out.Write(w.buffer)
+func (w *Waiting) open() bool {
+	if w.err != nil || w.pending != nil {
+		return w.err == nil
 	}
-}
-
-func (w *WaitingFile) open() bool {
-	if w.Err != nil || w.pending != nil {
-		return w.Err == nil
-	}
-	if w.Err = os.MkdirAll(filepath.Dir(w.Path), 0o750); w.Err != nil {
+	if w.err = os.MkdirAll(filepath.Dir(w.path), 0o750); w.err != nil {
 		return false
 	}
-	if w.pending, w.Err = renameio.NewPendingFile(w.Path, renameio.WithPermissions(0o640)); w.Err != nil {
+	if w.pending, w.err = renameio.NewPendingFile(w.path, renameio.WithPermissions(0o640)); w.err != nil {
 		return false
 	}
 	w.out = bufio.NewWriterSize(w.pending, 1<<20)
 	return true
 }
 
-// Close puts the file into its place, if there are any events.
-func (w *WaitingFile) Close() error {
+// close puts the file into its place, if there are any events.
+func (w *Waiting) close() error {
 	if w.pending != nil {
-		if w.Err == nil {
-			w.Err = w.out.Flush()
+		if w.err == nil {
+			w.err = w.out.Flush()
 		}
-		if w.Err == nil {
-			w.Err = w.pending.CloseAtomicallyReplace()
+		if w.err == nil {
+			w.err = w.pending.CloseAtomicallyReplace()
 		}
 		_ = w.pending.Cleanup() // does nothing after the replacement
 	}
-	if w.Err != nil {
-		return fmt.Errorf("saving events that still waited: %w", w.Err)
+	if w.err != nil {
+		return fmt.Errorf("saving events that still waited: %w", w.err)
 	}
 	return nil
 }
 
-// LoadWaiting hands on the events that the last stop had no time for, and
+// loadWaiting hands on the events that the last stop had no time for, and
 // returns their number.
-func LoadWaiting(path string, put func([]byte)) (int, error) {
+func loadWaiting(path string, put func([]byte)) (int, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -27,7 +28,7 @@ const maxFile = 1 << 20
 // editor's rename, the links that Kubernetes swaps, a network file system, and
 // two writes within one tick of the file system's clock.
 //
-// A watch belongs to the goroutine that runs it.
+// Looks come one after the other, whoever takes them.
 type Watch struct {
 	Files []string
 	// Apply takes new content into use, or leaves everything as it was.
@@ -35,9 +36,10 @@ type Watch struct {
 	// Reject is told why content is not in use, once.
 	Reject func(err error)
 
-	current digest // of the content in use
-	refused digest // of the content that apply refused last
-	err     error  // why; nil when reject knows it
+	mu      sync.Mutex // around a look
+	current digest     // of the content in use
+	refused digest     // of the content that apply refused last
+	err     error      // why; nil when reject knows it
 }
 
 // Load reads the files for the first time.
@@ -50,26 +52,35 @@ func (w *Watch) Load() error {
 	return w.Apply(contents)
 }
 
-// Run looks at the files at each interval until the end of ctx, then calls
-// after each look.
+// Run looks at the files at each interval until the end of ctx, and calls each
+// after every look, before the next one.
 func (w *Watch) Run(ctx context.Context, each func()) {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			w.Poll()
+			w.mu.Lock()
+			w.poll()
 			each()
+			w.mu.Unlock()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// Poll looks at the files once. Bad content is only reported when it is still
+// Poll looks at the files once, between two looks of Run.
+func (w *Watch) Poll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.poll()
+}
+
+// poll looks at the files once. Bad content is only reported when it is still
 // there at the next look, because files that are just being written, or a
 // certificate whose key comes a moment later, are bad for a moment too.
-func (w *Watch) Poll() {
+func (w *Watch) poll() {
 	contents, err := readFiles(w.Files)
 	sum := contentDigest(contents, err)
 	switch sum {

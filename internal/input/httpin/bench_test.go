@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
 	"dsiem/internal/input/limit"
 )
@@ -41,18 +42,18 @@ const benchEvent = `{"event_id":"GLyAxYgBmcVVYPhDHXjs","timestamp":"2023-06-16T0
 
 func benchArray(n int) string { return "[" + strings.Repeat(benchEvent+",", n-1) + benchEvent + "]" }
 
-func release(_ context.Context, b *httpin.Batch) error {
+func release(_ context.Context, b *event.Batch) error {
 	b.Release()
 	return nil
 }
 
-func keep(context.Context, *httpin.Batch) error { return nil }
+func keep(context.Context, *event.Batch) error { return nil }
 
 func BenchmarkEvents(b *testing.B) {
 	for _, c := range []struct {
 		name, encoding, body string
 		events               int
-		deliver              func(context.Context, *httpin.Batch) error
+		deliver              func(context.Context, *event.Batch) error
 	}{
 		{"single", "", benchEvent, 1, release},
 		{"single_kept", "", benchEvent, 1, keep},

@@ -34,7 +34,7 @@ func FuzzBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte, encoding uint8, eve bool) {
 		delivered := 0
-		h := httpin.New(httpin.Options{MaxBody: 1 << 16, Deliver: func(_ context.Context, b *httpin.Batch) error {
+		h := httpin.New(httpin.Options{MaxBody: 1 << 16, Deliver: func(_ context.Context, b *event.Batch) error {
 			if delivered++; delivered > 1 || len(b.Events) == 0 {
 				t.Errorf("delivery %d of %d events", delivered, len(b.Events))
 			}

@@ -45,11 +45,11 @@ func ev(id string, more ...string) string {
 // receiver takes batches over, or refuses them.
 type receiver struct {
 	mu      sync.Mutex
-	batches []*httpin.Batch
+	batches []*event.Batch
 	err     error
 }
 
-func (r *receiver) deliver(_ context.Context, b *httpin.Batch) error {
+func (r *receiver) deliver(_ context.Context, b *event.Batch) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {

@@ -58,8 +58,12 @@ type Options struct {
 	// says, or none. It may wait until ctx ends, which is after Wait or when the
 	// sender goes. It is called once per request, from many goroutines, and
 	// never without events. Errors that are not ErrTooLarge, nor wrap it, count
-	// as ErrUnavailable. See Batch for who owns it.
-	Deliver func(ctx context.Context, b *Batch) error
+	// as ErrUnavailable.
+	//
+	// The batch has at least one event, all valid and stamped with ConnID and
+	// ReceivedAt. It belongs to Deliver until that returns: with nil, to the
+	// receiver for ever; with an error, to the Handler again.
+	Deliver func(ctx context.Context, b *event.Batch) error
 	// Ready, if not nil, returns why nothing can be delivered now, as Deliver
 	// would. It is asked before Limiter, so that no event waits or takes tokens in
 	// vain.
@@ -85,48 +89,6 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Batch is the events of one request, at least one. It belongs to Deliver until
-// that returns: with nil, to the receiver for ever; with an error, to the
-// Handler again.
-type Batch struct {
-	// Events are valid, and stamped with ConnID and ReceivedAt.
-	Events []event.Event
-	// Carriers are for Deliver to set: the trace contexts of Events, one each, or
-	// none at all.
-	Carriers []event.Carrier
-	// Size is the length of their text in bytes.
-	Size int
-
-	single [1]event.Event // room for the only event of most requests
-	pool   *sync.Pool
-}
-
-// keptEvents bounds the memory that a Batch keeps for the next request.
-const keptEvents = 4096
-
-// Carrier returns the trace context of event i, the zero Carrier if there is
-// none.
-func (b *Batch) Carrier(i int) event.Carrier {
-	if len(b.Carriers) == 0 {
-		return event.Carrier{}
-	}
-	return b.Carriers[i]
-}
-
-// Release gives the memory of a batch back for other requests. Who has taken
-// the batch over may call it, once, when it no longer uses anything of it but
-// copies of events.
-func (b *Batch) Release() {
-	clear(b.Events) // let go of the strings
-	clear(b.Carriers)
-	clear(b.single[:])
-	b.Events, b.Carriers = b.Events[:0], b.Carriers[:0]
-	if cap(b.Events) > keptEvents {
-		b.Events, b.Carriers = b.single[:0], nil
-	}
-	b.pool.Put(b)
-}
-
 // Handler takes requests with events. Its methods may be called from any
 // goroutine.
 type Handler struct {
@@ -144,7 +106,7 @@ type Handler struct {
 // New returns a Handler.
 func New(o Options) *Handler {
 	if o.Deliver == nil {
-		o.Deliver = func(context.Context, *Batch) error { return ErrUnavailable }
+		o.Deliver = func(context.Context, *event.Batch) error { return ErrUnavailable }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -163,11 +125,7 @@ func New(o Options) *Handler {
 	// events.
 	h.budget.limit = max(cmp.Or(max(o.MaxMemory, 0), defaultMaxMemory), (4+eventFactor)*max(o.MaxBody, zstdWindow))
 	h.scratch.New = func() any { return new(scratch) }
-	h.batches.New = func() any {
-		b := &Batch{pool: &h.batches}
-		b.Events = b.single[:0]
-		return b
-	}
+	h.batches.New = func() any { return event.NewBatch(func(b *event.Batch) { h.batches.Put(b) }) }
 	return h
 }
 
@@ -208,7 +166,7 @@ func (h *Handler) take(r *http.Request, format input.Format, s *scratch) *refusa
 	if len(body) > firstRead && !s.hold(&h.budget, eventFactor*int64(len(body))) {
 		return busy()
 	}
-	b := h.batches.Get().(*Batch) // the pool holds nothing else
+	b := h.batches.Get().(*event.Batch) // the pool holds nothing else
 	b.Size = len(body)
 	if refused = h.decode(body, format, s, b); refused == nil && len(b.Events) > 0 {
 		if refused = h.deliver(r, b); refused == nil {
@@ -222,12 +180,12 @@ func (h *Handler) take(r *http.Request, format input.Format, s *scratch) *refusa
 // decode reads the events of a body into b: all of them, or it returns why not.
 // A body that cannot be parsed is refused for that reason even if an event
 // before that place is invalid.
-func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *Batch) *refusal {
+func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.Batch) *refusal {
 	if format == input.Normalized && isOneLine(body) {
 		// Most bodies are one event, whose end nobody has to look for then. What is
 		// wrong with others shows below.
 		if _, refused := decodeOne(body, format, &s.event); refused == nil {
-			b.add(&s.event, 1)
+			add(b, &s.event, 1)
 			return nil
 		}
 	}
@@ -242,7 +200,7 @@ func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *Batch)
 		case refused == nil:
 			valid++
 			if invalid == nil {
-				b.add(&s.event, len(body)/len(e.text))
+				add(b, &s.event, len(body)/len(e.text))
 			}
 		case refused.status != http.StatusTeapot:
 			refused.event = e.position()
@@ -305,8 +263,8 @@ func decodeOne(text []byte, format input.Format, ev *event.Event) (skip bool, re
 // there.
 const firstEvents = 1024
 
-// add adds a copy of an event. expected is about how many there will be.
-func (b *Batch) add(ev *event.Event, expected int) {
+// add adds a copy of an event to a batch. expected is about how many there will be.
+func add(b *event.Batch, ev *event.Event, expected int) {
 	if len(b.Events) == 1 && cap(b.Events) < expected {
 		b.Events = slices.Grow(b.Events, min(expected, firstEvents))
 	}
@@ -315,7 +273,7 @@ func (b *Batch) add(ev *event.Event, expected int) {
 
 // deliver stamps the events and hands them over, or returns why not. After nil
 // b belongs to someone else.
-func (h *Handler) deliver(r *http.Request, b *Batch) *refusal {
+func (h *Handler) deliver(r *http.Request, b *event.Batch) *refusal {
 	n := len(b.Events)
 	if h.o.Ready != nil {
 		if err := h.o.Ready(r.Context()); err != nil {
@@ -359,7 +317,7 @@ func (h *Handler) unavailable(err error, n int) *refusal {
 
 // stamp sets what the frontend says about events: when they came, and as which
 // ones of this process (spec/interfaces.md §3.4).
-func (h *Handler) stamp(b *Batch) {
+func (h *Handler) stamp(b *event.Batch) {
 	now := h.o.Now().UnixNano()
 	conn := h.conns.Add(uint64(len(b.Events))) - uint64(len(b.Events))
 	for i := range b.Events {

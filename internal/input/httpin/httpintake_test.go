@@ -211,7 +211,7 @@ func TestDeliverMayWaitSoLong(t *testing.T) {
 	t.Parallel()
 	for wait, want := range map[time.Duration]time.Duration{0: 3 * time.Second, time.Minute: time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			h := httpin.New(httpin.Options{Wait: wait, Deliver: func(ctx context.Context, _ *httpin.Batch) error {
+			h := httpin.New(httpin.Options{Wait: wait, Deliver: func(ctx context.Context, _ *event.Batch) error {
 				<-ctx.Done()
 				return fmt.Errorf("queue is full: %w", ctx.Err())
 			}})
@@ -229,7 +229,7 @@ func TestASenderThatLeavesEndsTheWait(t *testing.T) {
 	log := new(logbook)
 	ctx, leave := context.WithCancel(t.Context())
 	tokens := new(fakeLimit)
-	h, _ := newHandler(httpin.Options{Logger: log.logger(), Limiter: tokens, Deliver: func(ctx context.Context, _ *httpin.Batch) error {
+	h, _ := newHandler(httpin.Options{Logger: log.logger(), Limiter: tokens, Deliver: func(ctx context.Context, _ *event.Batch) error {
 		leave()
 		<-ctx.Done()
 		return context.Cause(ctx)
@@ -264,7 +264,7 @@ func TestReleasedBatchesComeBackEmpty(t *testing.T) {
 	for _, n := range []int{1, 2, 5000} {
 		var got []int
 		h := httpin.New(httpin.Options{
-			Deliver: func(_ context.Context, b *httpin.Batch) error {
+			Deliver: func(_ context.Context, b *event.Batch) error {
 				got = append(got, len(b.Events), len(b.Carriers))
 				b.Carriers = append(b.Carriers, make([]event.Carrier, len(b.Events))...)
 				events := b.Events[:cap(b.Events)]

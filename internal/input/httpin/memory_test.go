@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
 )
 
@@ -19,7 +20,7 @@ func TestLargeBodiesShareMemory(t *testing.T) {
 	const size = 1 << 20
 	h := httpin.New(httpin.Options{
 		MaxBody: 8 << 20, MaxMemory: 64 << 20,
-		Deliver: func(context.Context, *httpin.Batch) error { return nil },
+		Deliver: func(context.Context, *event.Batch) error { return nil },
 	})
 	send := func(body io.Reader) int {
 		w := httptest.NewRecorder()

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
 )
 
@@ -17,7 +18,7 @@ type key struct{}
 
 // serve runs one request under ctx, whose events deliver takes.
 func serve(ctx context.Context, deliver func(ctx context.Context) error) {
-	h := httpin.New(httpin.Options{Deliver: func(ctx context.Context, _ *httpin.Batch) error { return deliver(ctx) }})
+	h := httpin.New(httpin.Options{Deliver: func(ctx context.Context, _ *event.Batch) error { return deliver(ctx) }})
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/events", strings.NewReader(ev("a")))
 	h.Events(httptest.NewRecorder(), r)
 }

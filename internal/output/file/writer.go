@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"dsiem/internal/output/plain"
+	"dsiem/internal/alarm"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -138,7 +138,7 @@ func openWriter(dir string, o Options, files fileSystem) (*Writer, error) {
 			durable: o.Fsync != FsyncNever, logger: o.Logger,
 		}
 	}
-	w.events, w.alarms = newFile(plain.AlarmEventsName), newFile(plain.AlarmsName)
+	w.events, w.alarms = newFile(alarm.EventsFile), newFile(alarm.AlarmsFile)
 	for _, f := range w.bothFiles() {
 		if err := f.check(); err != nil {
 			w.shut()
@@ -150,8 +150,8 @@ func openWriter(dir string, o Options, files fileSystem) (*Writer, error) {
 
 func (w *Writer) bothFiles() [2]*lineFile { return [2]*lineFile{w.events, w.alarms} }
 
-// Write hands over lines: alarm-event lines, and alarm lines that they cause.
-// Either may be empty. It returns as soon as the lines are accepted, and may
+// Write hands over the lines of a batch: alarm-event lines, and alarm lines that
+// they cause. Either may be empty. It returns as soon as the lines are accepted, and may
 // be given the same memory again.
 //
 // When MaxBuffered bytes wait already, because the disk is slow or full, Write
@@ -159,7 +159,8 @@ func (w *Writer) bothFiles() [2]*lineFile { return [2]*lineFile{w.events, w.alar
 // is that of ctx. Lines that find room are accepted even if ctx has ended, so
 // that a shutdown can hand over its last ones. Other errors are ErrWriterClosed
 // and ErrNotLines.
-func (w *Writer) Write(ctx context.Context, events, alarms []byte) error {
+func (w *Writer) Write(ctx context.Context, b *alarm.Batch) error {
+	events, alarms := b.EventLines, b.AlarmLines
 	if !wholeLines(events) || !wholeLines(alarms) {
 		return ErrNotLines
 	}

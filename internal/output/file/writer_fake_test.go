@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dsiem/internal/alarm"
 )
 
 // The operations of the fake file system that can be made to fail.
@@ -314,7 +316,7 @@ func startFake(t *testing.T, files *fakeFiles, o Options) (w *Writer, ended chan
 // write hands over lines and fails the test if they are not taken.
 func write(t *testing.T, w *Writer, events, alarms string) {
 	t.Helper()
-	if err := w.Write(t.Context(), []byte(events), []byte(alarms)); err != nil {
+	if err := w.Write(t.Context(), batchOf([]byte(events), []byte(alarms))); err != nil {
 		t.Fatalf("writing %q, %q: %v", events, alarms, err)
 	}
 }
@@ -330,4 +332,9 @@ func closeIn(t *testing.T, w *Writer, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), d)
 	defer cancel()
 	return w.Close(ctx)
+}
+
+// batchOf is a batch of lines.
+func batchOf(events, alarms []byte) *alarm.Batch {
+	return &alarm.Batch{EventLines: events, AlarmLines: alarms}
 }

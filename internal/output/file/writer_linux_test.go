@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"dsiem/internal/output/plain"
+	"dsiem/internal/alarm"
 )
 
 // manyLines returns numbered lines of different lengths.
@@ -28,7 +28,7 @@ func TestWriterOnFullDevice(t *testing.T) {
 		t.Skip(err)
 	}
 	dir := t.TempDir()
-	alarms := filepath.Join(dir, plain.AlarmsName)
+	alarms := filepath.Join(dir, alarm.AlarmsFile)
 	if err := os.Symlink("/dev/full", alarms); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestWriterOnFullDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	done.put(t, w, "e3\n", "a3\n")
-	if got := contentOf(t, filepath.Join(dir, plain.AlarmEventsName), alarms); got != "e1\ne2\ne3\na1\na2\na3\n" {
+	if got := contentOf(t, filepath.Join(dir, alarm.EventsFile), alarms); got != "e1\ne2\ne3\na1\na2\na3\n" {
 		t.Errorf("lines %q", got)
 	}
 }
@@ -70,7 +70,7 @@ func TestWriterOnFullDisk(t *testing.T) {
 	if !errors.Is(w.Err(), syscall.ENOSPC) {
 		t.Errorf("error %v", w.Err())
 	}
-	full := contentOf(t, filepath.Join(dir, plain.AlarmsName))
+	full := contentOf(t, filepath.Join(dir, alarm.AlarmsFile))
 	if full == "" || strings.HasSuffix(full, "\n") || !strings.HasPrefix(alarms, full) {
 		t.Errorf("the full disk holds %d bytes of alarm lines", len(full))
 	}
@@ -78,10 +78,10 @@ func TestWriterOnFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	done.put(t, w, "e\n", "a\n")
-	if got := contentOf(t, filepath.Join(dir, plain.AlarmEventsName)); got != events+"e\n" {
+	if got := contentOf(t, filepath.Join(dir, alarm.EventsFile)); got != events+"e\n" {
 		t.Errorf("alarm-event lines differ: %d bytes", len(got))
 	}
-	if got := contentOf(t, filepath.Join(dir, plain.AlarmsName)); got != alarms+"a\n" {
+	if got := contentOf(t, filepath.Join(dir, alarm.AlarmsFile)); got != alarms+"a\n" {
 		t.Errorf("alarm lines differ: %d bytes", len(got))
 	}
 }
@@ -118,7 +118,7 @@ func underLimit(t *testing.T, dir string) {
 		}
 	}
 	w, done := start(t, dir, Options{})
-	path := filepath.Join(dir, plain.AlarmsName)
+	path := filepath.Join(dir, alarm.AlarmsFile)
 
 	limit(10_001)
 	first := manyLines("a", 300)

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dsiem/internal/output/plain"
+	"dsiem/internal/alarm"
 
 	"pgregory.net/rapid"
 )
@@ -41,7 +41,7 @@ func (a action) String() string {
 }
 
 func anyAction() *rapid.Generator[action] {
-	names := rapid.SampledFrom([]string{plain.AlarmsName, plain.AlarmEventsName})
+	names := rapid.SampledFrom([]string{alarm.AlarmsFile, alarm.EventsFile})
 	padding := rapid.SliceOfN(rapid.IntRange(0, 40), 0, 5)
 	return rapid.Custom(func(rt *rapid.T) action {
 		a := action{
@@ -91,11 +91,11 @@ func play(t *testing.T, actions []action, mode Fsync, room int) error {
 		case "write":
 			events, eventLines := linesOf("e", i+1, a.events)
 			alarms, alarmLines := linesOf("a", i+1, a.alarms)
-			if err := w.Write(t.Context(), events, alarms); err != nil {
+			if err := w.Write(t.Context(), batchOf(events, alarms)); err != nil {
 				return err
 			}
-			want[plain.AlarmEventsName] = append(want[plain.AlarmEventsName], eventLines...)
-			want[plain.AlarmsName] = append(want[plain.AlarmsName], alarmLines...)
+			want[alarm.EventsFile] = append(want[alarm.EventsFile], eventLines...)
+			want[alarm.AlarmsFile] = append(want[alarm.AlarmsFile], alarmLines...)
 		case "pause":
 			pass(a.pause)
 		case "fault":
@@ -180,7 +180,7 @@ func checkStats(w *Writer, want map[string][]string) error {
 		return fmt.Errorf("at the end: %+v", s)
 	}
 	for name, counted := range map[string][2]uint64{
-		plain.AlarmsName: {s.AlarmLines, s.AlarmBytes}, plain.AlarmEventsName: {s.EventLines, s.EventBytes},
+		alarm.AlarmsFile: {s.AlarmLines, s.AlarmBytes}, alarm.EventsFile: {s.EventLines, s.EventBytes},
 	} {
 		bytes := len(strings.Join(want[name], "\n")) + min(1, len(want[name]))
 		if counted != [2]uint64{uint64(len(want[name])), uint64(bytes)} {
@@ -203,7 +203,7 @@ func TestLinesOfOneProducerKeepTheirOrder(t *testing.T) {
 				var err error
 				for n := range 200 {
 					line := fmt.Appendf(nil, "%d %d\n", p, n)
-					err = errors.Join(err, w.Write(context.WithoutCancel(t.Context()), line, line))
+					err = errors.Join(err, w.Write(context.WithoutCancel(t.Context()), batchOf(line, line)))
 				}
 				produced <- err
 			}()
@@ -216,7 +216,7 @@ func TestLinesOfOneProducerKeepTheirOrder(t *testing.T) {
 		if err := closeIn(t, w, time.Minute); err != nil {
 			t.Error(err)
 		}
-		for _, name := range []string{plain.AlarmsName, plain.AlarmEventsName} {
+		for _, name := range []string{alarm.AlarmsFile, alarm.EventsFile} {
 			var next [4]int
 			for line := range strings.Lines(files.content(name)) {
 				var p, n int

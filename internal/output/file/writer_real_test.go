@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"dsiem/internal/alarm"
 	"dsiem/internal/observe/metric"
-	"dsiem/internal/output/plain"
 )
 
 // The two packages do not know each other; whoever wires them converts.
@@ -75,7 +75,7 @@ func TestT52_FreshStartMakesBothFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "logs")
 	w, _ := start(t, dir, Options{})
 	for path, most := range map[string]os.FileMode{
-		dir: 0o750, filepath.Join(dir, plain.AlarmsName): 0o640, filepath.Join(dir, plain.AlarmEventsName): 0o640,
+		dir: 0o750, filepath.Join(dir, alarm.AlarmsFile): 0o640, filepath.Join(dir, alarm.EventsFile): 0o640,
 	} {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -92,7 +92,7 @@ func TestT52_FreshStartMakesBothFiles(t *testing.T) {
 
 func TestT53_RenamedFileIsFollowed(t *testing.T) {
 	dir := t.TempDir()
-	alarms := filepath.Join(dir, plain.AlarmsName)
+	alarms := filepath.Join(dir, alarm.AlarmsFile)
 	w, done := start(t, dir, Options{})
 	done.put(t, w, "e1\n", "a1\n")
 	if err := os.Rename(alarms, alarms+".1"); err != nil {
@@ -102,7 +102,7 @@ func TestT53_RenamedFileIsFollowed(t *testing.T) {
 	if old, now := contentOf(t, alarms+".1"), contentOf(t, alarms); old != "a1\n" || now != "a2\n" {
 		t.Errorf("old file %q, new file %q", old, now)
 	}
-	if got := contentOf(t, filepath.Join(dir, plain.AlarmEventsName)); got != "e1\ne2\n" {
+	if got := contentOf(t, filepath.Join(dir, alarm.EventsFile)); got != "e1\ne2\n" {
 		t.Errorf("the other file: %q", got)
 	}
 	// Back again, as after "mv" in the wrong directory.
@@ -118,7 +118,7 @@ func TestT53_RenamedFileIsFollowed(t *testing.T) {
 // B18: rotated files of the references keep being written.
 func TestB18_RemovedFileIsMadeAnew(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")
-	alarms := filepath.Join(dir, plain.AlarmsName)
+	alarms := filepath.Join(dir, alarm.AlarmsFile)
 	w, done := start(t, dir, Options{Fsync: FsyncAlways})
 	done.put(t, w, "e1\n", "a1\n")
 	if err := os.Remove(alarms); err != nil {
@@ -132,14 +132,14 @@ func TestB18_RemovedFileIsMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	done.put(t, w, "e3\n", "a3\n")
-	if got := contentOf(t, filepath.Join(dir, plain.AlarmEventsName), alarms); got != "e3\na3\n" {
+	if got := contentOf(t, filepath.Join(dir, alarm.EventsFile), alarms); got != "e3\na3\n" {
 		t.Errorf("new directory: %q", got)
 	}
 }
 
 func TestCopiedAndTruncatedFile(t *testing.T) {
 	dir := t.TempDir()
-	alarms := filepath.Join(dir, plain.AlarmsName)
+	alarms := filepath.Join(dir, alarm.AlarmsFile)
 	w, done := start(t, dir, Options{})
 	done.put(t, w, "", "a1\na2\n")
 	copied := contentOf(t, alarms)
@@ -154,7 +154,7 @@ func TestCopiedAndTruncatedFile(t *testing.T) {
 
 func TestFilesOfAnEarlierRunAreContinued(t *testing.T) {
 	dir := t.TempDir()
-	alarms, events := filepath.Join(dir, plain.AlarmsName), filepath.Join(dir, plain.AlarmEventsName)
+	alarms, events := filepath.Join(dir, alarm.AlarmsFile), filepath.Join(dir, alarm.EventsFile)
 	// The earlier run was killed in the middle of a line.
 	if err := errors.Join(os.WriteFile(alarms, []byte("a1\na"), 0o600), os.WriteFile(events, []byte("e1\n"), 0o600)); err != nil {
 		t.Fatal(err)
@@ -188,7 +188,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		producing.Go(func() {
 			for n := range lines {
 				event := fmt.Appendf(nil, "%d %d %s\n", p, n, strings.Repeat("x", n%300))
-				if err := w.Write(ctx, event, event); err != nil {
+				if err := w.Write(ctx, batchOf(event, event)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -231,7 +231,7 @@ func rotate(t *testing.T, dir string, rotated map[string]int, most int, commits 
 			continue
 		}
 		seen = commits.Load()
-		for _, name := range []string{plain.AlarmsName, plain.AlarmEventsName} {
+		for _, name := range []string{alarm.AlarmsFile, alarm.EventsFile} {
 			path := filepath.Join(dir, name)
 			err := os.Rename(path, fmt.Sprintf("%s.%d", path, rotated[name]))
 			switch {
@@ -243,7 +243,7 @@ func rotate(t *testing.T, dir string, rotated map[string]int, most int, commits 
 				rotated[name]++
 			}
 		}
-		if rotated[plain.AlarmsName] >= most {
+		if rotated[alarm.AlarmsFile] >= most {
 			return
 		}
 	}
@@ -279,7 +279,7 @@ func untilFailing(w *Writer) {
 
 func TestDirectoryInTheWay(t *testing.T) {
 	dir := t.TempDir()
-	alarms := filepath.Join(dir, plain.AlarmsName)
+	alarms := filepath.Join(dir, alarm.AlarmsFile)
 	w, done := start(t, dir, Options{})
 	done.put(t, w, "e1\n", "a1\n")
 	if err := errors.Join(os.Rename(alarms, alarms+".1"), os.Mkdir(alarms, 0o700)); err != nil {
@@ -317,7 +317,7 @@ func BenchmarkWriter(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := w.Write(b.Context(), nil, line); err != nil {
+				if err := w.Write(b.Context(), batchOf(nil, line)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -334,7 +334,7 @@ func BenchmarkWriter(b *testing.B) {
 		b.SetBytes(int64(len(events) + len(alarms)))
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := w.Write(b.Context(), events, alarms); err != nil {
+			if err := w.Write(b.Context(), batchOf(events, alarms)); err != nil {
 				b.Fatal(err)
 			}
 		}

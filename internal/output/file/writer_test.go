@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dsiem/internal/output/plain"
+	"dsiem/internal/alarm"
 )
 
 func TestWriterGroupsWhatComesTogether(t *testing.T) {
@@ -26,7 +26,7 @@ func TestWriterGroupsWhatComesTogether(t *testing.T) {
 		// After a pause a line goes out at once.
 		write(t, w, "e1\n", "a1\n")
 		synctest.Wait()
-		if got, _ := files.current(plain.AlarmsName); got != "a1\n" {
+		if got, _ := files.current(alarm.AlarmsFile); got != "a1\n" {
 			t.Fatalf("not written at once: %q", got)
 		}
 		// Then lines wait for others, and go out with one write per file.
@@ -42,8 +42,8 @@ func TestWriterGroupsWhatComesTogether(t *testing.T) {
 		if n := files.called(opWrite); n != 4 {
 			t.Errorf("%d writes, want 2 per file", n)
 		}
-		if want := "e1\n" + strings.Repeat("e2\ne3\n", 50); files.content(plain.AlarmEventsName) != want {
-			t.Errorf("alarm events %q", files.content(plain.AlarmEventsName))
+		if want := "e1\n" + strings.Repeat("e2\ne3\n", 50); files.content(alarm.EventsFile) != want {
+			t.Errorf("alarm events %q", files.content(alarm.EventsFile))
 		}
 		// Many lines do not wait for the time to be over.
 		write(t, w, "", strings.Repeat("x", 256<<10)+"\n")
@@ -74,9 +74,9 @@ func TestWriterNoticesRotationWhileIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files, book := newFakeFiles(), &logBook{}
 		w, _ := startFake(t, files, Options{Logger: book.logger()})
-		files.rename(plain.AlarmsName)
+		files.rename(alarm.AlarmsFile)
 		pass(time.Second)
-		if got, exists := files.current(plain.AlarmsName); !exists || got != "" {
+		if got, exists := files.current(alarm.AlarmsFile); !exists || got != "" {
 			t.Errorf("no new file after a second")
 		}
 		if book.count("INFO alarm file has been rotated") != 1 || w.Stats().Reopened != 1 {
@@ -84,7 +84,7 @@ func TestWriterNoticesRotationWhileIdle(t *testing.T) {
 		}
 		// What cannot be made anew is trouble at once, also without a line.
 		files.failAlways(opOpen, syscall.EACCES)
-		files.rename(plain.AlarmEventsName)
+		files.rename(alarm.EventsFile)
 		pass(time.Second)
 		if !errors.Is(w.Err(), fs.ErrPermission) || !w.Stats().Failing {
 			t.Errorf("error %v", w.Err())
@@ -104,15 +104,15 @@ func TestNoAlarmLineBeforeItsAlarmEventLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := newFakeFiles()
 		w, _ := startFake(t, files, Options{})
-		files.failAlways(opWrite+" "+plain.AlarmEventsName, syscall.EACCES)
+		files.failAlways(opWrite+" "+alarm.EventsFile, syscall.EACCES)
 		write(t, w, "e1\n", "a1\n")
 		pass(time.Hour)
-		if got := files.content(plain.AlarmsName); got != "" {
+		if got := files.content(alarm.AlarmsFile); got != "" {
 			t.Errorf("alarm lines %q although their events are not written", got)
 		}
 		files.heal()
 		pass(2 * time.Second)
-		if got := files.content(plain.AlarmsName) + files.content(plain.AlarmEventsName); got != "a1\ne1\n" {
+		if got := files.content(alarm.AlarmsFile) + files.content(alarm.EventsFile); got != "a1\ne1\n" {
 			t.Errorf("lines %q", got)
 		}
 		if err := closeIn(t, w, time.Second); err != nil {
@@ -163,7 +163,7 @@ func TestTroubleIsToldNowAndThen(t *testing.T) {
 		if err := closeIn(t, w, time.Second); err != nil {
 			t.Error(err)
 		}
-		if got := files.content(plain.AlarmEventsName); got != "e1\n"+strings.Repeat("e2\n", 1000) {
+		if got := files.content(alarm.EventsFile); got != "e1\n"+strings.Repeat("e2\n", 1000) {
 			t.Errorf("%d bytes of lines", len(got))
 		}
 	})
@@ -178,14 +178,14 @@ func TestOldHandleDoesWhereNoNewOneIs(t *testing.T) {
 		files.fail(opWrite, fault{err: syscall.ESTALE})
 		write(t, w, "e1\n", "")
 		pass(time.Second)
-		if files.called(opOpen) != opened+1 || files.content(plain.AlarmEventsName) != "e1\n" {
-			t.Errorf("opened %d times, lines %q", files.called(opOpen)-opened, files.content(plain.AlarmEventsName))
+		if files.called(opOpen) != opened+1 || files.content(alarm.EventsFile) != "e1\n" {
+			t.Errorf("opened %d times, lines %q", files.called(opOpen)-opened, files.content(alarm.EventsFile))
 		}
 		files.failAlways(opOpen, syscall.EACCES)
 		files.fail(opWrite, fault{err: syscall.ENOSPC})
 		write(t, w, "e2\n", "")
 		pass(time.Second)
-		if got := files.content(plain.AlarmEventsName); got != "e1\ne2\n" {
+		if got := files.content(alarm.EventsFile); got != "e1\ne2\n" {
 			t.Errorf("lines %q", got)
 		}
 		if w.Stats().Reopened != 0 {
@@ -212,17 +212,17 @@ func TestTornLineOfARotatedFileIsTakenBack(t *testing.T) {
 			files.fail(opWrite, fault{err: syscall.ENOSPC, allow: 6}, fault{err: syscall.ENOSPC})
 			write(t, w, "one\ntwo\n", "")
 			synctest.Wait()
-			old := files.all[plain.AlarmEventsName][len(files.all[plain.AlarmEventsName])-1]
+			old := files.all[alarm.EventsFile][len(files.all[alarm.EventsFile])-1]
 			tt.breakIt()
-			files.rename(plain.AlarmEventsName)
+			files.rename(alarm.EventsFile)
 			pass(time.Second)
-			if got, _ := files.current(plain.AlarmEventsName); got != "two\n" || string(old.data) != tt.want {
+			if got, _ := files.current(alarm.EventsFile); got != "two\n" || string(old.data) != tt.want {
 				t.Errorf("old file %q, new file %q", old.data, got)
 			}
 			if n := book.count("WARN old alarm file cannot be closed properly"); n != tt.warned {
 				t.Errorf("%d warnings", n)
 			}
-			files.rename(plain.AlarmEventsName)
+			files.rename(alarm.EventsFile)
 			pass(time.Second)
 		}
 		if err := closeIn(t, w, time.Second); err != nil {
@@ -249,21 +249,21 @@ func TestFsyncModes(t *testing.T) {
 					write(t, w, "", "a\n")
 					pass(20 * time.Millisecond)
 				}
-				if got := files.synced(plain.AlarmsName); got != tt.before {
+				if got := files.synced(alarm.AlarmsFile); got != tt.before {
 					t.Errorf("%d syncs for 3 writes, want %d", got, tt.before)
 				}
 				pass(5 * time.Second)
-				if got := files.synced(plain.AlarmsName); got != tt.after {
+				if got := files.synced(alarm.AlarmsFile); got != tt.after {
 					t.Errorf("%d syncs later, want %d", got, tt.after)
 				}
 				write(t, w, "", "b\n")
 				if err := closeIn(t, w, time.Second); err != nil {
 					t.Error(err)
 				}
-				if got := files.synced(plain.AlarmsName); got != tt.closed {
+				if got := files.synced(alarm.AlarmsFile); got != tt.closed {
 					t.Errorf("%d syncs at the end, want %d", got, tt.closed)
 				}
-				if got := files.synced(plain.AlarmEventsName); got != 0 {
+				if got := files.synced(alarm.EventsFile); got != 0 {
 					t.Errorf("%d syncs of a file that was not written to", got)
 				}
 			})
@@ -280,7 +280,7 @@ func TestFsyncErrorsAreToldAndCounted(t *testing.T) {
 			write(t, w, "e\n", "a\n")
 			pass(time.Second)
 		}
-		if got := files.content(plain.AlarmsName); got != strings.Repeat("a\n", 5) {
+		if got := files.content(alarm.AlarmsFile); got != strings.Repeat("a\n", 5) {
 			t.Errorf("lines %q", got)
 		}
 		if book.count("ERROR alarm files cannot be synced") != 1 || w.Stats().SyncErrors != 5 {
@@ -289,7 +289,7 @@ func TestFsyncErrorsAreToldAndCounted(t *testing.T) {
 		// A file that is rotated away is synced first.
 		files.heal()
 		synced := files.called(opSync)
-		files.rename(plain.AlarmsName)
+		files.rename(alarm.AlarmsFile)
 		pass(2 * time.Second)
 		if got := files.called(opSync); got != synced+1 {
 			t.Errorf("%d syncs of the old file", got-synced)
@@ -312,16 +312,16 @@ func TestWriteWaitsForRoom(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		if err := w.Write(ctx, []byte("lost?\n"), nil); !errors.Is(err, context.DeadlineExceeded) {
+		if err := w.Write(ctx, batchOf([]byte("lost?\n"), nil)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a Write without room: %v", err)
 		}
 		if s := w.Stats(); s.Pending != 100 || s.Waits != 1 {
 			t.Errorf("stats %+v", s)
 		}
 		accepted := make(chan error)
-		go func() { accepted <- w.Write(t.Context(), nil, []byte(strings.Repeat("b", 150)+"\n")) }()
+		go func() { accepted <- w.Write(t.Context(), batchOf(nil, []byte(strings.Repeat("b", 150)+"\n"))) }()
 		synctest.Wait()
-		go func() { accepted <- w.Write(t.Context(), nil, []byte("c\n")) }()
+		go func() { accepted <- w.Write(t.Context(), batchOf(nil, []byte("c\n"))) }()
 		synctest.Wait()
 		files.heal()
 		for range 2 {
@@ -333,7 +333,7 @@ func TestWriteWaitsForRoom(t *testing.T) {
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		pass(time.Second)
-		if err := w.Write(ended, []byte("last\n"), nil); err != nil {
+		if err := w.Write(ended, batchOf([]byte("last\n"), nil)); err != nil {
 			t.Errorf("at shutdown: %v", err)
 		}
 		if err := closeIn(t, w, time.Second); err != nil {
@@ -341,10 +341,10 @@ func TestWriteWaitsForRoom(t *testing.T) {
 		}
 		// Whoever waits longest is next, even with more than ever has room.
 		want := strings.Repeat("123\n", 10) + strings.Repeat("b", 150) + "\nc\n"
-		if got := files.content(plain.AlarmsName); got != want {
+		if got := files.content(alarm.AlarmsFile); got != want {
 			t.Errorf("alarm lines %q", got)
 		}
-		if got := files.content(plain.AlarmEventsName); got != strings.Repeat("12345\n", 10)+"last\n" {
+		if got := files.content(alarm.EventsFile); got != strings.Repeat("12345\n", 10)+"last\n" {
 			t.Errorf("alarm-event lines %q", got)
 		}
 	})
@@ -360,7 +360,7 @@ func TestCloseSaysWhatIsLost(t *testing.T) {
 		synctest.Wait()
 		write(t, w, "e3\n", "a2\na3\n")
 		waiting := make(chan error)
-		go func() { waiting <- w.Write(t.Context(), nil, []byte(strings.Repeat("x", 40)+"\n")) }()
+		go func() { waiting <- w.Write(t.Context(), batchOf(nil, []byte(strings.Repeat("x", 40)+"\n"))) }()
 		synctest.Wait()
 
 		start := time.Now()
@@ -382,7 +382,7 @@ func TestCloseSaysWhatIsLost(t *testing.T) {
 		if err := <-waiting; !errors.Is(err, ErrWriterClosed) {
 			t.Errorf("a Write that waited: %v", err)
 		}
-		if err := w.Write(t.Context(), nil, []byte("x\n")); !errors.Is(err, ErrWriterClosed) {
+		if err := w.Write(t.Context(), batchOf(nil, []byte("x\n"))); !errors.Is(err, ErrWriterClosed) {
 			t.Errorf("a Write after Close: %v", err)
 		}
 		if err := <-ended; err != nil {
@@ -413,7 +413,7 @@ func TestCloseTriesAtOnceAndAgain(t *testing.T) {
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}
-		if got := files.content(plain.AlarmsName); got != "a1\n" {
+		if got := files.content(alarm.AlarmsFile); got != "a1\n" {
 			t.Errorf("lines %q", got)
 		}
 	})
@@ -473,7 +473,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 			case tt.failing != nil && (!errors.As(err, &lost) || lost.Events != 2):
 				t.Errorf("%s: %v", tt.name, err)
 			}
-			if err := w.Write(t.Context(), []byte("x\n"), nil); !errors.Is(err, ErrWriterClosed) {
+			if err := w.Write(t.Context(), batchOf([]byte("x\n"), nil)); !errors.Is(err, ErrWriterClosed) {
 				t.Errorf("%s: a Write afterwards: %v", tt.name, err)
 			}
 			if err := w.Run(t.Context()); err == nil {
@@ -497,8 +497,8 @@ func TestCloseWithoutRun(t *testing.T) {
 	if err := w.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := files.content(plain.AlarmEventsName) + files.content(plain.AlarmsName); got != "e1\na1\n" || files.synced(plain.AlarmsName) != 1 {
-		t.Errorf("lines %q, synced %d times", got, files.synced(plain.AlarmsName))
+	if got := files.content(alarm.EventsFile) + files.content(alarm.AlarmsFile); got != "e1\na1\n" || files.synced(alarm.AlarmsFile) != 1 {
+		t.Errorf("lines %q, synced %d times", got, files.synced(alarm.AlarmsFile))
 	}
 	if err := w.Run(t.Context()); err != nil {
 		t.Errorf("Run after Close: %v", err)
@@ -511,14 +511,14 @@ func TestWriterTakesWholeLinesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"a", "a\nb"} {
-		if err := w.Write(t.Context(), []byte(text), nil); !errors.Is(err, ErrNotLines) {
+		if err := w.Write(t.Context(), batchOf([]byte(text), nil)); !errors.Is(err, ErrNotLines) {
 			t.Errorf("events %q: %v", text, err)
 		}
-		if err := w.Write(t.Context(), nil, []byte(text)); !errors.Is(err, ErrNotLines) {
+		if err := w.Write(t.Context(), batchOf(nil, []byte(text))); !errors.Is(err, ErrNotLines) {
 			t.Errorf("alarms %q: %v", text, err)
 		}
 	}
-	if err := errors.Join(w.Write(t.Context(), nil, nil), w.Close(t.Context())); err != nil {
+	if err := errors.Join(w.Write(t.Context(), batchOf(nil, nil)), w.Close(t.Context())); err != nil {
 		t.Error(err)
 	}
 }
@@ -548,8 +548,8 @@ func TestWriterOptions(t *testing.T) {
 
 func TestOpenWriterTellsWhatCannotBeOpened(t *testing.T) {
 	files := newFakeFiles()
-	files.fail(opOpen+" "+plain.AlarmsName, fault{err: &fs.PathError{Op: "open", Path: plain.AlarmsName, Err: syscall.EACCES}})
-	if _, err := openWriter("logs", Options{}, files); err == nil || !strings.Contains(err.Error(), plain.AlarmsName) {
+	files.fail(opOpen+" "+alarm.AlarmsFile, fault{err: &fs.PathError{Op: "open", Path: alarm.AlarmsFile, Err: syscall.EACCES}})
+	if _, err := openWriter("logs", Options{}, files); err == nil || !strings.Contains(err.Error(), alarm.AlarmsFile) {
 		t.Errorf("error %v", err)
 	}
 	if files.called(opClose) != 1 {

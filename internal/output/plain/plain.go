@@ -1,7 +1,5 @@
-// Package sink writes what the engine publishes.
-//
-// AlarmFiles are the two append-only files that log shippers follow. Their
-// owner is the goroutine that writes; nothing in this package starts one.
+// Package plain writes the two alarm files of a replay. They belong to the
+// goroutine that writes; nothing here starts one, rotates or tries again.
 //
 // Source of the formats: spec/correlation.md §8, decision D27.
 package plain
@@ -14,12 +12,6 @@ import (
 	"path/filepath"
 
 	"dsiem/internal/alarm"
-)
-
-// The names of the two files.
-const (
-	AlarmsName      = "siem_alarms.json"
-	AlarmEventsName = "siem_alarm_events.json"
 )
 
 // Mode says what to do with files that exist and are not empty.
@@ -37,27 +29,27 @@ const (
 // ErrNotEmpty is the error of Refuse.
 var ErrNotEmpty = errors.New("the file exists and is not empty")
 
-// AlarmFiles writes alarm lines and alarm-event lines. Lines are collected
+// Files writes alarm lines and alarm-event lines. Lines are collected
 // until Flush.
-type AlarmFiles struct {
-	alarms, events alarmFile
+type Files struct {
+	alarms, events lineFile
 	failed         error // what ended writing for good
 }
 
-type alarmFile struct {
+type lineFile struct {
 	file  *os.File
 	buf   []byte
 	lines int // written
 }
 
 // Open opens both files in a directory, which it makes if it is missing.
-func Open(dir string, mode Mode) (*AlarmFiles, error) {
+func Open(dir string, mode Mode) (*Files, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the output directory: %w", err)
 	}
-	f := &AlarmFiles{}
+	f := &Files{}
 	if mode == Refuse {
-		for _, name := range []string{AlarmsName, AlarmEventsName} {
+		for _, name := range []string{alarm.AlarmsFile, alarm.EventsFile} {
 			path := filepath.Join(dir, name)
 			if info, err := os.Stat(path); err == nil && info.Size() > 0 {
 				return nil, fmt.Errorf("opening %s: %w", path, ErrNotEmpty)
@@ -69,40 +61,40 @@ func Open(dir string, mode Mode) (*AlarmFiles, error) {
 		flags |= os.O_TRUNC
 	}
 	var err error
-	if f.alarms.file, err = os.OpenFile(filepath.Join(dir, AlarmsName), flags, 0o644); err != nil {
+	if f.alarms.file, err = os.OpenFile(filepath.Join(dir, alarm.AlarmsFile), flags, 0o644); err != nil {
 		return nil, fmt.Errorf("opening an output file: %w", err)
 	}
-	if f.events.file, err = os.OpenFile(filepath.Join(dir, AlarmEventsName), flags, 0o644); err != nil {
+	if f.events.file, err = os.OpenFile(filepath.Join(dir, alarm.EventsFile), flags, 0o644); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening an output file: %w", err), f.alarms.file.Close())
 	}
 	return f, nil
 }
 
 // Paths returns the paths of the alarm file and the alarm-event file.
-func (f *AlarmFiles) Paths() (alarms, events string) {
+func (f *Files) Paths() (alarms, events string) {
 	return f.alarms.file.Name(), f.events.file.Name()
 }
 
 // Lines returns how many lines of each were written.
-func (f *AlarmFiles) Lines() (alarms, events int) { return f.alarms.lines, f.events.lines }
+func (f *Files) Lines() (alarms, events int) { return f.alarms.lines, f.events.lines }
 
 // Alarm collects an alarm line.
-func (f *AlarmFiles) Alarm(a *alarm.Alarm) {
+func (f *Files) Alarm(a *alarm.Alarm) {
 	f.alarms.buf = a.AppendJSON(f.alarms.buf)
 }
 
 // Event collects an alarm-event line.
-func (f *AlarmFiles) Event(e *alarm.Event) {
+func (f *Files) Event(e *alarm.Event) {
 	f.events.buf = e.AppendJSON(f.events.buf)
 }
 
 // Pending returns the bytes of the lines that were collected.
-func (f *AlarmFiles) Pending() int { return len(f.events.buf) + len(f.alarms.buf) }
+func (f *Files) Pending() int { return len(f.events.buf) + len(f.alarms.buf) }
 
 // Flush writes what was collected: alarm-event lines before the alarm lines
 // that they cause. After an error the files end in whole lines, as far as the
 // system can tell, and nothing more is written.
-func (f *AlarmFiles) Flush() error {
+func (f *Files) Flush() error {
 	if f.failed == nil {
 		f.failed = f.events.flush()
 	}
@@ -112,7 +104,7 @@ func (f *AlarmFiles) Flush() error {
 	return f.failed
 }
 
-func (a *alarmFile) flush() error {
+func (a *lineFile) flush() error {
 	if len(a.buf) == 0 {
 		return nil
 	}
@@ -132,7 +124,7 @@ func (a *alarmFile) flush() error {
 }
 
 // Close flushes, unless writing has failed before, and closes both files.
-func (f *AlarmFiles) Close() error {
+func (f *Files) Close() error {
 	var err error
 	if f.failed == nil {
 		err = f.Flush()

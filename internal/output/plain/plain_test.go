@@ -30,7 +30,7 @@ func fill(t *testing.T, names ...string) string {
 }
 
 // open opens the files of a directory.
-func open(t *testing.T, dir string, mode plain.Mode) *plain.AlarmFiles {
+func open(t *testing.T, dir string, mode plain.Mode) *plain.Files {
 	t.Helper()
 	f, err := plain.Open(dir, mode)
 	if err != nil {
@@ -106,7 +106,7 @@ func TestAlarmFiles(t *testing.T) {
 
 func TestAlarmFilesOfEarlierRuns(t *testing.T) {
 	t.Parallel()
-	both := []string{plain.AlarmsName, plain.AlarmEventsName}
+	both := []string{alarm.AlarmsFile, alarm.EventsFile}
 	for _, test := range []struct {
 		name string
 		mode plain.Mode
@@ -143,7 +143,7 @@ func TestAlarmFilesOfEarlierRuns(t *testing.T) {
 
 func TestRefuse(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{plain.AlarmsName, plain.AlarmEventsName} {
+	for _, name := range []string{alarm.AlarmsFile, alarm.EventsFile} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := fill(t, name)
@@ -164,7 +164,7 @@ func TestRefuse(t *testing.T) {
 func TestRefuseTakesEmptyFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{plain.AlarmsName, plain.AlarmEventsName} {
+	for _, name := range []string{alarm.AlarmsFile, alarm.EventsFile} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestOpenFails(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 	})
-	for _, name := range []string{plain.AlarmsName, plain.AlarmEventsName} {
+	for _, name := range []string{alarm.AlarmsFile, alarm.EventsFile} {
 		t.Run(name+" is a directory", func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -203,7 +203,7 @@ func TestFullDisk(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has /dev/full")
 	}
-	for _, name := range []string{plain.AlarmsName, plain.AlarmEventsName} {
+	for _, name := range []string{alarm.AlarmsFile, alarm.EventsFile} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -224,13 +224,13 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("closing, the error is told a second time: %v", err)
 			}
 			wantEvents := 1
-			if name == plain.AlarmEventsName {
+			if name == alarm.EventsFile {
 				wantEvents = 0
 			}
 			if alarms, events := f.Lines(); alarms != 0 || events != wantEvents {
 				t.Errorf("%d and %d lines are written, want 0 and %d", alarms, events, wantEvents)
 			}
-			if name == plain.AlarmEventsName {
+			if name == alarm.EventsFile {
 				if alarms, _ := f.Paths(); read(t, alarms) != "" {
 					t.Error("the alarm is written, although the event that caused it is not")
 				}

@@ -186,6 +186,13 @@ func (g *Guard) Run(ctx context.Context) error {
 	return nil
 }
 
+// Reload looks at once whether the file has changed. A nil Guard has none.
+func (g *Guard) Reload() {
+	if g != nil {
+		g.watch.Poll()
+	}
+}
+
 // Stats says how many requests a Guard has refused since it was made.
 type Stats struct {
 	// NoCredentials and WrongCredentials got 401, MissingRight 403, and Busy, for

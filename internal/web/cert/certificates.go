@@ -142,3 +142,10 @@ func (c *Certificates) Run(ctx context.Context) error {
 	c.watch.Run(ctx, c.checkExpiry)
 	return nil
 }
+
+// Reload looks at once whether the files have changed. Nil Certificates have none.
+func (c *Certificates) Reload() {
+	if c != nil {
+		c.watch.Poll()
+	}
+}

@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Limits of the server. Profiles are streamed for up to profileTime.
@@ -21,24 +19,6 @@ const (
 	maxHeader   = 16 << 10
 )
 
-// ServerOptions says what a Server serves.
-type ServerOptions struct {
-	// Address is where to listen, as "127.0.0.1:9090".
-	Address string
-	// Checks are what /readyz asks, in this order.
-	Checks []Check
-	// CheckTime bounds all checks together; 0 is 2 s.
-	CheckTime time.Duration
-	// Gatherer is what /metrics shows; without it there is no such path.
-	Gatherer prometheus.Gatherer
-	// Variables are what /debug/vars/ shows; without them there is no such path.
-	Variables *Variables
-	// Pprof adds /debug/pprof/.
-	Pprof bool
-	// Logger gets what goes wrong while serving; nil is none.
-	Logger *slog.Logger
-}
-
 // Server serves Diagnostics at an address of its own (--metrics-address). It has
 // no authentication: listen on loopback or a protected network.
 //
@@ -48,27 +28,24 @@ type ServerOptions struct {
 //	GET /debug/vars/   the original's variables, only if there are some
 //	GET /debug/pprof/  profiles, only if enabled
 type Server struct {
-	o           ServerOptions
+	o           Options
 	diagnostics *Diagnostics
 	listener    net.Listener
 	http        *http.Server
 }
 
-// Listen returns a Server that listens already, so that a port in use is an
-// error at the start. Run serves, or Close gives the port back.
-func Listen(ctx context.Context, o ServerOptions) (*Server, error) {
+// Listen returns a Server that listens already at an address, as
+// "127.0.0.1:9090", so that a port in use is an error at the start. Run serves.
+func Listen(ctx context.Context, address string, o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", o.Address)
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listening for metrics: %w", err)
 	}
-	s := &Server{o: o, listener: listener, diagnostics: New(Options{
-		Checks: o.Checks, CheckTime: o.CheckTime, Gatherer: o.Gatherer, Variables: o.Variables,
-		Pprof: o.Pprof, Logger: o.Logger,
-	})}
+	s := &Server{o: o, listener: listener, diagnostics: New(o)}
 	s.http = &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: requestTime,
@@ -86,9 +63,6 @@ func Listen(ctx context.Context, o ServerOptions) (*Server, error) {
 
 // Addr returns the address it listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
-
-// Close gives the port back if Run is never called.
-func (s *Server) Close() error { return s.listener.Close() }
 
 // Run serves until the end of ctx, then lets requests end for up to a second.
 // It returns nil after that, or why it could not go on.

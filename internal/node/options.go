@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"dsiem/internal/correlate/shard"
-	"dsiem/internal/observe/log"
+	"dsiem/internal/live"
 )
 
-// The modes of Serve, which are the original's (spec/interfaces.md §1.3, 3).
+// The modes of a node, which are the original's (spec/interfaces.md §1.3, 3).
 const (
 	// ModeStandalone takes events over HTTP and correlates them in one process.
 	ModeStandalone = "standalone"
@@ -100,6 +100,11 @@ type Options struct {
 	Log LogOptions
 	// Out receives the log.
 	Out io.Writer
+
+	// Clock is the clock of correlation and of what is stamped, time.Now if nil.
+	Clock func() time.Time
+	// Observers want to know what a backend correlates.
+	Observers []live.Observer
 }
 
 // HTTPOptions are the settings of a frontend's HTTP service.
@@ -149,15 +154,9 @@ type Note struct {
 	Attrs   []slog.Attr
 }
 
-// WithoutCredentials returns a list of URLs without user names and passwords.
-func WithoutCredentials(urls string) string { return log.WithoutCredentials(urls) }
-
 // LogOptions say how to log.
 type LogOptions struct {
 	JSON   bool
 	Level  slog.Level
 	Colour bool
 }
-
-// LevelTrace is the level below slog.LevelDebug.
-const LevelTrace = slog.LevelDebug - 4

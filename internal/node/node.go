@@ -1,0 +1,398 @@
+// Package node is a server: a backend, a frontend, or both in one process
+// (standalone). It reads the configuration, makes the parts, connects them, starts
+// them and stops them in order; what they do is theirs.
+//
+// A Node belongs to whoever made it; Snapshot and Reload may be called from any
+// goroutine while it runs. The package correlates nothing and writes no alarm.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dsiem/internal/bus"
+	"dsiem/internal/observe/log"
+	"dsiem/internal/observe/metric"
+	"dsiem/internal/observe/otel"
+	"dsiem/internal/observe/watchdog"
+	"dsiem/internal/watch"
+	"dsiem/internal/web/diagnostics"
+	"dsiem/internal/web/server"
+	"dsiem/internal/web/status"
+)
+
+// Node is one server.
+type Node struct {
+	*common
+	limited *log.Limited // what logger writes to
+	started time.Time
+
+	backend  *backend    // nil in a frontend
+	frontend *frontend   // nil in a backend
+	nats     *bus.Server // of a standalone node
+	natsCert *watch.Watch
+
+	stops  stops
+	ready  chan struct{}
+	failed chan struct{}
+	fail   func() // closes failed
+}
+
+// New returns a node that does nothing yet.
+func New(o *Options) *Node {
+	clock := o.Clock
+	if clock == nil {
+		clock = time.Now
+	}
+	limited := newLog(o)
+	n := &Node{
+		common: &common{
+			options: o, logger: slog.New(limited), registry: prometheus.NewRegistry(), clock: clock,
+		},
+		limited: limited, started: clock(), ready: make(chan struct{}), failed: make(chan struct{}),
+	}
+	n.fail = sync.OnceFunc(func() { close(n.failed) })
+	overload := func(bool) {} // NATS alone carries it
+	if o.Mode != ModeBackend {
+		n.frontend = newFrontend(n.common)
+		overload = n.frontend.limiter.Overload
+	}
+	if o.Mode != ModeFrontend {
+		n.backend = newBackend(n.common, overload)
+	}
+	return n
+}
+
+func newLog(o *Options) *log.Limited {
+	root := log.DefaultRoot
+	switch o.Mode {
+	case ModeStandalone:
+		root = "dsiem"
+	case ModeFrontend:
+		root = "dsiem_frontend"
+	}
+	handler := log.NewHandler(o.Out, log.Options{JSON: o.Log.JSON, Level: o.Log.Level, Colour: o.Log.Colour, Root: root})
+	// Problems of files are told one by one, whatever they have in common, and
+	// so are attempts to reach others, which are seconds apart.
+	return log.NewLimited(handler, log.LimitOptions{Keys: []string{"reason", "source", "problem", "place", "attempt"}})
+}
+
+// Run runs a node until ctx ends, then stops it. It returns nil after an orderly
+// stop, and when ctx ends before the start is complete.
+func Run(ctx context.Context, o *Options) error {
+	n := New(o)
+	err := n.Start(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			n.logger.Info("termination signal received, shutting down ...")
+		case <-n.failed:
+			n.logger.Warn("a part of the node has ended, shutting down ...")
+		}
+		err = n.Stop(context.WithoutCancel(ctx))
+	}
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		n.logger.Info("termination signal received during the start")
+		err = nil
+	default:
+		n.logger.Error("error " + err.Error()) //nolint:sloglint // the references' text: error {context}: {err}
+	}
+	return errors.Join(err, n.limited.Flush(context.WithoutCancel(ctx), time.Now()))
+}
+
+func (n *Node) standalone() bool { return n.backend != nil && n.frontend != nil }
+
+// Start does everything that can fail and then lets the parts run, until Stop.
+// When ctx ends before it returns, it gives up. After an error nothing runs.
+func (n *Node) Start(ctx context.Context) error {
+	err := n.start(ctx)
+	if err != nil {
+		err = errors.Join(err, n.Stop(context.WithoutCancel(ctx)))
+	}
+	return err
+}
+
+func (n *Node) start(ctx context.Context) error {
+	n.logBegin(ctx)
+	metric.RegisterProcess(n.registry, n.options.Version, "")
+	reports := watchdog.New(n.started)
+	o := n.options
+	tracer, err := otel.New(ctx, otel.Options{
+		Traces: o.Tracing.Traces, Metrics: o.Tracing.Metrics, Endpoint: o.Tracing.Endpoint,
+		Node: o.Node, Version: o.Version, Role: o.Mode, Logger: n.target("telemetry"),
+		Readings: func() otel.Readings {
+			s := n.Snapshot()
+			return s.readings(o.Mode, reports.Report(s.At, s.totals(o.Mode)))
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("reading the address for traces: %w", err)
+	}
+	n.tracer = tracer
+	n.stops.push(n.disconnect)
+	if err := n.prepare(ctx); err != nil {
+		return err
+	}
+	if err := n.listen(ctx); err != nil {
+		return err
+	}
+	n.run(ctx)
+	return nil
+}
+
+// prepare does everything that can fail before the parts run.
+func (n *Node) prepare(ctx context.Context) error {
+	if n.frontend != nil {
+		if err := n.frontend.prepare(ctx, &n.stops, n.standalone()); err != nil {
+			return err
+		}
+		bus.Register(n.registry, n.conn.Load)
+		n.frontend.to = newToBus(&n.conn)
+	}
+	if n.backend != nil {
+		if err := n.backend.prepare(ctx, &n.stops); err != nil {
+			return err
+		}
+		registerDrops(n.registry, n.Snapshot)
+	}
+	if !n.standalone() {
+		return nil
+	}
+	queue := toQueue{queue: n.backend.queue, taken: n.backend.ready}
+	n.frontend.to = queue
+	if n.listens() {
+		n.frontend.to = toBoth{toQueue: queue, toBus: newToBus(&n.conn)}
+	}
+	return n.startNATS() //nolint:contextcheck // it ends by disconnect
+}
+
+// startNATS starts the NATS server of a standalone node.
+func (n *Node) startNATS() error {
+	o := n.options.Listen
+	server, err := bus.StartServer(bus.ServerOptions{
+		Listen: o.URL, CertFile: o.CertFile, KeyFile: o.KeyFile, CAFile: o.CAFile, Logger: n.target("nats"),
+	})
+	if err != nil {
+		return fmt.Errorf("starting the message queue: %w", err)
+	}
+	n.nats = server
+	if o.CertFile == "" {
+		return nil
+	}
+	n.natsCert = &watch.Watch{
+		Files: []string{o.CertFile, o.KeyFile}, Apply: func([][]byte) error { return server.Reload() },
+		Reject: func(err error) {
+			n.target("nats").Warn("certificate of the message queue not read again, the earlier one stays", "error", err)
+		},
+	}
+	if o.CAFile != "" {
+		n.natsCert.Files = append(n.natsCert.Files, o.CAFile)
+	}
+	return n.natsCert.Load()
+}
+
+// listen opens the port of the diagnostics server, if there is to be one.
+func (n *Node) listen(ctx context.Context) error {
+	if n.options.MetricsAddress == "" {
+		return nil
+	}
+	server, err := diagnostics.Listen(ctx, n.options.MetricsAddress, n.diagnose())
+	if err != nil {
+		return err
+	}
+	n.target("diagnostics").Info("diagnostics server listening", "address", server.Addr().String())
+	n.stops.run(ctx, server.Run, n.fail)
+	return nil
+}
+
+// run starts all parts: what correlates, what goes beside it, and the doors.
+func (n *Node) run(ctx context.Context) {
+	if n.backend != nil {
+		n.backend.run(ctx, &n.stops)
+		n.stops.run(ctx, n.backend.keepState, n.fail)
+	}
+	n.stops.run(ctx, n.watch, n.fail)
+	n.stops.run(ctx, collectLessOften, n.fail)
+	if n.natsCert != nil {
+		n.stops.run(ctx, n.watchNATSCertificate, n.fail)
+	}
+	n.stops.run(ctx, n.link, n.fail)
+	if n.frontend != nil {
+		page := status.StatusPage(func() status.Status { return n.Snapshot().page(n.options, n.started) })
+		handler := server.Routes(routes(n.frontend, page, diagnostics.New(n.diagnose())), n.frontend.guard.Require, n.registry)
+		n.frontend.announce(n.listening())
+		n.frontend.run(ctx, &n.stops, handler, n.fail)
+	}
+}
+
+// listening says where a frontend listens.
+func (n *Node) listening() string {
+	address := n.frontend.listener.Addr().String()
+	if n.standalone() {
+		return fmt.Sprintf("Server mode %s listening on %s", n.options.Mode, address) // the original's text
+	}
+	return fmt.Sprintf("starting dsiem frontend server listening on %s using message queue at %s", // the successor's text
+		address, log.WithoutCredentials(n.options.NATS))
+}
+
+// link talks to NATS until ctx ends.
+func (n *Node) link(ctx context.Context) error {
+	if n.backend == nil {
+		return n.frontend.follow(ctx, func() { close(n.ready) })
+	}
+	go func() {
+		select {
+		case <-n.backend.correlator.Begun():
+			close(n.ready)
+		case <-ctx.Done():
+		}
+	}()
+	return n.backend.takeEvents(ctx, n.nats)
+}
+
+// watchNATSCertificate lets the NATS server use its certificate files as they are,
+// until ctx ends.
+func (n *Node) watchNATSCertificate(ctx context.Context) error {
+	n.natsCert.Run(ctx, func() {})
+	return nil
+}
+
+// watch writes the watchdog report until ctx ends.
+func (n *Node) watch(ctx context.Context) error {
+	logger := n.target("watchdog")
+	reports := watchdog.New(time.Now())
+	ticker := time.NewTicker(watchdog.WatchdogEvery)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		s := n.Snapshot()
+		report := reports.Report(now, s.totals(n.options.Mode))
+		if n.backend != nil {
+			report.Log(ctx, logger, n.options.MaxEPS)
+		} else {
+			s.logFrontend(ctx, logger, report)
+		}
+		_ = n.limited.Sweep(ctx, now)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Ready is closed when events are taken: the start is complete.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// Failed is closed when a part has ended by itself. Stop says why.
+func (n *Node) Failed() <-chan struct{} { return n.failed }
+
+// URL returns where a frontend is found, after Start; "" for a backend.
+func (n *Node) URL() string {
+	if n.frontend == nil {
+		return ""
+	}
+	return n.frontend.url()
+}
+
+// Reload looks at once whether the files of rights and certificates have changed,
+// instead of within two seconds. What is wrong with them is logged, and what was
+// in use stays.
+func (n *Node) Reload() {
+	if n.frontend != nil {
+		n.frontend.guard.Reload()
+		n.frontend.certificates.Reload()
+	}
+	if n.natsCert != nil {
+		n.natsCert.Poll()
+	}
+}
+
+// Stop stops the parts in the order in which events pass them, so that what was
+// taken is played, written and saved, and returns why something could not be. Each
+// part has a second or two.
+func (n *Node) Stop(ctx context.Context) error { return n.stops.stop(ctx) }
+
+// disconnect ends the connections to others, when nothing uses them any more.
+func (n *Node) disconnect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closeTime)
+	defer cancel()
+	var errs []error
+	if conn := n.conn.Load(); conn != nil {
+		errs = append(errs, conn.Close(ctx))
+	}
+	if n.nats != nil {
+		errs = append(errs, n.nats.Close(ctx))
+	}
+	if err := n.tracer.Shutdown(ctx); err != nil {
+		n.logger.Warn("last traces not delivered", "error", err)
+	}
+	return errors.Join(errs...)
+}
+
+// Snapshot returns what the node has counted so far, and its state.
+func (n *Node) Snapshot() Snapshot {
+	s := Snapshot{At: n.clock(), Connected: n.conn.up() == nil}
+	if n.frontend != nil {
+		n.frontend.snapshot(&s)
+	}
+	if n.backend != nil {
+		n.backend.snapshot(&s)
+	}
+	return s
+}
+
+// diagnose returns what operators see of the node.
+func (n *Node) diagnose() diagnostics.Options {
+	variables := &diagnostics.Variables{}
+	checks := []diagnostics.Check{{Name: "nats", Ready: n.takesEvents}}
+	if n.frontend != nil {
+		variables.EPS = func() int64 { return n.Snapshot().EPS }
+	}
+	if b := n.backend; b != nil {
+		variables.Alarms = func() int64 { return int64(n.Snapshot().Correlation.AlarmLines()) } //nolint:gosec // a count does not reach 2^63
+		variables.Backlogs = func() int64 { return int64(n.Snapshot().Correlation.Live) }
+		checks = append(
+			checks,
+			diagnostics.Check{Name: "configuration", Ready: func(context.Context) error { return nil }},
+			diagnostics.Check{Name: "alarm_files", Ready: func(context.Context) error { return b.writer.Err() }},
+		)
+	}
+	return diagnostics.Options{
+		Checks: checks, Gatherer: n.registry, Variables: variables, Pprof: n.options.PProf, Logger: n.target("diagnostics"),
+	}
+}
+
+// takesEvents returns why events cannot be taken and handed on; that the queue is
+// full for a moment is no reason.
+func (n *Node) takesEvents(ctx context.Context) error {
+	if n.backend != nil {
+		return n.backend.ready(ctx)
+	}
+	return n.conn.up()
+}
+
+// logBegin logs the settings, and whatever was noticed before there was a log.
+func (n *Node) logBegin(ctx context.Context) {
+	o := n.options
+	attrs := []any{"version", o.Version, "node", o.Node}
+	switch o.Mode {
+	case ModeBackend:
+		n.logger.Info(fmt.Sprintf("starting dsiem backend server with frontend %s and message queue %s", //nolint:sloglint // the references' text
+			log.WithoutCredentials(o.Frontend), log.WithoutCredentials(o.NATS)), attrs...)
+	default:
+		n.logger.Info(fmt.Sprintf("Starting dsiem %s in %s mode.", o.Version, o.Mode), attrs...) //nolint:sloglint // the references' text
+	}
+	n.logger.LogAttrs(ctx, slog.LevelInfo, "effective configuration", o.Effective...)
+	for _, note := range o.Notes {
+		n.logger.LogAttrs(ctx, note.Level, note.Message, note.Attrs...) //nolint:sloglint // texts of the command line
+	}
+}

@@ -1,0 +1,45 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// stops is what has to be stopped, in the order in which it was started.
+type stops []func(context.Context) error
+
+// push adds what stops something that has been started.
+func (s *stops) push(stop func(context.Context) error) { *s = append(*s, stop) }
+
+// stop stops everything, what was started last first, and joins the errors.
+// After that there is nothing to stop.
+func (s *stops) stop(ctx context.Context) error {
+	var errs []error
+	for _, stop := range slices.Backward(*s) {
+		errs = append(errs, stop(ctx))
+	}
+	*s = nil
+	return errors.Join(errs...)
+}
+
+// run starts a part, and stops it in its turn. failed is called when it ends with
+// an error. The end of a context is none.
+func (s *stops) run(ctx context.Context, part func(context.Context) error, failed func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	result := make(chan error, 1)
+	go func() {
+		err := part(ctx)
+		if errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		if err != nil {
+			failed()
+		}
+		result <- err
+	}()
+	s.push(func(context.Context) error {
+		cancel()
+		return <-result
+	})
+}
