@@ -6,7 +6,7 @@ import "bytes"
 const (
 	// textBlock is the size in bytes of the block that the texts of a batch are
 	// copied into.
-	textBlock = 256 << 10
+	textBlock = 512 << 10
 	// keptEvents is the number of decoded events that an empty batch keeps room
 	// for, and keptTexts that of texts.
 	keptEvents, keptTexts = 4096, 4096

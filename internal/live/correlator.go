@@ -257,6 +257,7 @@ func (c *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
 		default:
 		}
 	}
+	c.gauge()
 }
 
 // tick lets time pass.

@@ -150,8 +150,7 @@ func TestQueueKeepsOrderOfBothForms(t *testing.T) {
 }
 
 // A queue that is used again and again needs no new memory.
-func TestQueueUsesItsMemoryAgain(t *testing.T) {
-	t.Parallel()
+func TestQueueUsesItsMemoryAgain(t *testing.T) { //nolint:paralleltest // it counts allocations
 	q := NewQueue(100, nil)
 	text := bytes.Repeat([]byte("x"), 500)
 	if allocs := testing.AllocsPerRun(100, func() {

@@ -20,8 +20,8 @@ const (
 	// queueBytes bounds the text of waiting events, whatever their number.
 	queueBytes = 1 << 30
 	// spareBatches is the number of batches whose memory is kept for the next
-	// texts, 256 kB each.
-	spareBatches = 64
+	// texts, 512 kB each.
+	spareBatches = 32
 )
 
 // Keeper takes events that a stop has no time for. Whoever has it knows whether

@@ -96,7 +96,7 @@ func (b *backend) configure(ctx context.Context) error {
 	return nil
 }
 
-// open makes the parts, restores what the last run left and opens the files.
+// open opens the files, makes the parts and restores what the last run left.
 func (b *backend) open(ctx context.Context, s *stops) error {
 	o := b.options
 	store, err := state.Open(o.LogDir, o.ReloadBacklogs, b.target("backlog"))
@@ -108,14 +108,16 @@ func (b *backend) open(ctx context.Context, s *stops) error {
 	store.Register(b.registry)
 	b.queue = live.NewQueue(o.MaxQueue, store.Waiting())
 	b.queue.Register(b.registry)
-	// Restoring comes before the files are made, and needs the engines.
+	if err := b.openFiles(ctx, s); err != nil {
+		return err
+	}
 	b.assemble()
 	discarded, err := b.restore()
 	if err != nil {
 		return err
 	}
 	b.correlator.Register(b.registry, discarded)
-	return b.openFiles(ctx, s)
+	return nil
 }
 
 // assemble makes what correlates.
@@ -134,7 +136,7 @@ func (b *backend) assemble() {
 		observers = append(observers, traces{tracer: b.tracer, clock: b.clock})
 	}
 	b.correlator = live.NewCorrelator(live.Options{
-		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: b,
+		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: b.writer,
 		Lookups: b.enricher, LookupWait: o.EnrichWait,
 		Pressure:  live.Pressure{MaxDelay: o.MaxDelay, Hold: max(o.HoldDuration, time.Second), Signal: b.signal},
 		Observers: append(observers, o.Observers...), Traced: b.tracer.Tracing(), Clock: b.clock, Logger: b.target("backlog"),

@@ -50,11 +50,11 @@ func newFrontend(c *common) *frontend {
 	return f
 }
 
-// prepare does everything that can fail before requests are taken. seed is whether
+// prepare does everything that can fail before requests are taken. sample is whether
 // a sample configuration is written where there is none.
-func (f *frontend) prepare(ctx context.Context, s *stops, seed bool) error {
+func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	o := f.options
-	if seed {
+	if sample {
 		var err error
 		if f.seeded, err = seed(f.common); err != nil {
 			return err
@@ -227,11 +227,11 @@ func (f *frontend) announce(started string) {
 	logger := f.target("http")
 	address := f.listener.Addr().String()
 	logger.Info(started) //nolint:sloglint // the original's and the successor's texts
-	if f.guard == nil && auth.Exposed(address) {
+	if f.guard == nil && server.Exposed(address) {
 		logger.Warn("anybody who reaches this address may send events and read the configuration; "+
 			"use --auth-file, or --address=127.0.0.1", "address", address, "writable_config", o.HTTP.WritableConfig)
 	}
-	if f.certificates == nil && f.guard != nil && auth.Exposed(address) {
+	if f.certificates == nil && f.guard != nil && server.Exposed(address) {
 		logger.Warn("tokens and passwords cross the network unprotected; use --tls-cert and --tls-key", "address", address)
 	}
 	if f.seeded {

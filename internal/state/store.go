@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate/shard"
@@ -52,6 +54,7 @@ type Store struct {
 	cutOff bool
 
 	waiting Waiting
+	last    atomic.Pointer[lastCheckpoint] // for the metrics
 }
 
 // Open makes a log directory if need be and returns its state. Nobody else may
@@ -297,6 +300,8 @@ type Checkpointer struct {
 	// Ask runs a function on the dispatcher's goroutine and waits for it.
 	Ask      func(context.Context, func()) error
 	Snapshot func() shard.Snapshots
+	// Now is the clock, for the metrics; nil is time.Now.
+	Now func() time.Time
 }
 
 // checkpointPart is the number of backlogs that are copied while the
@@ -342,7 +347,15 @@ func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
 			}
 		}
 	}
-	return c.Store.checkpoint(inTurns(parts), func() error { return askErr })
+	written, err := c.Store.checkpoint(inTurns(parts), func() error { return askErr })
+	if err == nil {
+		now := time.Now
+		if c.Now != nil {
+			now = c.Now
+		}
+		c.Store.checkpointed(now(), written.Backlogs)
+	}
+	return written, err
 }
 
 // inTurns lets other goroutines have their turn between the elements of a

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -66,4 +67,9 @@ func ScanConfig() fstest.MapFS {
 			{"name": "r2", "stage": 2, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [2], "occurrence": 1, "from": ":1", "to": ":1", "reliability": 10, "timeout": 60}
 		]}]}`)},
 	}
+}
+
+// Lines returns the lines of a text.
+func Lines(text string) [][]byte {
+	return bytes.Split([]byte(strings.TrimSuffix(text, "\n")), []byte("\n"))
 }

@@ -54,7 +54,7 @@ func TestDiagnosticsWithoutOptionsShowOnlyThatTheyAreAlive(t *testing.T) {
 func TestDiagnosticsBehindOthersRoutes(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	metric.NewConfigMetrics(reg)
+	metric.NewCounters(reg, "dsiem_config_changes_total", "Changes.", "action", []string{"upload", "delete"})
 	d := diagnostics.New(diagnostics.Options{
 		Gatherer: reg,
 		Checks: []diagnostics.Check{{Name: "nats", Ready: func(ctx context.Context) error {
