@@ -1,3 +1,10 @@
+// Package replay is "dsiem replay": it plays recorded events through the engine,
+// with the events' own time as the clock, and writes the alarm files and a
+// summary.
+//
+// A run owns everything it uses: reader, engines, files and saved backlogs. The
+// same events and configuration give the same bytes, whatever the number of
+// shards: nothing here reads the time of the machine but to tell of the speed.
 package replay
 
 import (

@@ -1,3 +1,13 @@
+// Package state keeps what outlives a process, in the log directory: saved
+// backlogs, the checkpoint of a running server, events that a stop had no time
+// for, and the lock that makes the directory that of one node.
+//
+// A Store owns these files, not the backlogs in them: they come from engines and
+// go to engines, both given by the caller. Load, Save and Discard keep no state
+// between calls. No file is deleted before what takes its place is on disk, and
+// what is wrong with one is told as a problem with its place in it.
+//
+// Source of the behaviour: spec/correlation.md §11, §13.3.
 package state
 
 import (

@@ -1,5 +1,6 @@
 // Package validate is "dsiem validate": it reports every problem of a
-// configuration and, if asked, the compiled plans. It keeps no state.
+// configuration and, if asked, the compiled plans. It keeps no state and never
+// changes a file.
 package validate
 
 import (

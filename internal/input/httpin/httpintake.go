@@ -1,4 +1,4 @@
-// Package httpintake takes events over HTTP: it reads a request's body in any
+// Package httpin takes events over HTTP: it reads a request's body in any
 // of its forms, decides for the whole request whether its events are taken, and
 // hands them over at once or not at all.
 //

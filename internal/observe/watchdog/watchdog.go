@@ -1,3 +1,11 @@
+// Package watchdog measures the rate of events and makes the report about what
+// a node did since the last one.
+//
+// A Watchdog belongs to the goroutine that reports, the rate of a Meter to the
+// one that ticks. The package counts nothing by itself: it is handed totals. It
+// reads no clock, except in Meter.Run.
+//
+// Source of the formats: spec/interfaces.md §5.3.
 package watchdog
 
 import (

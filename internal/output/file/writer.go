@@ -1,3 +1,11 @@
+// Package file writes the two alarm files of a server, which log shippers
+// follow, whatever happens to the files and their disk.
+//
+// The files belong to the goroutine that runs a Writer, the lines to the Writer
+// once they are accepted. It never drops a line, never writes one twice or in
+// part, and never looks into one.
+//
+// Source of the behaviour: spec/interfaces.md §5.4, spec/correlation.md §8.8.
 package file
 
 import (

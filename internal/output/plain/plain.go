@@ -1,7 +1,8 @@
-// Package sink writes what the engine publishes.
+// Package plain writes the two alarm files of a replay, which nobody rotates
+// meanwhile: the first error ends the writing.
 //
-// AlarmFiles are the two append-only files that log shippers follow. Their
-// owner is the goroutine that writes; nothing in this package starts one.
+// AlarmFiles belong to the goroutine that writes; nothing in this package starts
+// one. It never replaces a file that is not empty unless it is told to.
 //
 // Source of the formats: spec/correlation.md §8, decision D27.
 package plain
