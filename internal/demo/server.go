@@ -33,7 +33,7 @@ type demoServer struct {
 }
 
 // startDemoServer starts a server on the demo's files and waits until it takes
-// events. watch is told what changes, on the dispatcher's goroutine.
+// events. watch is told what changes, on the correlator's goroutine.
 func startDemoServer(ctx context.Context, o *Options, dir, configs string,
 	watch func(now int64, changes []correlate.Change),
 ) (*demoServer, error) {

@@ -38,7 +38,7 @@ type Options struct {
 	// SkipInvalid leaves out directives with errors instead of refusing to
 	// start.
 	SkipInvalid bool
-	// Inputs are the event files, intake.Stdin for Stdin.
+	// Inputs are the event files, file.Stdin for Stdin.
 	// Format is their form: "normalized" (also if empty) or "suricata-eve".
 	Inputs []string
 	Stdin  io.Reader

@@ -241,17 +241,17 @@ func Remove(file string) error {
 	return nil
 }
 
-// Checkpointer writes checkpoints while the dispatcher goes on: it asks for a
+// Checkpointer writes checkpoints while the correlator goes on: it asks for a
 // part of the live backlogs at a time.
 type Checkpointer struct {
 	Store *Store
-	// Ask runs a function on the dispatcher's goroutine and waits for it.
+	// Ask runs a function on the correlator's goroutine and waits for it.
 	Ask      func(context.Context, func()) error
 	Snapshot func() shard.Snapshots
 }
 
 // checkpointPart is the number of backlogs that are copied while the
-// dispatcher waits, checkpointTurn the number that are encoded until others have
+// correlator waits, checkpointTurn the number that are encoded until others have
 // their turn: a checkpoint is in no hurry, and a goroutine that just goes on
 // keeps a core for ten milliseconds while events wait for it.
 const checkpointPart, checkpointTurn = 64, 4

@@ -138,7 +138,7 @@ func (all *Set) Expire(now int64) iter.Seq[[]correlate.Change] {
 	}
 }
 
-// ExpireAll expires every live backlog, as expire does.
+// ExpireAll expires every live backlog, as Expire does.
 func (all *Set) ExpireAll() iter.Seq[[]correlate.Change] { return all.Expire(math.MaxInt64) }
 
 // due returns the first time at which something expires, false if nothing can.

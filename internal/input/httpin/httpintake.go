@@ -181,7 +181,7 @@ func (h *Handler) Events(w http.ResponseWriter, r *http.Request) {
 }
 
 // SuricataEVE answers a POST of records of Suricata's eve.json, in the same
-// forms. Records that are no alerts are skipped. See intake.DecodeSuricata for
+// forms. Records that are no alerts are skipped. See input.DecodeSuricata for
 // the mapping; as there, an alert may be without a sensor.
 func (h *Handler) SuricataEVE(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, input.SuricataEVE)

@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // AlarmFiles is what the writer of the alarm files has counted by a moment.
 // Pending and Failing are of the moment; everything else only grows. Its fields
-// are those of sink.WriterStats.
+// are those of file.WriterStats.
 type AlarmFiles struct {
 	// Lines and bytes in siem_alarms.json and siem_alarm_events.json.
 	AlarmLines, AlarmBytes, EventLines, EventBytes uint64

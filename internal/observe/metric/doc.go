@@ -1,9 +1,13 @@
-// Package metric registers the Prometheus metrics of a node and keeps their
-// values, or reads them when Prometheus asks.
+// Package metric helps rooms to declare their Prometheus metrics, each of what
+// it counts itself: counters with a fixed set of labels, values that are read
+// when Prometheus asks, histograms that take a batch at once. It also has the
+// metrics of the process, which no room counts.
 //
-// Metrics belong to the registry they were made with and are safe for concurrent
-// use. Nothing here is global or starts a goroutine, and every label has a fixed
-// set of values: none comes from outside.
+// Nothing here is global: whoever wires the program makes the registry and hands
+// it to the rooms. Everything is safe for concurrent use. The package knows no
+// other package of this module and starts no goroutine.
 //
-// Source of the names: spec/interfaces.md §8.2.
+// Every label has a fixed set of values, whose counters exist from the start and
+// show 0. Functions that register panic if a metric is registered twice with one
+// registry.
 package metric

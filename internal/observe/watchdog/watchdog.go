@@ -60,7 +60,7 @@ type Report struct {
 }
 
 // Watchdog makes reports out of totals. It reads no clock and belongs to one
-// goroutine; make it with NewWatchdog at the start.
+// goroutine; make it with New at the start.
 type Watchdog struct {
 	start    time.Time
 	previous Totals

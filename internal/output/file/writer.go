@@ -69,7 +69,7 @@ const maxSpare = 1 << 20
 //     every write. (A log rotator's copytruncate loses what is written between
 //     its copy and its truncation; prefer rename.)
 //   - On an error — disk full, permission — the writer tries again for ever, and
-//     Write waits when WriterOptions.MaxBuffered bytes are pending. Nothing is dropped.
+//     Write waits when Options.MaxBuffered bytes are pending. Nothing is dropped.
 //
 // Write, Stats and Err are safe for concurrent use. The files belong to the
 // goroutine that called Run.

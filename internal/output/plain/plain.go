@@ -1,8 +1,5 @@
-// Package plain writes the two alarm files of a replay, which nobody rotates
-// meanwhile: the first error ends the writing.
-//
-// AlarmFiles belong to the goroutine that writes; nothing in this package starts
-// one. It never replaces a file that is not empty unless it is told to.
+// Package plain writes the two alarm files of a replay. They belong to the
+// goroutine that writes; nothing here starts one, rotates or tries again.
 //
 // Source of the formats: spec/correlation.md §8, decision D27.
 package plain
