@@ -4,9 +4,6 @@
 package validate
 
 import (
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"bufio"
 	"cmp"
 	"fmt"
@@ -15,6 +12,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"dsiem/internal/config"
 	"dsiem/internal/correlate"

@@ -1,10 +1,6 @@
 package cert_test
 
 import (
-	"dsiem/internal/web/cert"
-	"dsiem/internal/web/server"
-	"dsiem/test/testkit"
-
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -27,6 +23,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dsiem/internal/web/cert"
+	"dsiem/internal/web/server"
+	"dsiem/test/testkit"
 )
 
 // authority is a certificate authority for one test.
