@@ -1,6 +1,6 @@
-// Package cli is the command line: it turns arguments into options of package
-// app, runs a command and turns its error into an exit code. It holds no logic
-// of its own.
+// Package cli is the command line: it turns arguments into options, runs a
+// command and turns its error into an exit code. It keeps no state beyond a run,
+// and never does a command's work itself.
 //
 // The commands are read by kong, except serve and healthcheck, which asks the node
 // that serve runs. Their flags and variables are those of three generations of

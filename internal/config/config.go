@@ -1,7 +1,9 @@
 // Package config is the configuration of a node or a replay as one value: the
 // assets, the plans of the directives, the services to ask, and every problem of
-// the files with its place. It is made once and never changes; the package keeps
-// no state and writes nothing.
+// the files with its place. It also checks files that are to be uploaded.
+//
+// A Config is made once, never changes, and may be shared. The package keeps no
+// state, writes nothing and repairs nothing.
 package config
 
 import (

@@ -1,3 +1,9 @@
+// Package demo is "dsiem demo": it starts a real standalone node on the sample
+// configuration, sends it the events of package story over HTTP at the story's
+// pace, and shows each alarm as it opens and grows.
+//
+// A run owns its node, the node's clock and the files it leaves behind. The
+// package never raises, changes or hides an alarm: it shows what the node wrote.
 package demo
 
 import (

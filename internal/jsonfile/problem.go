@@ -1,9 +1,10 @@
-// Package config reads the JSON files that users write — directives, assets,
+// Package jsonfile reads the JSON files that users write — directives, assets,
 // saved backlogs — so that every problem in them can be shown where it stands:
 // file, line, column, the source line and what would be right.
 //
 // The package is pure: callers hand it the bytes of a file. A File and its
-// values belong to the goroutine that reads them.
+// values belong to the goroutine that reads them. It never writes a file and
+// never repairs what is in one.
 package jsonfile
 
 import (

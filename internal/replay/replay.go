@@ -1,3 +1,10 @@
+// Package replay is "dsiem replay": it plays recorded events through the engine,
+// with the events' own time as the clock, and writes the alarm files and a
+// summary.
+//
+// A run owns everything it uses: reader, engines, files and saved backlogs. The
+// same events and configuration give the same bytes, whatever the number of
+// shards: nothing here reads the time of the machine but to tell of the speed.
 package replay
 
 import (
@@ -31,7 +38,7 @@ type Options struct {
 	// SkipInvalid leaves out directives with errors instead of refusing to
 	// start.
 	SkipInvalid bool
-	// Inputs are the event files, intake.Stdin for Stdin.
+	// Inputs are the event files, file.Stdin for Stdin.
 	// Format is their form: "normalized" (also if empty) or "suricata-eve".
 	Inputs []string
 	Stdin  io.Reader

@@ -1,3 +1,6 @@
+// Package sample is the sample configuration that a newcomer can read and edit,
+// and writes it into a directory. It keeps no state and never writes over a
+// configuration that is there, unless it is told to (Write).
 package sample
 
 import (

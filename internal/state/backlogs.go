@@ -1,14 +1,3 @@
-// Package backlogs keeps live backlogs over a restart: it writes the saved form
-// of every backlog to logs/backlogs/{directive_id}.json when a server stops,
-// reads the files when the next one starts, and deletes them once that start
-// is beyond doubt.
-//
-// The package owns the files, not the backlogs: these come from an engine and
-// go to one, both given by the caller. It keeps no state between calls and
-// logs nothing; what is wrong with a file is returned as problems with their
-// place in it.
-//
-// Source of the behaviour: spec/correlation.md §11, §13.3.
 package state
 
 import (

@@ -1,3 +1,13 @@
+// Package state keeps what outlives a process, in the log directory: saved
+// backlogs, the checkpoint of a running server, events that a stop had no time
+// for, and the lock that makes the directory that of one node.
+//
+// A Store owns these files, not the backlogs in them: they come from engines and
+// go to engines, both given by the caller. Load, Save and Discard keep no state
+// between calls. No file is deleted before what takes its place is on disk, and
+// what is wrong with one is told as a problem with its place in it.
+//
+// Source of the behaviour: spec/correlation.md §11, §13.3.
 package state
 
 import (
@@ -293,11 +303,11 @@ func remove(file string) error {
 	return nil
 }
 
-// Checkpointer writes checkpoints while the dispatcher goes on: it asks for a
+// Checkpointer writes checkpoints while the correlator goes on: it asks for a
 // part of the live backlogs at a time.
 type Checkpointer struct {
 	Store *Store
-	// Ask runs a function on the dispatcher's goroutine and waits for it.
+	// Ask runs a function on the correlator's goroutine and waits for it.
 	Ask      func(context.Context, func()) error
 	Snapshot func() shard.Snapshots
 	// Now is the clock, for the metrics; nil is time.Now.
@@ -305,7 +315,7 @@ type Checkpointer struct {
 }
 
 // checkpointPart is the number of backlogs that are copied while the
-// dispatcher waits, checkpointTurn the number that are encoded until others have
+// correlator waits, checkpointTurn the number that are encoded until others have
 // their turn: a checkpoint is in no hurry, and a goroutine that just goes on
 // keeps a core for ten milliseconds while events wait for it.
 const checkpointPart, checkpointTurn = 64, 4

@@ -1,11 +1,9 @@
 // Package validate is "dsiem validate": it reports every problem of a
-// configuration and, if asked, the compiled plans. It keeps no state.
+// configuration and, if asked, the compiled plans. It keeps no state and never
+// changes a file.
 package validate
 
 import (
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"bufio"
 	"cmp"
 	"fmt"
@@ -14,6 +12,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"dsiem/internal/config"
 	"dsiem/internal/correlate"

@@ -1,6 +1,7 @@
 // Package watch reads files again when their content changes, as those of
-// rights and certificates. It owns nothing but what it remembers of the files
-// (a digest) and never writes.
+// rights and certificates. A watch belongs to the goroutine that runs it and
+// owns nothing but what it remembers of the files (a digest). It never writes,
+// and never decides whether new content is good: its caller does.
 package watch
 
 import (

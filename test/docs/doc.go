@@ -1,4 +1,4 @@
-// Package docstest holds the documentation to its word: README.md, CHANGELOG.md,
+// Package docs holds the documentation to its word: README.md, CHANGELOG.md,
 // CONTRIBUTING.md and docs/*.md are read by its tests, and what they show must
 // be what the program does. There is no code here besides tests.
 //
@@ -53,5 +53,7 @@
 // docs/openapi.yaml, which internal/node compares with the program.
 // Relative links must lead somewhere, flags and variables must exist and all flags
 // must be in docs/replay.md or docs/options.md, log lines in tables must
-// stand in the code, metrics must be those of a real backend and a real frontend, and every package must be in docs/ARCHITECTURE.md.
+// stand in the code, metrics must be those of a real backend and a real frontend,
+// and every package must be in docs/ARCHITECTURE.md and import only what its floor
+// lets it (TestFloors).
 package docs

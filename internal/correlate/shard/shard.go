@@ -1,3 +1,10 @@
+// Package shard spreads the directives of one configuration over several
+// engines, lets all of them take every event at the same time, and merges what
+// changed into the order of a single engine: the number of shards never shows.
+//
+// A Set owns its engines and belongs to one goroutine at a time; the goroutines
+// that it starts end before a call returns. It does no I/O, reads no clock and
+// decides nothing about an event: that is up to the engines.
 package shard
 
 import (
@@ -131,7 +138,7 @@ func (all *Set) Expire(now int64) iter.Seq[[]correlate.Change] {
 	}
 }
 
-// ExpireAll expires every live backlog, as expire does.
+// ExpireAll expires every live backlog, as Expire does.
 func (all *Set) ExpireAll() iter.Seq[[]correlate.Change] { return all.Expire(math.MaxInt64) }
 
 // due returns the first time at which something expires, false if nothing can.

@@ -1,12 +1,12 @@
 package shard
 
 import (
-	"dsiem/test/testkit"
-
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"

@@ -1,7 +1,6 @@
-// Package demo holds what "dsiem demo" shows: a sample configuration that a
-// newcomer can read and edit, and the story of one morning in a small company,
-// told as normalized events — ordinary traffic, one attack from the first scan
-// to the stolen files, and a few things that look like attacks and are none.
+// Package story tells one morning in a small company as normalized events:
+// ordinary traffic, one attack from the first scan to the stolen files, and a
+// few things that look like attacks and are none.
 //
 // The package is pure: it reads no clock, does no I/O and keeps no state. The
 // same start and seed give the same events. It never decides what the story

@@ -1,4 +1,4 @@
-// Package httpintake takes events over HTTP: it reads a request's body in any
+// Package httpin takes events over HTTP: it reads a request's body in any
 // of its forms, decides for the whole request whether its events are taken, and
 // hands them over at once or not at all.
 //
@@ -139,7 +139,7 @@ func (h *Handler) Events(w http.ResponseWriter, r *http.Request) {
 }
 
 // SuricataEVE answers a POST of records of Suricata's eve.json, in the same
-// forms. Records that are no alerts are skipped. See intake.DecodeSuricata for
+// forms. Records that are no alerts are skipped. See input.DecodeSuricata for
 // the mapping; as there, an alert may be without a sensor.
 func (h *Handler) SuricataEVE(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, input.SuricataEVE)

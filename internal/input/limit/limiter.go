@@ -1,4 +1,4 @@
-// Package limiter limits the rate at which a frontend takes events, and lowers
+// Package limit limits the rate at which a frontend takes events, and lowers
 // the limit while backends are overloaded.
 //
 // A Limiter owns its bucket of tokens and what it knows about the overload. It

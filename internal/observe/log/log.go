@@ -1,3 +1,11 @@
+// Package log writes the program's log lines, in the two formats of the Rust
+// backends, holds back lines that repeat, and hides secrets.
+//
+// Loggers are made by whoever wires the program, handed to the parts, and safe
+// for concurrent use. Nothing here is global, reads a clock or starts a
+// goroutine, and no value can break a line or reach the terminal unescaped.
+//
+// Source of the formats: spec/interfaces.md §6.
 package log
 
 import (

@@ -1,4 +1,4 @@
-// Package tracing sends traces and metrics to an OpenTelemetry collector, over
+// Package otel sends traces and metrics to an OpenTelemetry collector, over
 // OTLP/gRPC.
 //
 // A frontend makes a span of every event that it takes (StartEvent) and puts

@@ -1,3 +1,11 @@
+// Package watchdog measures the rate of events and makes the report about what
+// a node did since the last one.
+//
+// A Watchdog belongs to the goroutine that reports, the rate of a Meter to the
+// one that ticks. The package counts nothing by itself: it is handed totals. It
+// reads no clock, except in Meter.Run.
+//
+// Source of the formats: spec/interfaces.md §5.3.
 package watchdog
 
 import (
@@ -52,7 +60,7 @@ type Report struct {
 }
 
 // Watchdog makes reports out of totals. It reads no clock and belongs to one
-// goroutine; make it with NewWatchdog at the start.
+// goroutine; make it with New at the start.
 type Watchdog struct {
 	start    time.Time
 	previous Totals

@@ -1,3 +1,11 @@
+// Package file writes the two alarm files of a server, which log shippers
+// follow, whatever happens to the files and their disk.
+//
+// The files belong to the goroutine that runs a Writer, the lines to the Writer
+// once they are accepted. It never drops a line, never writes one twice or in
+// part, and never looks into one.
+//
+// Source of the behaviour: spec/interfaces.md §5.4, spec/correlation.md §8.8.
 package file
 
 import (
@@ -61,7 +69,7 @@ const maxSpare = 1 << 20
 //     every write. (A log rotator's copytruncate loses what is written between
 //     its copy and its truncation; prefer rename.)
 //   - On an error — disk full, permission — the writer tries again for ever, and
-//     Write waits when WriterOptions.MaxBuffered bytes are pending. Nothing is dropped.
+//     Write waits when Options.MaxBuffered bytes are pending. Nothing is dropped.
 //
 // Write, Stats and Err are safe for concurrent use. The files belong to the
 // goroutine that called Run.

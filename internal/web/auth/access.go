@@ -1,13 +1,9 @@
-// Package access decides who may use the HTTP service, and keeps what it does
-// not want away: callers without rights, certificates that nobody can check,
-// clients that are slow on purpose, requests that a foreign web page makes a
-// browser send.
+// Package auth decides who may do what over HTTP: users with tokens or
+// passwords, and the rights of callers without any.
 //
-// A Guard owns the rights that it read from a file, Certificates the
-// certificate and its key; both read their files again when these change, and
-// keep what they have when the new content is bad. Both are safe for concurrent
-// use. Everything else here keeps no state of its own beyond one connection or
-// request.
+// A Guard owns the rights that it read from a file, reads the file again when it
+// changes, and keeps what it has when the new content is bad. It is safe for
+// concurrent use.
 //
 // The package never stores, logs or answers with a password, a token or a hash
 // of one: files hold hashes only, and messages about such a file show the place

@@ -1,16 +1,16 @@
 package auth_test
 
 import (
-	"dsiem/internal/jsonfile"
-	"dsiem/internal/web/auth"
-	"dsiem/test/testkit"
-
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dsiem/internal/jsonfile"
+	"dsiem/internal/web/auth"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 )

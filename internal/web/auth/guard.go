@@ -105,7 +105,7 @@ func (v verdict) reason() string {
 
 // Load returns a Guard with the rights of a file, or nil if path is empty: no
 // file, no restrictions. The error of a file with mistakes holds a
-// *config.ReportError with the place of each; doubtful things are logged.
+// *jsonfile.ReportError with the place of each; doubtful things are logged.
 func Load(path string, logger *slog.Logger) (*Guard, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // a nil Guard is one without restrictions

@@ -1,3 +1,9 @@
+// Package cert holds the certificate and key of a server, and reads them again
+// when their files change.
+//
+// Certificates own what they read and are safe for concurrent use. They keep
+// what they have when new files are bad, and never serve, verify or make a
+// certificate.
 package cert
 
 import (

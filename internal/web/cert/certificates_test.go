@@ -1,10 +1,6 @@
 package cert_test
 
 import (
-	"dsiem/internal/web/cert"
-	"dsiem/internal/web/server"
-	"dsiem/test/testkit"
-
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -27,6 +23,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dsiem/internal/web/cert"
+	"dsiem/internal/web/server"
+	"dsiem/test/testkit"
 )
 
 // authority is a certificate authority for one test.
@@ -114,7 +114,7 @@ func pairFiles(t *testing.T) (certFile, keyFile string) {
 	return filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 }
 
-// listen starts a server of NewHTTPServer over TLS until the end of the test.
+// listen starts a server of server.New over TLS until the end of the test.
 func listen(t *testing.T, certs *cert.Certificates, logger *slog.Logger) (url string) {
 	t.Helper()
 	var config net.ListenConfig

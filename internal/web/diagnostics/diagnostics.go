@@ -1,3 +1,13 @@
+// Package diagnostics has the handlers by which operators and other programs see
+// how a node is: health, readiness, metrics, the original's variables and
+// profiles, with or without a server of their own.
+//
+// Diagnostics own nothing but a copy of the memory statistics that may be a
+// second old, a Server its listener. They ask per request what they show, change
+// nothing, show no secrets, and ask nobody who they are: whoever registers the
+// handlers decides who may call them.
+//
+// Source of the formats: spec/interfaces.md §3.6, §8.2.
 package diagnostics
 
 import (

@@ -1,3 +1,10 @@
+// Package feed is the websocket that tells browsers the rate of events four
+// times a second.
+//
+// A Feed owns its clients; their goroutines end with Run. It never measures
+// anything, never waits for a slow client and never acts on what clients send.
+//
+// Source of the contract: spec/interfaces.md §3.6.
 package feed
 
 import (

@@ -1,9 +1,6 @@
 package feed_test
 
 import (
-	"dsiem/internal/web/feed"
-	"dsiem/test/testkit"
-
 	"bufio"
 	"context"
 	"errors"
@@ -17,6 +14,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dsiem/internal/web/feed"
+	"dsiem/test/testkit"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"

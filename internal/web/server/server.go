@@ -1,3 +1,11 @@
+// Package server has the HTTP server of a node and what keeps away clients that
+// nobody wants: times and sizes of requests, the number of connections, and what
+// a page of another site makes a browser send.
+//
+// It keeps no state but that of a listener and its connections. It knows no
+// routes and no users.
+//
+// Source of the requirements: spec/interfaces.md §9.
 package server
 
 import (

@@ -1,4 +1,4 @@
-// Package webui is what a browser sees of a node: the built-in status page, and
+// Package status is what a browser sees of a node: the built-in status page, and
 // the static files of a web UI that somebody put into a folder.
 //
 // The status page owns nothing: it asks for a Status per request. A Recent is

@@ -1,4 +1,4 @@
-// Package bustest gives tests a real NATS server on the loopback interface,
+// Package natstest gives tests a real NATS server on the loopback interface,
 // which can be stopped and started again on its port.
 package natstest
 

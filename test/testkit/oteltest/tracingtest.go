@@ -1,4 +1,4 @@
-// Package tracingtest gives tests an OpenTelemetry collector: a real OTLP/gRPC
+// Package oteltest gives tests an OpenTelemetry collector: a real OTLP/gRPC
 // server on the loopback interface that keeps what it is sent, and can be
 // stopped, started again, made to refuse and made to hang.
 package oteltest
