@@ -1,15 +1,13 @@
-// Package telemetry is how an operator sees what the program does: log lines in
-// the two formats of the Rust backends, the watchdog report, Prometheus metrics,
-// the rate of events as a number and as a websocket, and the HTTP handlers for
-// health, readiness, metrics, variables and profiles, with or without a server
-// of their own.
+// Package metric helps rooms to declare their Prometheus metrics, each of what
+// it counts itself: counters with a fixed set of labels, values that are read
+// when Prometheus asks, histograms that take a batch at once. It also has the
+// metrics of the process, which no room counts.
 //
-// Nothing here is global: loggers, registries, handlers and servers are made by
-// whoever wires the program and handed to the parts. Handlers and metrics are
-// safe for concurrent use; a Watchdog belongs to the goroutine that reports, and
-// the rate of a Meter to the one that ticks. The package knows no other package
-// of this module and starts no goroutine of its own, except what a Server and
-// the clients of a Feed need while they last. It asks nobody who they are.
+// Nothing here is global: whoever wires the program makes the registry and hands
+// it to the rooms. Everything is safe for concurrent use. The package knows no
+// other package of this module and starts no goroutine.
 //
-// Source of the formats: spec/interfaces.md §3.6, §5.3, §6, §8.2.
+// Every label has a fixed set of values, whose counters exist from the start and
+// show 0. Functions that register panic if a metric is registered twice with one
+// registry.
 package metric

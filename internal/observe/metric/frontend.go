@@ -1,68 +1,16 @@
 package metric
 
 import (
+	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics of a node that takes events over HTTP. What others count already is
-// read when Prometheus asks, all of a struct at one moment.
-
-// snapshot shows values of a struct that is read when Prometheus asks.
-type snapshot[T any] struct {
-	read    func() T
-	samples []sample[T]
-}
-
-type sample[T any] struct {
-	desc   *prometheus.Desc
-	kind   prometheus.ValueType
-	value  func(T) float64
-	labels []string // values
-}
-
-// counter and gauge return a sample without labels.
-func counter[T any](name, help string, value func(T) uint64) sample[T] {
-	return sample[T]{
-		desc: prometheus.NewDesc(name, help, nil, nil), kind: prometheus.CounterValue,
-		value: func(t T) float64 { return float64(value(t)) },
-	}
-}
-
-func gauge[T any](name, help string, value func(T) float64) sample[T] {
-	return sample[T]{desc: prometheus.NewDesc(name, help, nil, nil), kind: prometheus.GaugeValue, value: value}
-}
-
-// Describe implements prometheus.Collector.
-func (s *snapshot[T]) Describe(to chan<- *prometheus.Desc) {
-	for i := range s.samples {
-		to <- s.samples[i].desc
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (s *snapshot[T]) Collect(to chan<- prometheus.Metric) {
-	t := s.read()
-	for i := range s.samples {
-		sample := &s.samples[i]
-		to <- prometheus.MustNewConstMetric(sample.desc, sample.kind, sample.value(t), sample.labels...)
-	}
-}
-
-// counters returns a function that adds a counter to the snapshot: one of those
-// of a name, told apart by the value of a label.
-func (s *snapshot[T]) counters(name, help, label string) func(labelled string, value func(T) uint64) {
-	desc := prometheus.NewDesc(name, help, []string{label}, nil)
-	return func(labelled string, value func(T) uint64) {
-		s.samples = append(s.samples, sample[T]{
-			desc: desc, kind: prometheus.CounterValue, labels: []string{labelled},
-			value: func(t T) float64 { return float64(value(t)) },
-		})
-	}
-}
+// Metrics of rooms that do not declare them themselves yet.
 
 // HTTPEvents is what has become of the events of all requests by a moment.
 // Every event that was read is in one of the counts, and all only grow.
@@ -82,8 +30,8 @@ type HTTPEvents struct {
 // rejections are the names of the reasons to reject an event (those of
 // event.Reason); one that is "" is not shown. read is called from any goroutine.
 func RegisterHTTPEvents(reg prometheus.Registerer, rejections []string, read func() HTTPEvents) {
-	s := &snapshot[HTTPEvents]{read: read}
-	add := s.counters("dsiem_http_events_total", "Events that came over HTTP, by outcome.", "outcome")
+	s := NewSnapshot(read)
+	add := s.Counters("dsiem_http_events_total", "Events that came over HTTP, by outcome.", "outcome")
 	add("accepted", func(e HTTPEvents) uint64 { return e.Accepted })
 	add("limited", func(e HTTPEvents) uint64 { return e.Limited })
 	add("unavailable", func(e HTTPEvents) uint64 { return e.Unavailable })
@@ -112,8 +60,8 @@ type Refusals struct {
 // RegisterRefusals registers the counters of requests without rights. read is
 // called from any goroutine.
 func RegisterRefusals(reg prometheus.Registerer, read func() Refusals) {
-	s := &snapshot[Refusals]{read: read}
-	add := s.counters("dsiem_http_refused_total", "Requests refused for want of a right, by reason.", "reason")
+	s := NewSnapshot(read)
+	add := s.Counters("dsiem_http_refused_total", "Requests refused for want of a right, by reason.", "reason")
 	add("no_credentials", func(r Refusals) uint64 { return r.NoCredentials })
 	add("wrong_credentials", func(r Refusals) uint64 { return r.WrongCredentials })
 	add("missing_right", func(r Refusals) uint64 { return r.MissingRight })
@@ -132,12 +80,12 @@ type Limiter struct {
 // RegisterLimiter registers the metrics of the event rate limiter. read is
 // called from any goroutine.
 func RegisterLimiter(reg prometheus.Registerer, read func() Limiter) {
-	reg.MustRegister(&snapshot[Limiter]{read: read, samples: []sample[Limiter]{
-		gauge("dsiem_eps_limit", "Events per second that are accepted, 0 without limit.",
-			func(l Limiter) float64 { return float64(l.EPS) }),
-		gauge("dsiem_overloaded", "1 while a backend is overloaded.",
-			func(l Limiter) float64 { return truth(l.Overloaded) }),
-	}})
+	s := NewSnapshot(read)
+	s.Gauge("dsiem_eps_limit", "Events per second that are accepted, 0 without limit.",
+		func(l Limiter) float64 { return float64(l.EPS) })
+	s.Gauge("dsiem_overloaded", "1 while a backend is overloaded.",
+		func(l Limiter) float64 { return Truth(l.Overloaded) })
+	reg.MustRegister(s)
 }
 
 // NATS is the state of the connection to the message queue at a moment.
@@ -151,19 +99,12 @@ type NATS struct {
 // RegisterNATS registers the metrics of the connection to the message queue.
 // read is called from any goroutine.
 func RegisterNATS(reg prometheus.Registerer, read func() NATS) {
-	reg.MustRegister(&snapshot[NATS]{read: read, samples: []sample[NATS]{
-		gauge("dsiem_nats_connected", "1 while the connection to the message queue is up.",
-			func(n NATS) float64 { return truth(n.Connected) }),
-		counter("dsiem_nats_published_total", "Messages that were published to the message queue.",
-			func(n NATS) uint64 { return n.Published }),
-	}})
-}
-
-func truth(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
+	s := NewSnapshot(read)
+	s.Gauge("dsiem_nats_connected", "1 while the connection to the message queue is up.",
+		func(n NATS) float64 { return Truth(n.Connected) })
+	s.Counter("dsiem_nats_published_total", "Messages that were published to the message queue.",
+		func(n NATS) uint64 { return n.Published })
+	reg.MustRegister(s)
 }
 
 // OtherRoute is the label of requests to routes that were not announced.
@@ -253,13 +194,75 @@ const (
 )
 
 // ConfigMetrics counts changes of configuration files.
-type ConfigMetrics struct{ changes labelled }
+type ConfigMetrics struct{ changes Counters }
 
 // NewConfigMetrics registers the counters of changes of configuration files.
 func NewConfigMetrics(reg prometheus.Registerer) *ConfigMetrics {
-	return &ConfigMetrics{newLabelled(reg, "dsiem_config_changes_total",
+	return &ConfigMetrics{NewCounters(reg, "dsiem_config_changes_total",
 		"Changes of configuration files over HTTP, by action.", "action", []string{"upload", "delete"})}
 }
 
 // Changed counts a change that was made. It may be called from any goroutine.
-func (m *ConfigMetrics) Changed(action ConfigAction) { m.changes.add(int(action), 1) }
+func (m *ConfigMetrics) Changed(action ConfigAction) { m.changes.Add(int(action), 1) }
+
+// LookupOutcome says what became of the look-up of a term.
+type LookupOutcome int
+
+// The outcomes.
+const (
+	// LookupHit is an answer that says something about the term.
+	LookupHit LookupOutcome = iota
+	// LookupMiss is an answer that says nothing.
+	LookupMiss
+	// LookupCached is an answer, of either kind, that was known already.
+	LookupCached
+	// LookupTimedOut is a source that did not answer in time.
+	LookupTimedOut
+	// LookupFailed is any other error.
+	LookupFailed
+	// LookupSkipped is a look-up that was not tried: the circuit breaker of the
+	// source was open, or too many were under way.
+	LookupSkipped
+)
+
+// OtherSource is the label of look-ups at sources that were not announced.
+const OtherSource = "other"
+
+// LookupMetrics counts look-ups of threat intelligence and vulnerabilities.
+type LookupMetrics struct {
+	bySource map[string]Counters
+	duration *Histogram
+}
+
+// NewLookupMetrics registers the counters of look-ups at these sources, which
+// are those of the configuration.
+func NewLookupMetrics(reg prometheus.Registerer, sources []string) *LookupMetrics {
+	vec := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+		Name: "dsiem_lookups_total", Help: "Look-ups of terms, by source and outcome.",
+	}, []string{"source", "outcome"})
+	m := &LookupMetrics{
+		bySource: map[string]Counters{},
+		duration: NewHistogram(reg, "dsiem_lookup_duration_seconds",
+			"Time that sources took to answer look-ups, errors included."),
+	}
+	for _, source := range append(slices.Clone(sources), OtherSource) {
+		counters := make(Counters, 0, LookupSkipped+1)
+		for _, outcome := range []string{"hit", "miss", "cached", "timed_out", "failed", "skipped"} {
+			counters = append(counters, vec.WithLabelValues(source, outcome))
+		}
+		m.bySource[source] = counters
+	}
+	return m
+}
+
+// Count counts a look-up. It may be called from any goroutine.
+func (m *LookupMetrics) Count(source string, outcome LookupOutcome) {
+	counters, ok := m.bySource[source]
+	if !ok {
+		counters = m.bySource[OtherSource]
+	}
+	counters.Add(int(outcome), 1)
+}
+
+// Took counts the time that a source took.
+func (m *LookupMetrics) Took(d time.Duration) { m.duration.Observe(d, 1) }

@@ -4,11 +4,12 @@ import (
 	"net/http"
 	"testing"
 
-	"dsiem/internal/observe/metric"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"dsiem/internal/observe/metric"
+	"dsiem/test/testkit"
 )
 
 func TestHTTPEventsAreReadWhenAsked(t *testing.T) {
@@ -23,7 +24,7 @@ func TestHTTPEventsAreReadWhenAsked(t *testing.T) {
 		`dsiem_http_events_total{outcome="no_identity"} 0`,
 		`dsiem_http_events_total{outcome="unavailable"} 0`,
 	}
-	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
 		t.Errorf("before the first event (-want +got):\n%s", diff)
 	}
 	// More reasons than names, as after a change of the set.
@@ -35,7 +36,7 @@ func TestHTTPEventsAreReadWhenAsked(t *testing.T) {
 		`dsiem_http_events_total{outcome="no_identity"} 2`,
 		`dsiem_http_events_total{outcome="unavailable"} 3`,
 	}
-	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
 	}
 }
@@ -47,12 +48,12 @@ func TestLimiterAndNATSAreReadWhenAsked(t *testing.T) {
 	metric.RegisterLimiter(reg, func() metric.Limiter { return limiter })
 	metric.RegisterNATS(reg, func() metric.NATS { return nats })
 	want := []string{`dsiem_eps_limit 550`, `dsiem_nats_connected 1`, `dsiem_nats_published_total 7`, `dsiem_overloaded 0`}
-	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
 	}
 	limiter, nats = metric.Limiter{EPS: 460, Overloaded: true}, metric.NATS{Published: 8}
 	want = []string{`dsiem_eps_limit 460`, `dsiem_nats_connected 0`, `dsiem_nats_published_total 8`, `dsiem_overloaded 1`}
-	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
 	}
 }
@@ -67,7 +68,7 @@ func TestRefusalsAreCountedByReason(t *testing.T) {
 		`dsiem_http_refused_total{reason="busy"} 4`, `dsiem_http_refused_total{reason="missing_right"} 3`,
 		`dsiem_http_refused_total{reason="no_credentials"} 1`, `dsiem_http_refused_total{reason="wrong_credentials"} 2`,
 	}
-	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
 	}
 }
@@ -101,7 +102,7 @@ func TestHTTPMetricsHaveBoundedLabels(t *testing.T) {
 		`dsiem_http_requests_total{code="599",route="config"} 1`,
 		`dsiem_http_requests_total{code="other",route="events"} 6`,
 	}
-	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
 	}
 }
@@ -117,7 +118,7 @@ func TestConfigMetrics(t *testing.T) {
 		`dsiem_config_changes_total{action="delete"} 1`,
 		`dsiem_config_changes_total{action="upload"} 2`,
 	}
-	if diff := cmp.Diff(want, scraped(t, reg)); diff != "" {
+	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
 	}
 }
@@ -161,5 +162,57 @@ func BenchmarkHTTPMetrics(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		route.Count(http.StatusOK)
+	}
+}
+
+func TestLookupsHaveBoundedLabels(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	m := metric.NewLookupMetrics(reg, []string{"wise"})
+	m.Count("wise", metric.LookupHit)
+	m.Count("wise", metric.LookupSkipped)
+	m.Count("made up", metric.LookupFailed)
+	m.Count("made up too", metric.LookupFailed)
+	want := []string{
+		`dsiem_lookups_total{outcome="cached",source="other"} 0`,
+		`dsiem_lookups_total{outcome="cached",source="wise"} 0`,
+		`dsiem_lookups_total{outcome="failed",source="other"} 2`,
+		`dsiem_lookups_total{outcome="failed",source="wise"} 0`,
+		`dsiem_lookups_total{outcome="hit",source="other"} 0`,
+		`dsiem_lookups_total{outcome="hit",source="wise"} 1`,
+		`dsiem_lookups_total{outcome="miss",source="other"} 0`,
+		`dsiem_lookups_total{outcome="miss",source="wise"} 0`,
+		`dsiem_lookups_total{outcome="skipped",source="other"} 0`,
+		`dsiem_lookups_total{outcome="skipped",source="wise"} 1`,
+		`dsiem_lookups_total{outcome="timed_out",source="other"} 0`,
+		`dsiem_lookups_total{outcome="timed_out",source="wise"} 0`,
+	}
+	if diff := cmp.Diff(want, without(testkit.Samples(t, reg), "duration")); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
+func TestAlarmFilesAreReadWhenAsked(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	files := metric.AlarmFiles{}
+	metric.RegisterAlarmFiles(reg, func() metric.AlarmFiles { return files })
+	files = metric.AlarmFiles{
+		AlarmLines: 1, AlarmBytes: 900, EventLines: 3, EventBytes: 240,
+		Flushes: 2, Retries: 4, Reopened: 1, SyncErrors: 5, Waits: 6, Pending: 77, Failing: true,
+	}
+	want := []string{
+		`dsiem_alarm_file_bytes_total{file="alarm_events"} 240`,
+		`dsiem_alarm_file_bytes_total{file="alarms"} 900`,
+		`dsiem_alarm_file_failing 1`,
+		`dsiem_alarm_file_flushes_total 2`,
+		`dsiem_alarm_file_lines_total{file="alarm_events"} 3`,
+		`dsiem_alarm_file_lines_total{file="alarms"} 1`,
+		`dsiem_alarm_file_pending_bytes 77`,
+		`dsiem_alarm_file_reopened_total 1`,
+		`dsiem_alarm_file_retries_total 4`,
+		`dsiem_alarm_file_sync_errors_total 5`,
+		`dsiem_alarm_file_waits_total 6`,
+	}
+	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
 	}
 }

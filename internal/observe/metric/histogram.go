@@ -30,7 +30,9 @@ type Histogram struct {
 
 var _ prometheus.Collector = (*Histogram)(nil)
 
-func newHistogram(reg prometheus.Registerer, name, help string) *Histogram {
+// NewHistogram registers a histogram of durations, whose buckets are those of all
+// of them: a microsecond to ten minutes, three to a decade.
+func NewHistogram(reg prometheus.Registerer, name, help string) *Histogram {
 	bounds := latencyBounds()
 	h := &Histogram{
 		desc:   prometheus.NewDesc(name, help, nil, nil),

@@ -1,41 +1,14 @@
 package metric
 
 import (
-	"regexp"
-	"runtime"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics that the pipeline updates are made for one call per batch. Those that
-// others count already are read when Prometheus asks. Every label has a fixed
-// set of values, whose counters exist from the start and show 0.
-//
-// The constructors panic if a metric is registered twice with one registry.
-
-// labelled is a counter with one label that has a fixed set of values.
-type labelled []prometheus.Counter
-
-func newLabelled(reg prometheus.Registerer, name, help, label string, values []string) labelled {
-	vec := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
-	counters := make(labelled, len(values))
-	for i, value := range values {
-		counters[i] = vec.WithLabelValues(value)
-	}
-	return counters
-}
-
-// add adds n to the counter of a value. A value that is none is counted as the
-// last one.
-func (l labelled) add(value, n int) {
-	if n > 0 {
-		l[min(value, len(l)-1)].Add(float64(n))
-	}
-}
+// Metrics of the pipeline, which it updates with one call per batch. They move to
+// internal/live, which counts them.
 
 // DropReason says why events were lost before they were looked at.
 type DropReason int
@@ -54,8 +27,8 @@ const (
 
 // EventMetrics counts events on their way in.
 type EventMetrics struct {
-	outcomes labelled
-	drops    labelled
+	outcomes Counters
+	drops    Counters
 	matched  prometheus.Counter
 	latency  *Histogram
 }
@@ -65,24 +38,24 @@ type EventMetrics struct {
 // (those of event.Reason); the last one also counts numbers beyond it.
 func NewEventMetrics(reg prometheus.Registerer, outcomes []string) *EventMetrics {
 	return &EventMetrics{
-		outcomes: newLabelled(reg, "dsiem_events_total",
+		outcomes: NewCounters(reg, "dsiem_events_total",
 			"Events that were received and looked at, by outcome.", "outcome", outcomes),
-		drops: newLabelled(reg, "dsiem_events_dropped_total",
+		drops: NewCounters(reg, "dsiem_events_dropped_total",
 			"Events that were lost before they were looked at, by reason.", "reason",
 			[]string{"queue_full", "slow_consumer", "shutdown"}),
 		matched: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "dsiem_events_matched_total", Help: "Events that a backlog took.",
 		}),
-		latency: newHistogram(reg, "dsiem_event_latency_seconds",
+		latency: NewHistogram(reg, "dsiem_event_latency_seconds",
 			"Time from the receipt of an event (rcvd_time) until its alarm lines were handed over."),
 	}
 }
 
 // Outcome counts n events of an outcome.
-func (m *EventMetrics) Outcome(outcome, n int) { m.outcomes.add(outcome, n) }
+func (m *EventMetrics) Outcome(outcome, n int) { m.outcomes.Add(outcome, n) }
 
 // Dropped counts n events that were lost.
-func (m *EventMetrics) Dropped(reason DropReason, n int) { m.drops.add(int(reason), n) }
+func (m *EventMetrics) Dropped(reason DropReason, n int) { m.drops.Add(int(reason), n) }
 
 // Matched counts n events that a backlog took.
 func (m *EventMetrics) Matched(n int) { m.matched.Add(float64(n)) }
@@ -131,7 +104,7 @@ type EngineMetrics struct {
 	step                       *Histogram
 	directives, active, live   prometheus.Gauge
 	opened                     prometheus.Counter
-	closed, alarms             labelled
+	closed, alarms             Counters
 	checkpoint, checkpointSize prometheus.Gauge
 }
 
@@ -141,7 +114,7 @@ func NewEngineMetrics(reg prometheus.Registerer) *EngineMetrics {
 		return promauto.With(reg).NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
 	return &EngineMetrics{
-		step: newHistogram(reg, "dsiem_step_duration_seconds",
+		step: NewHistogram(reg, "dsiem_step_duration_seconds",
 			"Time the engine took for one event; the mean of its batch counts for each."),
 		directives: gauge("dsiem_directives_ttl", "Directives that are loaded."),
 		active:     gauge("dsiem_directives_active", "Directives that have backlogs."),
@@ -149,10 +122,10 @@ func NewEngineMetrics(reg prometheus.Registerer) *EngineMetrics {
 		opened: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "dsiem_backlogs_opened_total", Help: "Backlogs that were opened.",
 		}),
-		closed: newLabelled(reg, "dsiem_backlogs_closed_total",
+		closed: NewCounters(reg, "dsiem_backlogs_closed_total",
 			"Backlogs that were closed, by outcome.", "outcome",
 			[]string{"completed", "expired", "discarded"}),
-		alarms: newLabelled(reg, "dsiem_alarms_written_total",
+		alarms: NewCounters(reg, "dsiem_alarms_written_total",
 			"Alarm lines that were handed to the alarm file, by risk class.", "class",
 			[]string{"low", "medium", "high"}),
 		checkpoint: gauge("dsiem_checkpoint_timestamp_seconds",
@@ -181,94 +154,13 @@ func (m *EngineMetrics) Live(backlogs, directives int) {
 func (m *EngineMetrics) Opened(n int) { m.opened.Add(float64(n)) }
 
 // Closed counts n backlogs that were closed.
-func (m *EngineMetrics) Closed(outcome BacklogOutcome, n int) { m.closed.add(int(outcome), n) }
+func (m *EngineMetrics) Closed(outcome BacklogOutcome, n int) { m.closed.Add(int(outcome), n) }
 
 // Alarms counts n alarm lines of a class.
-func (m *EngineMetrics) Alarms(class AlarmClass, n int) { m.alarms.add(int(class), n) }
+func (m *EngineMetrics) Alarms(class AlarmClass, n int) { m.alarms.Add(int(class), n) }
 
 // Checkpoint says when the last checkpoint was written and what is in it.
 func (m *EngineMetrics) Checkpoint(at time.Time, backlogs int) {
 	m.checkpoint.Set(float64(at.UnixMilli()) / 1000)
 	m.checkpointSize.Set(float64(backlogs))
-}
-
-// LookupOutcome says what became of the look-up of a term.
-type LookupOutcome int
-
-// The outcomes.
-const (
-	// LookupHit is an answer that says something about the term.
-	LookupHit LookupOutcome = iota
-	// LookupMiss is an answer that says nothing.
-	LookupMiss
-	// LookupCached is an answer, of either kind, that was known already.
-	LookupCached
-	// LookupTimedOut is a source that did not answer in time.
-	LookupTimedOut
-	// LookupFailed is any other error.
-	LookupFailed
-	// LookupSkipped is a look-up that was not tried: the circuit breaker of the
-	// source was open, or too many were under way.
-	LookupSkipped
-)
-
-// OtherSource is the label of look-ups at sources that were not announced.
-const OtherSource = "other"
-
-// LookupMetrics counts look-ups of threat intelligence and vulnerabilities.
-type LookupMetrics struct {
-	bySource map[string]labelled
-	duration *Histogram
-}
-
-// NewLookupMetrics registers the counters of look-ups at these sources, which
-// are those of the configuration.
-func NewLookupMetrics(reg prometheus.Registerer, sources []string) *LookupMetrics {
-	vec := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "dsiem_lookups_total", Help: "Look-ups of terms, by source and outcome.",
-	}, []string{"source", "outcome"})
-	m := &LookupMetrics{
-		bySource: map[string]labelled{},
-		duration: newHistogram(reg, "dsiem_lookup_duration_seconds",
-			"Time that sources took to answer look-ups, errors included."),
-	}
-	for _, source := range append(slices.Clone(sources), OtherSource) {
-		counters := make(labelled, 0, LookupSkipped+1)
-		for _, outcome := range []string{"hit", "miss", "cached", "timed_out", "failed", "skipped"} {
-			counters = append(counters, vec.WithLabelValues(source, outcome))
-		}
-		m.bySource[source] = counters
-	}
-	return m
-}
-
-// Count counts a look-up. It may be called from any goroutine.
-func (m *LookupMetrics) Count(source string, outcome LookupOutcome) {
-	counters, ok := m.bySource[source]
-	if !ok {
-		counters = m.bySource[OtherSource]
-	}
-	counters.add(int(outcome), 1)
-}
-
-// Took counts the time that a source took.
-func (m *LookupMetrics) Took(d time.Duration) { m.duration.Observe(d, 1) }
-
-// RegisterProcess registers what is known about the program itself: version,
-// Go runtime and process. Beyond what the collector of the runtime shows by
-// default there is what says how much of the CPU time garbage collections take,
-// and what lives: the runtime brings these up to date at the end of each
-// collection, so they belong together, and are as old as that.
-func RegisterProcess(reg prometheus.Registerer, version, revision string) {
-	promauto.With(reg).NewGauge(prometheus.GaugeOpts{
-		Name:        "dsiem_build_info",
-		Help:        "Always 1; the labels say what is running.",
-		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "go_version": runtime.Version()},
-	}).Set(1)
-	reg.MustRegister(
-		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{
-			Matcher: regexp.MustCompile(`^(/cpu/classes/(gc/total|gc/mark/idle|idle|total):cpu-seconds|/gc/heap/live:bytes)$`),
-		})),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
 }
