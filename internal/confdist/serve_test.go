@@ -8,7 +8,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 func TestT13TheListNamesTheFiles(t *testing.T) {
@@ -339,4 +342,23 @@ func TestTheCountsSayWhatHappened(t *testing.T) {
 	n.do(t, "DELETE", "/config/a.json", "")
 	n.do(t, "DELETE", "/config/a.json", "")
 	equal(t, n.server.Stats(), confdist.ServerStats{Lists: 2, Downloads: 3, Uploads: 2, Deletes: 1, Refused: 3})
+}
+
+func TestChangesAreCountedByAction(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, nil)
+	reg := prometheus.NewPedanticRegistry()
+	n.server.Register(reg)
+	equal(t, testkit.Samples(t, reg), []string{
+		`dsiem_config_changes_total{action="delete"} 0`, `dsiem_config_changes_total{action="upload"} 0`,
+	})
+	n.do(t, "POST", "/config/a.json", "{}")
+	n.do(t, "POST", "/config/a.json", "{}")
+	n.do(t, "POST", "/config/a.json", "{")
+	n.do(t, "GET", "/config/a.json", "")
+	n.do(t, "DELETE", "/config/a.json", "")
+	n.do(t, "DELETE", "/config/a.json", "")
+	equal(t, testkit.Samples(t, reg), []string{
+		`dsiem_config_changes_total{action="delete"} 1`, `dsiem_config_changes_total{action="upload"} 2`,
+	})
 }

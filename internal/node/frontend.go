@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
 	"dsiem/internal/input/limit"
-	"dsiem/internal/observe/metric"
 	"dsiem/internal/observe/watchdog"
 	"dsiem/internal/output/plain"
 	"dsiem/internal/web/auth"
@@ -41,12 +39,10 @@ type frontend struct {
 	configs      *confdist.Server
 	meter        *watchdog.Meter
 	feed         *feed.Feed
-	metrics      *metric.HTTPMetrics
 	encoders     chan *encoder // those that are not in use
 
-	listener      *server.LimitedListener
-	server        *http.Server
-	configMetrics *metric.ConfigMetrics
+	listener *server.LimitedListener
+	server   *http.Server
 }
 
 func newFrontend(n *Node) *frontend {
@@ -105,15 +101,8 @@ func (f *frontend) listen(ctx context.Context) error {
 		return fmt.Errorf("starting the HTTP server: %w", err)
 	}
 	f.listener = server.LimitConnections(inner, o.MaxConnections)
-	routes := f.routes()
-	names := make([]string, len(routes))
-	for i := range routes {
-		names[i] = routes[i].name
-	}
-	slices.Sort(names)
-	f.metrics = metric.NewHTTPMetrics(f.registry, slices.Compact(names), f.listener.Open)
 	f.registerMetrics()
-	f.server = server.New(f.handler(routes), f.target("http"))
+	f.server = server.New(server.Routes(f.routes(), f.guard.Require, f.registry), f.target("http"))
 	if f.certificates != nil {
 		f.server.TLSConfig = f.certificates.TLSConfig()
 	}

@@ -47,8 +47,8 @@ func TestOpenAPIHasAllRoutes(t *testing.T) {
 	o := &Options{Mode: ModeStandalone, Out: io.Discard, PProf: true, HTTP: HTTPOptions{WritableConfig: true, WebSocket: true}}
 	mux, rights := http.NewServeMux(), map[string]auth.Right{}
 	for _, r := range NewNode(o, NewServeLog(o)).frontend.routes() {
-		rights[r.pattern] = r.right
-		mux.Handle(r.pattern, http.NotFoundHandler())
+		rights[r.Pattern] = r.Right
+		mux.Handle(r.Pattern, http.NotFoundHandler())
 	}
 	documented := map[string]bool{}
 	for path, item := range openAPI(t).Paths.Map() {

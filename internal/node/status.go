@@ -77,7 +77,8 @@ func (f *frontend) registerMetrics() {
 		s := conn.Stats()
 		return metric.NATS{Connected: s.Connected, Published: s.Published}
 	})
-	f.configMetrics = metric.NewConfigMetrics(f.registry)
+	f.configs.Register(f.registry)
+	f.listener.Register(f.registry)
 }
 
 // status is what the status page shows.

@@ -2,8 +2,6 @@ package metric
 
 import (
 	"slices"
-	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,104 +104,6 @@ func RegisterNATS(reg prometheus.Registerer, read func() NATS) {
 		func(n NATS) uint64 { return n.Published })
 	reg.MustRegister(s)
 }
-
-// OtherRoute is the label of requests to routes that were not announced.
-const OtherRoute = "other"
-
-// HTTPMetrics counts the requests of the HTTP service.
-type HTTPMetrics struct {
-	desc   *prometheus.Desc
-	routes map[string]*RouteMetrics // never changed
-}
-
-// NewHTTPMetrics registers the metrics of the HTTP service. routes are the
-// names of its routes, as "events". connections returns how many clients are
-// connected now, from any goroutine.
-func NewHTTPMetrics(reg prometheus.Registerer, routes []string, connections func() int) *HTTPMetrics {
-	m := &HTTPMetrics{
-		desc: prometheus.NewDesc("dsiem_http_requests_total",
-			"Requests that were answered, by route and status code.", []string{"route", "code"}, nil),
-		routes: map[string]*RouteMetrics{OtherRoute: {}},
-	}
-	for _, route := range routes {
-		m.routes[route] = &RouteMetrics{}
-	}
-	reg.MustRegister(m)
-	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "dsiem_http_connections", Help: "Clients that are connected.",
-	}, func() float64 { return float64(connections()) })
-	return m
-}
-
-// Route returns the counters of a route, those of OtherRoute if it was not
-// announced. Ask once, not per request.
-func (m *HTTPMetrics) Route(name string) *RouteMetrics {
-	if route, ok := m.routes[name]; ok {
-		return route
-	}
-	return m.routes[OtherRoute]
-}
-
-// Describe implements prometheus.Collector.
-func (m *HTTPMetrics) Describe(to chan<- *prometheus.Desc) { to <- m.desc }
-
-// Collect implements prometheus.Collector. A code that a route has never
-// answered with is left out, except 200.
-func (m *HTTPMetrics) Collect(to chan<- prometheus.Metric) {
-	for name, route := range m.routes {
-		for i := range route.codes {
-			n := route.codes[i].Load()
-			if n == 0 && i != shownCode {
-				continue
-			}
-			code := "other"
-			if i < codes-1 {
-				code = strconv.Itoa(i + firstCode)
-			}
-			to <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, float64(n), name, code)
-		}
-	}
-}
-
-// The status codes that are told apart are those of HTTP, 100 to 599.
-const (
-	firstCode = 100
-	codes     = 500 + 1 // and one for any other number
-	shownCode = 200 - firstCode
-)
-
-// RouteMetrics counts the answers of one route. It is safe for concurrent use.
-type RouteMetrics struct{ codes [codes]atomic.Uint64 }
-
-// Count counts an answer with a status code.
-func (r *RouteMetrics) Count(code int) {
-	i := code - firstCode
-	if i < 0 || i >= codes {
-		i = codes - 1
-	}
-	r.codes[i].Add(1)
-}
-
-// ConfigAction is what was done to a configuration file over HTTP.
-type ConfigAction int
-
-// The actions.
-const (
-	ConfigUploaded ConfigAction = iota
-	ConfigDeleted
-)
-
-// ConfigMetrics counts changes of configuration files.
-type ConfigMetrics struct{ changes Counters }
-
-// NewConfigMetrics registers the counters of changes of configuration files.
-func NewConfigMetrics(reg prometheus.Registerer) *ConfigMetrics {
-	return &ConfigMetrics{NewCounters(reg, "dsiem_config_changes_total",
-		"Changes of configuration files over HTTP, by action.", "action", []string{"upload", "delete"})}
-}
-
-// Changed counts a change that was made. It may be called from any goroutine.
-func (m *ConfigMetrics) Changed(action ConfigAction) { m.changes.Add(int(action), 1) }
 
 // LookupOutcome says what became of the look-up of a term.
 type LookupOutcome int

@@ -1,7 +1,6 @@
 package metric_test
 
 import (
-	"net/http"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,70 +72,18 @@ func TestRefusalsAreCountedByReason(t *testing.T) {
 	}
 }
 
-func TestHTTPMetricsHaveBoundedLabels(t *testing.T) {
-	t.Parallel()
-	reg := prometheus.NewPedanticRegistry()
-	connections := 3
-	m := metric.NewHTTPMetrics(reg, []string{"events", "config"}, func() int { return connections })
-	events := m.Route("events")
-	for range 5 {
-		events.Count(http.StatusOK)
-	}
-	events.Count(http.StatusTooManyRequests)
-	for _, code := range []int{-1, 0, 99, 600, 999, 1 << 40} {
-		events.Count(code)
-	}
-	m.Route("config").Count(http.StatusContinue)
-	m.Route("config").Count(599)
-	m.Route("made up").Count(http.StatusNotFound)
-	m.Route("made up too").Count(http.StatusNotFound)
-	connections = 4
-	want := []string{
-		`dsiem_http_connections 4`,
-		`dsiem_http_requests_total{code="100",route="config"} 1`,
-		`dsiem_http_requests_total{code="200",route="config"} 0`,
-		`dsiem_http_requests_total{code="200",route="events"} 5`,
-		`dsiem_http_requests_total{code="200",route="other"} 0`,
-		`dsiem_http_requests_total{code="404",route="other"} 2`,
-		`dsiem_http_requests_total{code="429",route="events"} 1`,
-		`dsiem_http_requests_total{code="599",route="config"} 1`,
-		`dsiem_http_requests_total{code="other",route="events"} 6`,
-	}
-	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
-		t.Errorf("samples (-want +got):\n%s", diff)
-	}
-}
-
-func TestConfigMetrics(t *testing.T) {
-	t.Parallel()
-	reg := prometheus.NewPedanticRegistry()
-	m := metric.NewConfigMetrics(reg)
-	m.Changed(metric.ConfigUploaded)
-	m.Changed(metric.ConfigUploaded)
-	m.Changed(metric.ConfigDeleted)
-	want := []string{
-		`dsiem_config_changes_total{action="delete"} 1`,
-		`dsiem_config_changes_total{action="upload"} 2`,
-	}
-	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
-		t.Errorf("samples (-want +got):\n%s", diff)
-	}
-}
-
 func TestMetricsFollowTheConventionsOfPrometheus(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
 	metric.RegisterHTTPEvents(reg, []string{"bad_json"}, func() metric.HTTPEvents { return metric.HTTPEvents{} })
 	metric.RegisterLimiter(reg, func() metric.Limiter { return metric.Limiter{} })
 	metric.RegisterNATS(reg, func() metric.NATS { return metric.NATS{} })
-	metric.NewHTTPMetrics(reg, []string{"events"}, func() int { return 0 })
 	metric.RegisterRefusals(reg, func() metric.Refusals { return metric.Refusals{} })
-	metric.NewConfigMetrics(reg)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = 9
+	const want = 6
 	if len(families) != want {
 		t.Errorf("%d metrics, want %d", len(families), want)
 	}
@@ -146,22 +93,6 @@ func TestMetricsFollowTheConventionsOfPrometheus(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
-	}
-}
-
-func TestCountingARequestCostsNoAllocation(t *testing.T) {
-	m := metric.NewHTTPMetrics(prometheus.NewRegistry(), []string{"events"}, func() int { return 0 })
-	if n := testing.AllocsPerRun(100, func() { m.Route("events").Count(http.StatusOK) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkHTTPMetrics(b *testing.B) {
-	m := metric.NewHTTPMetrics(prometheus.NewRegistry(), []string{"events"}, func() int { return 0 })
-	route := m.Route("events")
-	b.ReportAllocs()
-	for b.Loop() {
-		route.Count(http.StatusOK)
 	}
 }
 

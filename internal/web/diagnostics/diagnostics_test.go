@@ -1,10 +1,6 @@
 package diagnostics_test
 
 import (
-	"dsiem/internal/observe/metric"
-	"dsiem/internal/web/diagnostics"
-	"dsiem/test/testkit"
-
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dsiem/internal/observe/metric"
+	"dsiem/internal/web/diagnostics"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,7 +54,7 @@ func TestDiagnosticsWithoutOptionsShowOnlyThatTheyAreAlive(t *testing.T) {
 func TestDiagnosticsBehindOthersRoutes(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	metric.NewConfigMetrics(reg)
+	metric.NewCounters(reg, "dsiem_config_changes_total", "Changes.", "action", []string{"upload", "delete"})
 	d := diagnostics.New(diagnostics.Options{
 		Gatherer: reg,
 		Checks: []diagnostics.Check{{Name: "nats", Ready: func(ctx context.Context) error {

@@ -1,10 +1,6 @@
 package diagnostics_test
 
 import (
-	"dsiem/internal/observe/metric"
-	"dsiem/internal/web/diagnostics"
-	"dsiem/test/testkit"
-
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"dsiem/internal/web/diagnostics"
+	"dsiem/test/testkit"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // serve runs a server on loopback until the end of the test.
@@ -88,7 +88,7 @@ func TestServerTellsWhatIsReady(t *testing.T) {
 
 func TestServerShowsMetricsAndProfiles(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	metric.NewEngineMetrics(reg).Opened(3)
+	promauto.With(reg).NewCounter(prometheus.CounterOpts{Name: "dsiem_backlogs_opened_total", Help: "Opened."}).Add(3)
 	url, _ := serve(t, diagnostics.ServerOptions{Gatherer: reg, Pprof: true, Logger: slog.New(slog.DiscardHandler)})
 	if code, body := testkit.Ask(t, http.MethodGet, url+"/metrics"); code != http.StatusOK || !strings.Contains(body, "\ndsiem_backlogs_opened_total 3\n") {
 		t.Errorf("/metrics: %d %s", code, body)

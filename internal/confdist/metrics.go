@@ -1,0 +1,16 @@
+package confdist
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dsiem/internal/observe/metric"
+)
+
+// Register registers the counters of changes that were made.
+func (s *Server) Register(reg prometheus.Registerer) {
+	m := metric.NewSnapshot(s.Stats)
+	add := m.Counters("dsiem_config_changes_total", "Changes of configuration files over HTTP, by action.", "action")
+	add("upload", func(s ServerStats) uint64 { return s.Uploads })
+	add("delete", func(s ServerStats) uint64 { return s.Deletes })
+	reg.MustRegister(m)
+}
