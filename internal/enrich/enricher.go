@@ -43,10 +43,12 @@ type Options struct {
 	BreakerPause    time.Duration
 	// Logger takes warnings about services, none by default.
 	Logger *slog.Logger
-	// Observe, if not nil, is called for the outcome of every look-up, by any
-	// goroutine; took is 0 if the service was not asked. It must be quick and
-	// must not call the Enricher.
-	Observe func(service *Service, outcome Outcome, took time.Duration)
+	// Metrics, if not nil, counts the look-ups.
+	Metrics *Metrics
+
+	// observe, if not nil, is told the outcome of every look-up, by any goroutine.
+	// It is for tests: metrics tell fewer outcomes apart.
+	observe func(service *Service, outcome Outcome, took time.Duration)
 }
 
 // defaultConcurrency is the number of look-ups under way per service.
@@ -66,9 +68,6 @@ func (o *Options) setDefaults() {
 	duration(&o.BreakerPause, 30*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Observe == nil {
-		o.Observe = func(*Service, Outcome, time.Duration) {}
 	}
 }
 
@@ -248,13 +247,21 @@ func (e *Enricher) ask(p *pending, s *service, wanted *targets, full bool) {
 			asked++
 			continue
 		}
-		e.opts.Observe(&s.Service, outcome, 0)
+		e.observe(&s.Service, outcome, 0)
 	}
 	for range wanted.over {
-		e.opts.Observe(&s.Service, OverLimit, 0)
+		e.observe(&s.Service, OverLimit, 0)
 	}
 	s.dropped.add(dropped, nil)
 	s.over.add(over, nil)
+}
+
+// observe counts the outcome of a look-up; took is 0 if the service was not asked.
+func (e *Enricher) observe(service *Service, outcome Outcome, took time.Duration) {
+	e.opts.Metrics.count(service, outcome, took)
+	if e.opts.observe != nil {
+		e.opts.observe(service, outcome, took)
+	}
 }
 
 // launch starts a look-up for a request, if there is room for it.
@@ -324,7 +331,7 @@ func (e *Enricher) Run(ctx context.Context) error {
 	e.flights = map[key]*flight{}
 	e.mu.Unlock()
 	for k := range left {
-		e.opts.Observe(&e.services[k.service].Service, Abandoned, 0)
+		e.observe(&e.services[k.service].Service, Abandoned, 0)
 	}
 	for _, p := range ended {
 		p.deliver()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,8 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"dsiem/internal/alarm"
 	"dsiem/internal/enrich"
+	"dsiem/test/testkit"
 )
 
 var errBroken = errors.New("broken")
@@ -53,7 +57,7 @@ func TestCache(t *testing.T) {
 			return knows(ctx, term)
 		}}
 		var seen outcomes
-		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, CacheTTL: time.Minute, Observe: seen.observe})
+		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, CacheTTL: time.Minute}.Observed(seen.observe))
 		req := intel("8.8.8.8", "9.9.9.9", "1.2.3.4")
 		for _, after := range []time.Duration{0, 59 * time.Second, 2 * time.Second, 59 * time.Second} {
 			pass(after)
@@ -65,6 +69,26 @@ func TestCache(t *testing.T) {
 		synctest.Wait()
 		wantText(t, "outcomes", &seen, "x cached 4, x failed 4, x found 2, x nothing 2")
 	})
+}
+
+func TestMetricsCountLookups(t *testing.T) {
+	t.Parallel()
+	f := &fake{answer: knows}
+	reg := prometheus.NewPedanticRegistry()
+	services := []enrich.Service{f.intel("x")}
+	e := start(t, enrich.Options{Services: services, Metrics: enrich.NewMetrics(reg, services)})
+	for range 3 {
+		ask(e, intel("8.8.8.8"))
+	}
+	got := testkit.Samples(t, reg)
+	for _, want := range []string{
+		`dsiem_lookups_total{outcome="hit",source="x"} 1`, `dsiem_lookups_total{outcome="cached",source="x"} 2`,
+		`dsiem_lookup_duration_seconds_count 1`,
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("missing %s in:\n%s", want, strings.Join(got, "\n"))
+		}
+	}
 }
 
 func TestCacheSize(t *testing.T) {
@@ -87,7 +111,7 @@ func TestSameQuestionIsAskedOnce(t *testing.T) {
 			return knows(ctx, term)
 		}}
 		var seen outcomes
-		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x"), f.intel("y")}, Observe: seen.observe})
+		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x"), f.intel("y")}}.Observed(seen.observe))
 		var group sync.WaitGroup
 		for range 10 {
 			group.Go(func() {
@@ -139,8 +163,8 @@ func TestServicesAreIsolated(t *testing.T) {
 		var seen outcomes
 		e := start(t, enrich.Options{
 			Services: []enrich.Service{stuck.intel("stuck"), good.intel("good")}, Queue: 2, Concurrency: 1,
-			Timeout: 11 * time.Second, Observe: seen.observe,
-		})
+			Timeout: 11 * time.Second,
+		}.Observed(seen.observe))
 		var results [5]string
 		var group sync.WaitGroup
 		for i := range results {
@@ -176,8 +200,8 @@ func TestFullQueue(t *testing.T) {
 		var seen outcomes
 		log := &logbook{}
 		e := start(t, enrich.Options{
-			Services: []enrich.Service{f.intel("x")}, Queue: 3, Concurrency: 1, Observe: seen.observe, Logger: log.logger(),
-		})
+			Services: []enrich.Service{f.intel("x")}, Queue: 3, Concurrency: 1, Logger: log.logger(),
+		}.Observed(seen.observe))
 		ask(e, intel("8.8.8.8"))
 		e.Submit(intel("9.9.9.0"), func(enrich.Result) {})
 		synctest.Wait() // the only worker is busy
@@ -235,7 +259,7 @@ func TestMaxTerms(t *testing.T) {
 	f := &fake{answer: knows}
 	var seen outcomes
 	log := &logbook{}
-	e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, MaxTerms: 2, Observe: seen.observe, Logger: log.logger()})
+	e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, MaxTerms: 2, Logger: log.logger()}.Observed(seen.observe))
 	req := intel("8.8.8.1", "8.8.8.2", "8.8.8.3")
 	req.Alarm.DstIPs = intel("8.8.8.4", "10.0.0.1").Alarm.SrcIPs
 	if got, want := show(ask(e, req).Intel), "Fake 8.8.8.4 bad | Fake 8.8.8.1 bad"; got != want {
@@ -265,8 +289,8 @@ func TestBreaker(t *testing.T) {
 		log := &logbook{}
 		e := start(t, enrich.Options{
 			Services: []enrich.Service{f.intel("x")}, BreakerFailures: 3, BreakerPause: 30 * time.Second,
-			Observe: seen.observe, Logger: log.logger(),
-		})
+			Logger: log.logger(),
+		}.Observed(seen.observe))
 		for range 10 {
 			ask(e, intel("8.8.8.8"))
 		}
@@ -329,7 +353,7 @@ func TestBrokenServers(t *testing.T) {
 			}
 			var seen outcomes
 			log := &logbook{}
-			e := start(t, enrich.Options{Services: wise(t, client, s.URL+"/secret"), BreakerFailures: 2, Observe: seen.observe, Logger: log.logger()})
+			e := start(t, enrich.Options{Services: wise(t, client, s.URL+"/secret"), BreakerFailures: 2, Logger: log.logger()}.Observed(seen.observe))
 			for range 4 {
 				ask(e, intel("8.8.8.8"))
 			}
@@ -386,7 +410,7 @@ func TestTimeout(t *testing.T) {
 		s := serve(t, client, slowWise(time.Hour))
 		log := &logbook{}
 		var seen outcomes
-		e := start(t, enrich.Options{Services: wise(t, client, s.URL), Timeout: time.Second, Logger: log.logger(), Observe: seen.observe})
+		e := start(t, enrich.Options{Services: wise(t, client, s.URL), Timeout: time.Second, Logger: log.logger()}.Observed(seen.observe))
 		begin := time.Now()
 		ask(e, intel("8.8.8.8"))
 		if took := time.Since(begin); took != time.Second {

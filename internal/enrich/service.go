@@ -72,7 +72,7 @@ func (e *Enricher) work(ctx context.Context, s *service) {
 // fly answers one look-up.
 func (e *Enricher) fly(ctx context.Context, s *service, f *flight) {
 	if e.abandon(f) {
-		e.opts.Observe(&s.Service, Abandoned, 0)
+		e.observe(&s.Service, Abandoned, 0)
 		return
 	}
 	start := time.Now()
@@ -84,21 +84,21 @@ func (e *Enricher) fly(ctx context.Context, s *service, f *flight) {
 	took := time.Since(start)
 	switch {
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
-		e.opts.Observe(&s.Service, Skipped, 0)
+		e.observe(&s.Service, Skipped, 0)
 	case err != nil && ctx.Err() != nil:
-		e.opts.Observe(&s.Service, Abandoned, took)
+		e.observe(&s.Service, Abandoned, took)
 	case err != nil:
 		outcome := Failed
 		if errors.Is(err, context.DeadlineExceeded) {
 			outcome = Abandoned
 		}
-		e.opts.Observe(&s.Service, outcome, took)
+		e.observe(&s.Service, outcome, took)
 		s.failures.add(1, err)
 		e.report(time.Now())
 	case len(hits) > 0:
-		e.opts.Observe(&s.Service, Found, took)
+		e.observe(&s.Service, Found, took)
 	default:
-		e.opts.Observe(&s.Service, Nothing, took)
+		e.observe(&s.Service, Nothing, took)
 	}
 	for _, p := range e.land(f, hits, err) {
 		p.deliver()

@@ -120,10 +120,11 @@ func (b *backend) open() error {
 	b.engines = shard.New(b.configuration.Plans, b.configuration.Assets, engineOptions, shard.Count(o.Shards))
 	b.queue = live.NewQueue(o.MaxQueue)
 	b.metrics = newServeMetrics(b)
+	lookups := enrich.NewMetrics(b.registry, b.services)
 	if len(b.services) > 0 {
 		b.enricher = enrich.New(enrich.Options{
 			Services: b.services, IntelPrivateIP: o.IntelPrivateIP, CacheTTL: o.CacheDuration,
-			Logger: b.target("enrich"), Observe: b.metrics.lookup,
+			Logger: b.target("enrich"), Metrics: lookups,
 		})
 	}
 	if err := os.MkdirAll(o.LogDir, 0o750); err != nil {
@@ -138,6 +139,7 @@ func (b *backend) open() error {
 		b.target("backlog").Warn("the log directory cannot be locked here, make sure that no other node uses it", "directory", o.LogDir)
 	}
 	b.state = state.NewStore(o.LogDir, b.target("backlog"))
+	b.state.Register(b.registry)
 	if o.ReloadBacklogs {
 		discarded, err := b.state.Load(b.configuration.Directives(), b.engines.Restore)
 		if err != nil {
@@ -158,7 +160,7 @@ func (b *backend) open() error {
 		return fmt.Errorf("opening the alarm files: %w", err)
 	}
 	b.writer = writer
-	b.metrics.files(writer)
+	writer.Register(b.registry)
 	b.assemble()
 	return nil
 }
@@ -340,13 +342,11 @@ func (b *backend) logStart() {
 // checkpoint writes a checkpoint. The saved backlogs that were loaded may go
 // after the first one.
 func (b *backend) checkpoint(ctx context.Context) error {
-	c := state.Checkpointer{Store: b.state, Ask: b.dispatcher.Ask, Snapshot: b.engines.Snapshot}
+	c := state.Checkpointer{Store: b.state, Ask: b.dispatcher.Ask, Snapshot: b.engines.Snapshot, Now: b.Now}
 	played := b.restoredPlayed() // and therefore in this checkpoint
-	written, err := c.Write(ctx)
-	if err != nil {
+	if _, err := c.Write(ctx); err != nil {
 		return err
 	}
-	b.metrics.engine.Checkpoint(b.Now(), written.Backlogs)
 	if err := b.state.Started(true); err != nil || !played {
 		return err
 	}

@@ -7,16 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"dsiem/internal/alarm"
 	"dsiem/internal/bus"
-	"dsiem/internal/enrich"
 	"dsiem/internal/event"
 	"dsiem/internal/live"
 	"dsiem/internal/observe/metric"
 	"dsiem/internal/observe/watchdog"
-	"dsiem/internal/output/file"
 	"dsiem/internal/web/diagnostics"
 )
 
@@ -45,13 +41,11 @@ func (c *connection) dropped() uint64 {
 // serveMetrics shows the counters to Prometheus. The pipeline counts in
 // serveStats; update carries the differences over.
 type serveMetrics struct {
-	registry *prometheus.Registry
-	events   *metric.EventMetrics
-	engine   *metric.EngineMetrics
-	lookups  *metric.LookupMetrics
-	backend  *backend
-	shown    map[*atomic.Uint64]uint64
-	dropped  [2]uint64
+	events  *metric.EventMetrics
+	engine  *metric.EngineMetrics
+	backend *backend
+	shown   map[*atomic.Uint64]uint64
+	dropped [2]uint64
 }
 
 func newServeMetrics(b *backend) *serveMetrics {
@@ -60,16 +54,11 @@ func newServeMetrics(b *backend) *serveMetrics {
 	for i := range outcomes {
 		outcomes[i] = event.Reason(i).String()
 	}
-	names := make([]string, len(b.services))
-	for i := range b.services {
-		names[i] = b.services[i].Name
-	}
 	metric.RegisterQueue(registry, b.queue.Limit, b.queue.Len)
 	m := &serveMetrics{
-		registry: registry, backend: b, shown: map[*atomic.Uint64]uint64{},
-		events:  metric.NewEventMetrics(registry, outcomes),
-		engine:  metric.NewEngineMetrics(registry),
-		lookups: metric.NewLookupMetrics(registry, names),
+		backend: b, shown: map[*atomic.Uint64]uint64{},
+		events: metric.NewEventMetrics(registry, outcomes),
+		engine: metric.NewEngineMetrics(registry),
 	}
 	m.engine.Loaded(len(b.configuration.Plans))
 	return m
@@ -106,33 +95,6 @@ func (m *serveMetrics) update() {
 	m.engine.Alarms(metric.AlarmLow, m.since(&s.AlarmLines[alarm.Low]))
 	m.engine.Alarms(metric.AlarmMedium, m.since(&s.AlarmLines[alarm.Medium]))
 	m.engine.Alarms(metric.AlarmHigh, m.since(&s.AlarmLines[alarm.High]))
-}
-
-// lookup counts the outcome of a look-up.
-func (m *serveMetrics) lookup(service *enrich.Service, outcome enrich.Outcome, took time.Duration) {
-	counted := metric.LookupSkipped
-	switch outcome {
-	case enrich.Found:
-		counted = metric.LookupHit
-	case enrich.Nothing:
-		counted = metric.LookupMiss
-	case enrich.Cached, enrich.Joined:
-		counted = metric.LookupCached
-	case enrich.Failed:
-		counted = metric.LookupFailed
-	case enrich.Abandoned:
-		counted = metric.LookupTimedOut
-	case enrich.Skipped, enrich.Dropped, enrich.OverLimit:
-	}
-	m.lookups.Count(service.Name, counted)
-	if took > 0 {
-		m.lookups.Took(took)
-	}
-}
-
-// files shows what the writer of the alarm files has counted.
-func (m *serveMetrics) files(w *file.Writer) {
-	metric.RegisterAlarmFiles(m.registry, func() metric.AlarmFiles { return metric.AlarmFiles(w.Stats()) })
 }
 
 // listen opens the diagnostics server, if there is to be one.

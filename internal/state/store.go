@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate/shard"
@@ -49,6 +51,8 @@ type Store struct {
 	settled bool
 	// CutOff says that the last run did not end in order.
 	CutOff bool
+
+	last atomic.Pointer[lastCheckpoint] // for the metrics
 }
 
 func NewStore(logDir string, logger *slog.Logger) *Store {
@@ -238,6 +242,8 @@ type Checkpointer struct {
 	// Ask runs a function on the dispatcher's goroutine and waits for it.
 	Ask      func(context.Context, func()) error
 	Snapshot func() shard.Snapshots
+	// Now is the clock, for the metrics; nil is time.Now.
+	Now func() time.Time
 }
 
 // checkpointPart is the number of backlogs that are copied while the
@@ -254,6 +260,18 @@ type savedBacklog struct {
 // Write writes one checkpoint. It ends early, and leaves the last checkpoint
 // as it is, when ctx ends.
 func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
+	written, err := c.write(ctx)
+	if err == nil {
+		now := time.Now
+		if c.Now != nil {
+			now = c.Now
+		}
+		c.Store.checkpointed(now(), written.Backlogs)
+	}
+	return written, err
+}
+
+func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 	var live shard.Snapshots
 	if err := c.Ask(ctx, func() { live = c.Snapshot() }); err != nil {
 		return Written{}, err

@@ -1,12 +1,6 @@
 package metric
 
-import (
-	"slices"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics of rooms that do not declare them themselves yet.
 
@@ -104,65 +98,3 @@ func RegisterNATS(reg prometheus.Registerer, read func() NATS) {
 		func(n NATS) uint64 { return n.Published })
 	reg.MustRegister(s)
 }
-
-// LookupOutcome says what became of the look-up of a term.
-type LookupOutcome int
-
-// The outcomes.
-const (
-	// LookupHit is an answer that says something about the term.
-	LookupHit LookupOutcome = iota
-	// LookupMiss is an answer that says nothing.
-	LookupMiss
-	// LookupCached is an answer, of either kind, that was known already.
-	LookupCached
-	// LookupTimedOut is a source that did not answer in time.
-	LookupTimedOut
-	// LookupFailed is any other error.
-	LookupFailed
-	// LookupSkipped is a look-up that was not tried: the circuit breaker of the
-	// source was open, or too many were under way.
-	LookupSkipped
-)
-
-// OtherSource is the label of look-ups at sources that were not announced.
-const OtherSource = "other"
-
-// LookupMetrics counts look-ups of threat intelligence and vulnerabilities.
-type LookupMetrics struct {
-	bySource map[string]Counters
-	duration *Histogram
-}
-
-// NewLookupMetrics registers the counters of look-ups at these sources, which
-// are those of the configuration.
-func NewLookupMetrics(reg prometheus.Registerer, sources []string) *LookupMetrics {
-	vec := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "dsiem_lookups_total", Help: "Look-ups of terms, by source and outcome.",
-	}, []string{"source", "outcome"})
-	m := &LookupMetrics{
-		bySource: map[string]Counters{},
-		duration: NewHistogram(reg, "dsiem_lookup_duration_seconds",
-			"Time that sources took to answer look-ups, errors included."),
-	}
-	for _, source := range append(slices.Clone(sources), OtherSource) {
-		counters := make(Counters, 0, LookupSkipped+1)
-		for _, outcome := range []string{"hit", "miss", "cached", "timed_out", "failed", "skipped"} {
-			counters = append(counters, vec.WithLabelValues(source, outcome))
-		}
-		m.bySource[source] = counters
-	}
-	return m
-}
-
-// Count counts a look-up. It may be called from any goroutine.
-func (m *LookupMetrics) Count(source string, outcome LookupOutcome) {
-	counters, ok := m.bySource[source]
-	if !ok {
-		counters = m.bySource[OtherSource]
-	}
-	counters.Add(int(outcome), 1)
-}
-
-// Took counts the time that a source took.
-func (m *LookupMetrics) Took(d time.Duration) { m.duration.Observe(d, 1) }

@@ -101,11 +101,10 @@ const (
 
 // EngineMetrics counts what the engine does.
 type EngineMetrics struct {
-	step                       *Histogram
-	directives, active, live   prometheus.Gauge
-	opened                     prometheus.Counter
-	closed, alarms             Counters
-	checkpoint, checkpointSize prometheus.Gauge
+	step                     *Histogram
+	directives, active, live prometheus.Gauge
+	opened                   prometheus.Counter
+	closed, alarms           Counters
 }
 
 // NewEngineMetrics registers the metrics of the engine.
@@ -128,9 +127,6 @@ func NewEngineMetrics(reg prometheus.Registerer) *EngineMetrics {
 		alarms: NewCounters(reg, "dsiem_alarms_written_total",
 			"Alarm lines that were handed to the alarm file, by risk class.", "class",
 			[]string{"low", "medium", "high"}),
-		checkpoint: gauge("dsiem_checkpoint_timestamp_seconds",
-			"Unix time of the last checkpoint of the backlogs that was written."),
-		checkpointSize: gauge("dsiem_checkpoint_backlogs", "Backlogs in the last checkpoint."),
 	}
 }
 
@@ -158,9 +154,3 @@ func (m *EngineMetrics) Closed(outcome BacklogOutcome, n int) { m.closed.Add(int
 
 // Alarms counts n alarm lines of a class.
 func (m *EngineMetrics) Alarms(class AlarmClass, n int) { m.alarms.Add(int(class), n) }
-
-// Checkpoint says when the last checkpoint was written and what is in it.
-func (m *EngineMetrics) Checkpoint(at time.Time, backlogs int) {
-	m.checkpoint.Set(float64(at.UnixMilli()) / 1000)
-	m.checkpointSize.Set(float64(backlogs))
-}

@@ -106,8 +106,7 @@ type Flush struct {
 }
 
 // WriterStats is what a Writer has counted by a moment. Pending and Failing are
-// of the moment; everything else only grows. Its fields are those of
-// telemetry.AlarmFiles.
+// of the moment; everything else only grows.
 type WriterStats struct {
 	// Lines and bytes in siem_alarms.json and siem_alarm_events.json.
 	AlarmLines, AlarmBytes, EventLines, EventBytes uint64

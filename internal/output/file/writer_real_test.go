@@ -14,12 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"dsiem/internal/observe/metric"
 	"dsiem/internal/output/plain"
 )
-
-// The two packages do not know each other; whoever wires them converts.
-var _ = metric.AlarmFiles(WriterStats{})
 
 // flushed tells when everything that was handed over is in the files.
 type flushed struct{ ch chan struct{} }
