@@ -5,8 +5,7 @@ import (
 	"os"
 	"time"
 
-	"dsiem/internal/event"
-	"dsiem/internal/observe/metric"
+	"dsiem/internal/bus"
 	"dsiem/internal/web/diagnostics"
 	"dsiem/internal/web/status"
 )
@@ -49,36 +48,14 @@ func (n *Node) takesEvents(ctx context.Context) error {
 	return n.Backend.takesEvents(ctx)
 }
 
-// registerMetrics shows to Prometheus what a frontend counts.
+// registerMetrics shows to Prometheus what the parts of a frontend count.
 func (f *frontend) registerMetrics() {
-	outcomes := make([]string, event.Reasons, event.Reasons+3)
-	for i := range outcomes {
-		if r := event.Reason(i); r != event.Accepted && r != event.Unwanted && r != event.Whitelisted {
-			outcomes[i] = r.String()
-		}
-	}
-	outcomes = append(outcomes, "incomplete", "withheld", "skipped")
-	metric.RegisterHTTPEvents(f.registry, outcomes, func() metric.HTTPEvents {
-		s := f.intake.Stats()
-		return metric.HTTPEvents{
-			Accepted: s.Accepted, Limited: s.Limited, Unavailable: s.Unavailable,
-			Rejected: append(s.Rejected[:], s.Incomplete, s.Withheld, s.Skipped),
-		}
-	})
-	metric.RegisterRefusals(f.registry, func() metric.Refusals { return metric.Refusals(f.guard.Stats()) })
-	metric.RegisterLimiter(f.registry, func() metric.Limiter {
-		return metric.Limiter{EPS: f.limiter.Limit(), Overloaded: f.limiter.Overloaded()}
-	})
-	metric.RegisterNATS(f.registry, func() metric.NATS {
-		conn := f.conn.get()
-		if conn == nil {
-			return metric.NATS{}
-		}
-		s := conn.Stats()
-		return metric.NATS{Connected: s.Connected, Published: s.Published}
-	})
+	f.intake.Register(f.registry)
+	f.guard.Register(f.registry)
+	f.limiter.Register(f.registry)
 	f.configs.Register(f.registry)
 	f.listener.Register(f.registry)
+	bus.Register(f.registry, f.conn.get)
 }
 
 // status is what the status page shows.
