@@ -18,7 +18,11 @@ import (
 func TestLastCheckpointIsShown(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, fixture(t, "scan_directives.json"))
-	store := state.NewStore(t.TempDir(), slog.New(slog.DiscardHandler))
+	store, err := state.Open(t.TempDir(), true, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
 	reg := prometheus.NewPedanticRegistry()
 	store.Register(reg)
 	expect := func(want ...string) {

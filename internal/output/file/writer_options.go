@@ -15,7 +15,7 @@ const (
 	// FsyncNever leaves it to the system: a crash of the program loses
 	// nothing that was written, one of the machine may.
 	FsyncNever Fsync = iota
-	// FsyncInterval does it every WriterOptions.CheckEvery.
+	// FsyncInterval does it every Options.CheckEvery.
 	FsyncInterval
 	// FsyncAlways does it after every write.
 	FsyncAlways
@@ -44,7 +44,7 @@ func ParseFsync(name string) (Fsync, error) {
 	return 0, fmt.Errorf("fsync mode %q: must be never, interval or always", name)
 }
 
-// The limits of WriterOptions (spec/interfaces.md §5.4).
+// The limits of Options (spec/interfaces.md §5.4).
 const (
 	maxCheckEvery = time.Second
 	maxFlushEvery = 100 * time.Millisecond

@@ -15,11 +15,7 @@ import (
 	"time"
 
 	"dsiem/internal/alarm"
-	"dsiem/internal/observe/metric"
 )
-
-// The two packages do not know each other; whoever wires them converts.
-var _ = metric.AlarmFiles(WriterStats{})
 
 // flushed tells when everything that was handed over is in the files.
 type flushed struct{ ch chan struct{} }

@@ -1,9 +1,6 @@
 package diagnostics_test
 
 import (
-	"dsiem/internal/web/diagnostics"
-	"dsiem/test/testkit"
-
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,16 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"dsiem/internal/web/diagnostics"
+	"dsiem/test/testkit"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // serve runs a server on loopback until the end of the test.
-func serve(t *testing.T, o diagnostics.ServerOptions) (url string, stop func() error) {
+func serve(t *testing.T, o diagnostics.Options) (url string, stop func() error) {
 	t.Helper()
-	o.Address = "127.0.0.1:0"
-	s, err := diagnostics.Listen(t.Context(), o)
+	s, err := diagnostics.Listen(t.Context(), "127.0.0.1:0", o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +48,7 @@ func serve(t *testing.T, o diagnostics.ServerOptions) (url string, stop func() e
 
 func TestServerTellsWhatIsReady(t *testing.T) {
 	var connected atomic.Bool
-	url, _ := serve(t, diagnostics.ServerOptions{
+	url, _ := serve(t, diagnostics.Options{
 		CheckTime: 10 * time.Millisecond,
 		Checks: []diagnostics.Check{
 			{Name: "configs", Ready: func(context.Context) error { return nil }},
@@ -89,7 +88,7 @@ func TestServerTellsWhatIsReady(t *testing.T) {
 func TestServerShowsMetricsAndProfiles(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	promauto.With(reg).NewCounter(prometheus.CounterOpts{Name: "dsiem_backlogs_opened_total", Help: "Opened."}).Add(3)
-	url, _ := serve(t, diagnostics.ServerOptions{Gatherer: reg, Pprof: true, Logger: slog.New(slog.DiscardHandler)})
+	url, _ := serve(t, diagnostics.Options{Gatherer: reg, Pprof: true, Logger: slog.New(slog.DiscardHandler)})
 	if code, body := testkit.Ask(t, http.MethodGet, url+"/metrics"); code != http.StatusOK || !strings.Contains(body, "\ndsiem_backlogs_opened_total 3\n") {
 		t.Errorf("/metrics: %d %s", code, body)
 	}
@@ -101,8 +100,8 @@ func TestServerShowsMetricsAndProfiles(t *testing.T) {
 }
 
 func TestServerRefusesAPortInUse(t *testing.T) {
-	url, _ := serve(t, diagnostics.ServerOptions{})
-	_, err := diagnostics.Listen(t.Context(), diagnostics.ServerOptions{Address: strings.TrimPrefix(url, "http://")})
+	url, _ := serve(t, diagnostics.Options{})
+	_, err := diagnostics.Listen(t.Context(), strings.TrimPrefix(url, "http://"), diagnostics.Options{})
 	if err == nil || !strings.Contains(err.Error(), "listening for metrics") {
 		t.Errorf("error %v", err)
 	}
@@ -110,7 +109,7 @@ func TestServerRefusesAPortInUse(t *testing.T) {
 
 func TestServerEndsWithItsContext(t *testing.T) {
 	asked := make(chan struct{})
-	url, stop := serve(t, diagnostics.ServerOptions{
+	url, stop := serve(t, diagnostics.Options{
 		CheckTime: time.Hour,
 		Checks: []diagnostics.Check{{Name: "slow", Ready: func(ctx context.Context) error {
 			close(asked)
@@ -129,18 +128,5 @@ func TestServerEndsWithItsContext(t *testing.T) {
 	}
 	if code := <-answered; code != http.StatusServiceUnavailable {
 		t.Errorf("the request that was open got %d", code)
-	}
-}
-
-func TestServerThatNeverRan(t *testing.T) {
-	s, err := diagnostics.Listen(t.Context(), diagnostics.ServerOptions{Address: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := s.Run(t.Context()); err == nil {
-		t.Error("a server without a port runs")
 	}
 }
