@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"dsiem/internal/text"
 )
 
 const (
@@ -112,9 +114,5 @@ func (l *serverLog) write(level slog.Level, format string, v []any) {
 
 // serverText returns a text of the server without what is secret in it.
 func serverText(format string, v []any) string {
-	text := userNames.ReplaceAllString(fmt.Sprintf(format, v...), "${1}"+masked)
-	if len(text) > maxServerLine {
-		text = strings.ToValidUTF8(text[:maxServerLine], "") + "…"
-	}
-	return text
+	return text.Clip(userNames.ReplaceAllString(fmt.Sprintf(format, v...), "${1}"+masked), maxServerLine)
 }

@@ -25,6 +25,7 @@ import (
 	"dsiem/internal/observe/metric"
 	"dsiem/internal/output/file"
 	"dsiem/internal/state"
+	"dsiem/internal/text"
 	"dsiem/internal/web/status"
 )
 
@@ -189,9 +190,10 @@ func (b *backend) assemble() {
 		d.Traced = b.traceSteps
 	}
 	logger := b.target("worker")
+	const loggedText = 200 // bytes of an event
 	d.Rejected = func(data []byte, rej *event.Rejection) {
 		logger.Error("cannot parse event from message queue, skipping it",
-			"reason", rej.Reason.String(), "error", rej.Error(), "event", clip(data))
+			"reason", rej.Reason.String(), "error", rej.Error(), "event", text.Clip(data, loggedText))
 	}
 }
 
@@ -209,15 +211,6 @@ func (b *backend) playedEvents() {
 		b.Watched(b.Now().Unix(), nil)
 		b.Played()
 	}
-}
-
-// clip returns the beginning of a payload for a log line.
-func clip(data []byte) string {
-	const most = 200
-	if len(data) > most {
-		return string(data[:most]) + "…"
-	}
-	return string(data)
 }
 
 // signal tells frontends about overload.

@@ -36,15 +36,14 @@ func ClipRunes[T ~string | ~[]byte](s T, most int) string {
 }
 
 // Start returns the first bytes of a text, at most most, without a mark. No
-// character is cut in two; where the text is no UTF-8, it is cut at most.
+// character is cut in two.
 func Start[T ~string | ~[]byte](s T, most int) string {
 	if len(s) <= most {
 		return string(s)
 	}
-	for end := most; end >= 0 && end > most-utf8.UTFMax; end-- {
-		if utf8.RuneStart(s[end]) {
-			return string(s[:end])
-		}
+	end := most
+	for end > max(0, most-utf8.UTFMax) && !utf8.RuneStart(s[end]) {
+		end--
 	}
-	return string(s[:most])
+	return string(s[:end])
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"dsiem/internal/event"
+	"dsiem/internal/text"
 )
 
 // The seconds after which a sender may try again.
@@ -236,7 +237,7 @@ func (h *Handler) warn(r *http.Request, refused *refusal) {
 		attrs = append(attrs, slog.Any("cause", refused.cause))
 	}
 	if refused.text != nil {
-		attrs = append(attrs, slog.String("text", strconv.Quote(string(refused.text[:min(len(refused.text), loggedText)]))))
+		attrs = append(attrs, slog.String("text", strconv.Quote(text.Clip(refused.text, loggedText))))
 	}
 	if n := w.hidden.Swap(0); n > 0 {
 		attrs = append(attrs, slog.Uint64("not_shown", n))

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"dsiem/internal/jsonfile"
+	"dsiem/internal/text"
 	"dsiem/internal/watch"
 
 	"golang.org/x/time/rate"
@@ -403,4 +404,4 @@ func (g *Guard) logRefused(r *http.Request, a *account, v verdict, right Right) 
 }
 
 // clip returns the beginning of a text that a caller chose.
-func clip(text string) string { return fmt.Sprintf("%.80s", text) }
+func clip(chosen string) string { return text.ClipRunes(chosen, 80) }
