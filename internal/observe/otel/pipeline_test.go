@@ -335,6 +335,7 @@ func TestParseEndpoint(t *testing.T) {
 		{in: "grpc://collector:4317", err: `"grpc://collector:4317" does not begin with http:// or https://`},
 		{in: "http:collector", err: `"http:collector" does not begin with http:// or https://`},
 		{in: strings.Repeat("x", 100), err: `"` + strings.Repeat("x", 64) + `…" does not begin with http:// or https://`},
+		{in: "x" + strings.Repeat("é", 100), err: `"x` + strings.Repeat("é", 31) + `…" does not begin with http:// or https://`},
 		{in: "http://", err: "no host, " + want},
 		{in: "http://:4317", err: "no host, " + want},
 		{in: "http://collector:0", err: "port 0 is not in 1 to 65535"},

@@ -1,9 +1,6 @@
 package auth_test
 
 import (
-	"dsiem/internal/web/auth"
-	"dsiem/test/testkit"
-
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -16,6 +13,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dsiem/internal/web/auth"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/argon2"
