@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"dsiem/internal/observe/log"
 	"dsiem/internal/text"
 )
 
@@ -114,5 +115,5 @@ func (l *serverLog) write(level slog.Level, format string, v []any) {
 
 // serverText returns a text of the server without what is secret in it.
 func serverText(format string, v []any) string {
-	return text.Clip(userNames.ReplaceAllString(fmt.Sprintf(format, v...), "${1}"+masked), maxServerLine)
+	return text.Clip(userNames.ReplaceAllString(fmt.Sprintf(format, v...), "${1}"+log.Mask), maxServerLine)
 }

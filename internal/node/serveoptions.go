@@ -149,8 +149,9 @@ type Note struct {
 	Attrs   []slog.Attr
 }
 
-// WithoutCredentials returns a list of URLs without user names and passwords.
-func WithoutCredentials(urls string) string { return log.WithoutCredentials(urls) }
+// WithoutCredentials returns a list of URLs without user names, passwords and
+// queries.
+func WithoutCredentials(urls string) string { return log.Redact(urls) }
 
 // LogOptions say how to log.
 type LogOptions struct {
