@@ -39,7 +39,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		timeout:    o.Timeout,
 		dialer:     newDialer(ctx, o.Timeout),
 		publisher:  newPublisher(),
-		warnings:   newLimited(o.ReportInterval),
+		warnings:   log.Limit{Burst: warningBurst, Per: o.ReportInterval},
 		closed:     make(chan struct{}),
 		stopReport: make(chan struct{}),
 	}
@@ -238,7 +238,7 @@ func (c *Conn) onReconnect(nc *nats.Conn) {
 // onError takes errors that belong to no call. Dropped messages are counted in
 // the subscription and reported with their number.
 func (c *Conn) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
-	if !errors.Is(err, nats.ErrSlowConsumer) && c.warnings.allow() {
+	if !errors.Is(err, nats.ErrSlowConsumer) && c.warnings.Allow(time.Now()) {
 		c.log.Warn("error from message queue", "error", err)
 	}
 }

@@ -19,8 +19,8 @@ import (
 const (
 	// maxServerLine is the longest text of the server in a log line, in bytes.
 	maxServerLine = 500
-	// serverLogInterval is the time in which ten warnings and errors of the
-	// server are logged. Clients can cause as many as they like.
+	// serverLogInterval is the time in which warningBurst warnings and errors of
+	// the server are logged.
 	serverLogInterval = 10 * time.Second
 
 	// What the server reports at a level that is not ours.
@@ -34,7 +34,7 @@ var userNames = regexp.MustCompile(`((?:User|Nkey) "|/(?:user|nkey):)(?:[^"\\]|\
 // serverLog writes the server's log to ours.
 type serverLog struct {
 	log   *slog.Logger
-	limit *limited
+	limit log.Limit
 
 	mu       sync.Mutex // guards what follows
 	starting bool
@@ -43,8 +43,8 @@ type serverLog struct {
 
 var _ server.Logger = (*serverLog)(nil)
 
-func newServerLog(log *slog.Logger) *serverLog {
-	return &serverLog{log: log, limit: newLimited(serverLogInterval), starting: true}
+func newServerLog(logger *slog.Logger) *serverLog {
+	return &serverLog{log: logger, limit: log.Limit{Burst: warningBurst, Per: serverLogInterval}, starting: true}
 }
 
 // Noticef takes what is informational for an operator of a NATS server, which
@@ -103,10 +103,10 @@ func (l *serverLog) write(level slog.Level, format string, v []any) {
 	}
 	attrs := []slog.Attr{slog.String("report", serverText(format, v))}
 	if level >= slog.LevelWarn {
-		if !l.limit.allow() {
+		if !l.limit.Allow(time.Now()) {
 			return
 		}
-		if hidden := l.limit.hidden.Swap(0); hidden > 0 {
+		if hidden := l.limit.LeftOut(); hidden > 0 {
 			attrs = append(attrs, slog.Uint64("not_shown", hidden))
 		}
 	}

@@ -70,7 +70,7 @@ func (c *Conn) SubscribeOverload(ctx context.Context, handle func(overloaded boo
 		case "false":
 			handle(false)
 		default:
-			if c.warnings.allow() {
+			if c.warnings.Allow(time.Now()) {
 				c.log.Warn("overload signal is neither true nor false, ignoring it", "payload", strconv.Quote(text.ClipRunes(m.Data, loggedSignal)))
 			}
 		}

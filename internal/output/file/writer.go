@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"dsiem/internal/observe/log"
 	"dsiem/internal/output/plain"
 
 	"golang.org/x/sync/semaphore"
@@ -92,7 +93,7 @@ type Writer struct {
 	spare   batch
 	flushed time.Time
 	trouble trouble
-	syncLog everySoOften
+	syncLog log.Limit
 }
 
 // batch is what is written together.
@@ -129,7 +130,6 @@ func openWriter(dir string, o Options, files fileSystem) (*Writer, error) {
 		giveUp:  make(chan struct{}),
 		stopped: make(chan struct{}),
 		trouble: newTrouble(),
-		syncLog: everySoOften{interval: logEvery},
 	}
 	w.open, w.shut = context.WithCancel(context.Background())
 	newFile := func(name string) *lineFile {
