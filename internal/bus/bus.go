@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"dsiem/internal/observe/log"
 )
 
 // The subjects of the protocol (spec/interfaces.md §4.1). They are fixed: the
@@ -111,7 +113,7 @@ type Conn struct {
 	dialer    *dialer
 	publisher *publisher
 	overload  overload
-	warnings  *limited
+	warnings  log.Limit
 
 	connected   atomic.Bool
 	ending      atomic.Bool // no reconnect is worth waiting for

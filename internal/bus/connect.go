@@ -12,6 +12,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"dsiem/internal/observe/log"
 )
 
 const (
@@ -37,7 +39,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		timeout:    o.Timeout,
 		dialer:     newDialer(ctx, o.Timeout),
 		publisher:  newPublisher(),
-		warnings:   newLimited(o.ReportInterval),
+		warnings:   log.Limit{Burst: warningBurst, Per: o.ReportInterval},
 		closed:     make(chan struct{}),
 		stopReport: make(chan struct{}),
 	}
@@ -50,7 +52,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		return nil, fmt.Errorf("connecting to the message queue: %w", err)
 	}
 	c.publisher.start(c)
-	c.log.Info("successfully connected to message queue", "url", Redact(c.nc.ConnectedUrl()))
+	c.log.Info("successfully connected to message queue", "url", log.Redact(c.nc.ConnectedUrl()))
 	c.reporter.Go(func() { c.reports(o.ReportInterval) })
 	return c, nil
 }
@@ -70,7 +72,7 @@ func (c *Conn) dial(ctx context.Context, o *Options, options nats.Options) (*nat
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(o.Retry)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, wait time.Duration) {
 			c.log.Warn("error from message queue, reconnecting",
-				"error", err, "url", Redact(o.URL), "attempt", attempt, "retry_in", wait)
+				"error", err, "url", log.Redact(o.URL), "attempt", attempt, "retry_in", wait)
 		}))
 	if !release() && err == nil {
 		c.closing.Store(true)
@@ -205,9 +207,9 @@ func servers(list string) ([]string, error) {
 		switch {
 		case err != nil || u.Hostname() == "":
 			return nil, fmt.Errorf("server %d in %q is not a valid URL; write nats://host:4222, and percent-encode special characters in a password",
-				len(out), Redact(list))
+				len(out), log.Redact(list))
 		case u.Scheme != "nats" && u.Scheme != "tls":
-			return nil, fmt.Errorf("server %d in %q has a scheme that is neither nats:// nor tls://", len(out), Redact(list))
+			return nil, fmt.Errorf("server %d in %q has a scheme that is neither nats:// nor tls://", len(out), log.Redact(list))
 		}
 	}
 	if len(out) == 0 {
@@ -229,14 +231,14 @@ func (c *Conn) onReconnect(nc *nats.Conn) {
 	c.publisher.largest.Store(nc.MaxPayload())
 	c.isUp()
 	c.reconnects.Add(1)
-	c.log.Info("Reconnected to NATS server", "url", Redact(nc.ConnectedUrl()))
+	c.log.Info("Reconnected to NATS server", "url", log.Redact(nc.ConnectedUrl()))
 	c.sendOverload()
 }
 
 // onError takes errors that belong to no call. Dropped messages are counted in
 // the subscription and reported with their number.
 func (c *Conn) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
-	if !errors.Is(err, nats.ErrSlowConsumer) && c.warnings.allow() {
+	if !errors.Is(err, nats.ErrSlowConsumer) && c.warnings.Allow(time.Now()) {
 		c.log.Warn("error from message queue", "error", err)
 	}
 }

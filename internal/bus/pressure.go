@@ -58,19 +58,13 @@ func (p *Pressure) Observe(now time.Time, receivedAt int64) Signal {
 }
 
 // Tick asks for the signal Relieved once when there has been no late event for
-// the hold time. Call it at the time that Next returns, or more often.
+// the hold time. Call it often.
 func (p *Pressure) Tick(now time.Time) Signal {
 	if !p.overloaded || now.Sub(p.last) < p.hold {
 		return NoSignal
 	}
 	p.overloaded = false
 	return Relieved
-}
-
-// Next returns when Tick will have something to say if no event comes; false
-// without overload.
-func (p *Pressure) Next() (time.Time, bool) {
-	return p.last.Add(p.hold), p.overloaded
 }
 
 // Overloaded reports whether the last signal was Overloaded.

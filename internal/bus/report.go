@@ -1,11 +1,10 @@
 package bus
 
-import (
-	"sync/atomic"
-	"time"
+import "time"
 
-	"golang.org/x/time/rate"
-)
+// warningBurst is the number of warnings per interval that are logged of what
+// other nodes and clients can cause as often as they like.
+const warningBurst = 10
 
 // reports writes a report at each interval until the connection is closed.
 func (c *Conn) reports(interval time.Duration) {
@@ -33,7 +32,7 @@ func (c *Conn) report() {
 		c.log.Warn("events dropped, the message queue delivers them faster than they are taken",
 			"dropped", fresh, "dropped_total", total)
 	}
-	if n := c.warnings.hidden.Swap(0); n > 0 {
+	if n := c.warnings.LeftOut(); n > 0 {
 		c.log.Warn("more warnings about the message queue were not shown", "count", n)
 	}
 }
@@ -52,25 +51,4 @@ func (c *Conn) reportOutage() {
 	if !c.Connected() && c.dialer.life.Err() == nil {
 		c.log.Warn("error from message queue, reconnecting", "error", reason(err))
 	}
-}
-
-// limited lets some warnings pass and counts the rest. It is for what other
-// nodes can cause as often as they like.
-type limited struct {
-	limiter *rate.Limiter
-	hidden  atomic.Uint64
-}
-
-// newLimited returns a limited that lets ten warnings pass per interval.
-func newLimited(interval time.Duration) *limited {
-	const burst = 10
-	return &limited{limiter: rate.NewLimiter(rate.Every(interval/burst), burst)}
-}
-
-func (l *limited) allow() bool {
-	if l.limiter.Allow() {
-		return true
-	}
-	l.hidden.Add(1)
-	return false
 }

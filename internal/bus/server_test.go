@@ -139,7 +139,7 @@ func TestALogin(t *testing.T) {
 				turnedAway(t, o)
 			}
 			turnedAway(t, bus.Options{URL: "nats://" + s.Addr()})
-			log.wait(t, "level=WARN", "message queue server reports", "authentication error", `User \"xxxxx\"`)
+			log.wait(t, "level=WARN", "message queue server reports", "authentication error", `User \"***\"`)
 			if lines := append(log.with(fmt.Sprintf("u%d", i)), log.with("level=ERROR")...); len(lines) > 0 {
 				t.Errorf("the log shows the user: %q", lines)
 			}
@@ -162,10 +162,10 @@ func TestTheLogDoesNotShowSecrets(t *testing.T) {
 	s, log := serve(t, bus.ServerOptions{Listen: "nats://n0body:s3cret@127.0.0.1:0"})
 	o, _ := options("nats://n0body:s3cret@" + s.Addr())
 	shut(t, connect(t, o))
-	log.wait(t, "Client connection closed", "user:xxxxx")
+	log.wait(t, "Client connection closed", "user:***")
 	turnedAway(t, bus.Options{URL: "nats://n0body2:s3cret2@" + s.Addr()})
 	turnedAway(t, bus.Options{URL: "nats://s3cret3@" + s.Addr()})
-	log.wait(t, "authentication error", `User \"xxxxx\"`)
+	log.wait(t, "authentication error", `User \"***\"`)
 	for _, secret := range []string{"n0body", "s3cret"} {
 		if lines := log.with(secret); len(lines) > 0 {
 			t.Errorf("the log shows a secret: %q", lines)

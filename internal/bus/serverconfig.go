@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"dsiem/internal/observe/log"
 )
 
 const (
@@ -54,7 +56,7 @@ func (o *ServerOptions) serverOptions() (*server.Options, login, error) {
 		return nil, login, err
 	}
 	if address.tls && o.CertFile == "" {
-		return nil, login, fmt.Errorf("%q needs a certificate", Redact(o.Listen))
+		return nil, login, fmt.Errorf("%q needs a certificate", log.Redact(o.Listen))
 	}
 	options := &server.Options{NoSigs: true, NoLog: true, DontListen: address.host == ""}
 	if err := options.ProcessConfigString(o.configuration(address, login)); err != nil {
@@ -133,18 +135,18 @@ func parseListen(listen string) (listenAddress, login, error) {
 	u, err := url.Parse(text)
 	if err != nil { // The parser's own error would show the password.
 		return listenAddress{}, login{}, fmt.Errorf("%q is no address to listen on; write host:port or nats://user:password@host:port, and percent-encode special characters in a password",
-			Redact(listen))
+			log.Redact(listen))
 	}
 	if u.Scheme != "nats" && u.Scheme != "tls" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
-		return listenAddress{}, login{}, fmt.Errorf("%q is no address to listen on: it has a scheme that is neither nats:// nor tls://, or a path", Redact(listen))
+		return listenAddress{}, login{}, fmt.Errorf("%q is no address to listen on: it has a scheme that is neither nats:// nor tls://, or a path", log.Redact(listen))
 	}
 	address, err := listenOn(u)
 	if err != nil {
-		return listenAddress{}, login{}, fmt.Errorf("%q is no address to listen on: %w", Redact(listen), err)
+		return listenAddress{}, login{}, fmt.Errorf("%q is no address to listen on: %w", log.Redact(listen), err)
 	}
 	login, err := loginOf(u)
 	if err != nil {
-		return listenAddress{}, login, fmt.Errorf("%q: %w", Redact(listen), err)
+		return listenAddress{}, login, fmt.Errorf("%q: %w", log.Redact(listen), err)
 	}
 	return address, login, nil
 }

@@ -11,13 +11,16 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"dsiem/internal/observe/log"
+	"dsiem/internal/text"
 )
 
 const (
 	// maxServerLine is the longest text of the server in a log line, in bytes.
 	maxServerLine = 500
-	// serverLogInterval is the time in which ten warnings and errors of the
-	// server are logged. Clients can cause as many as they like.
+	// serverLogInterval is the time in which warningBurst warnings and errors of
+	// the server are logged.
 	serverLogInterval = 10 * time.Second
 
 	// What the server reports at a level that is not ours.
@@ -31,7 +34,7 @@ var userNames = regexp.MustCompile(`((?:User|Nkey) "|/(?:user|nkey):)(?:[^"\\]|\
 // serverLog writes the server's log to ours.
 type serverLog struct {
 	log   *slog.Logger
-	limit *limited
+	limit log.Limit
 
 	mu       sync.Mutex // guards what follows
 	starting bool
@@ -40,8 +43,8 @@ type serverLog struct {
 
 var _ server.Logger = (*serverLog)(nil)
 
-func newServerLog(log *slog.Logger) *serverLog {
-	return &serverLog{log: log, limit: newLimited(serverLogInterval), starting: true}
+func newServerLog(logger *slog.Logger) *serverLog {
+	return &serverLog{log: logger, limit: log.Limit{Burst: warningBurst, Per: serverLogInterval}, starting: true}
 }
 
 // Noticef takes what is informational for an operator of a NATS server, which
@@ -100,10 +103,10 @@ func (l *serverLog) write(level slog.Level, format string, v []any) {
 	}
 	attrs := []slog.Attr{slog.String("report", serverText(format, v))}
 	if level >= slog.LevelWarn {
-		if !l.limit.allow() {
+		if !l.limit.Allow(time.Now()) {
 			return
 		}
-		if hidden := l.limit.hidden.Swap(0); hidden > 0 {
+		if hidden := l.limit.LeftOut(); hidden > 0 {
 			attrs = append(attrs, slog.Uint64("not_shown", hidden))
 		}
 	}
@@ -112,9 +115,5 @@ func (l *serverLog) write(level slog.Level, format string, v []any) {
 
 // serverText returns a text of the server without what is secret in it.
 func serverText(format string, v []any) string {
-	text := userNames.ReplaceAllString(fmt.Sprintf(format, v...), "${1}"+masked)
-	if len(text) > maxServerLine {
-		text = strings.ToValidUTF8(text[:maxServerLine], "") + "…"
-	}
-	return text
+	return text.Clip(userNames.ReplaceAllString(fmt.Sprintf(format, v...), "${1}"+log.Mask), maxServerLine)
 }

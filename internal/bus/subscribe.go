@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"dsiem/internal/text"
 )
 
 const (
@@ -19,6 +22,10 @@ const (
 	// keeps a flood of events of the largest size, 1 MiB, from eating all memory.
 	bytesPerEvent = 4 << 10
 	minBytes      = 64 << 20
+
+	// loggedSignal is how much of what is no overload signal the log shows, in
+	// characters.
+	loggedSignal = 32
 )
 
 // Subscribe takes events from now on (spec/interfaces.md §4.1): every backend
@@ -63,8 +70,8 @@ func (c *Conn) SubscribeOverload(ctx context.Context, handle func(overloaded boo
 		case "false":
 			handle(false)
 		default:
-			if c.warnings.allow() {
-				c.log.Warn("overload signal is neither true nor false, ignoring it", "payload", fmt.Sprintf("%.32q", m.Data))
+			if c.warnings.Allow(time.Now()) {
+				c.log.Warn("overload signal is neither true nor false, ignoring it", "payload", strconv.Quote(text.ClipRunes(m.Data, loggedSignal)))
 			}
 		}
 	})

@@ -48,6 +48,12 @@ func terminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
+// coloured reports whether log lines written to a stream may have colours
+// (spec/interfaces.md §6.3).
+func coloured(stream any, env environment) bool {
+	return terminal(stream) && env["NO_COLOR"] == "" && env["TERM"] != "dumb"
+}
+
 // commands is the command line of dsiem.
 type commands struct {
 	Demo        demoCommand        `cmd:"" help:"Play a story of attacks through the engine and watch the alarms grow."`

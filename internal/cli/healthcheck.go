@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	words "dsiem/internal/text"
 )
 
 // maxAnswer is how much of a node's answer is read, in bytes.
@@ -198,7 +200,7 @@ func complaint(body []byte) string {
 	const most = 200
 	text := strings.Join(failed, "; ")
 	if text == "" {
-		text = string(body[:min(len(body), most)])
+		text = words.Clip(body, most)
 	}
 	if text = strings.TrimSpace(printable(text)); text == "" {
 		return ""

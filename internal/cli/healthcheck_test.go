@@ -93,7 +93,11 @@ func TestHealthcheck(t *testing.T) {
 		},
 		"another server": {
 			p: dsiem, args: []string{"--port=PORT"}, status: 404, body: "404 page\nnot found" + strings.Repeat(".", 500), code: exitFailed, asked: "GET /readyz",
-			said: "dsiem: asking http://127.0.0.1:PORT/readyz: 404 Not Found: 404 page not found" + strings.Repeat(".", 200-18) + "\n",
+			said: "dsiem: asking http://127.0.0.1:PORT/readyz: 404 Not Found: 404 page not found" + strings.Repeat(".", 200-18) + "…\n",
+		},
+		"another language": {
+			p: dsiem, args: []string{"--port=PORT"}, status: 404, body: "x" + strings.Repeat("é", 500), code: exitFailed, asked: "GET /readyz",
+			said: "dsiem: asking http://127.0.0.1:PORT/readyz: 404 Not Found: x" + strings.Repeat("é", 99) + "…\n",
 		},
 		"no words": {
 			p: dsiem, args: []string{"--port=PORT"}, status: 500, code: exitFailed, asked: "GET /readyz",

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -10,8 +9,7 @@ import (
 	"strings"
 
 	"dsiem/internal/node"
-
-	"github.com/agnivade/levenshtein"
+	words "dsiem/internal/text"
 )
 
 const variablePrefix = "DSIEM_"
@@ -150,11 +148,12 @@ func (r *resolved) note(level slog.Level, message string, attrs ...slog.Attr) {
 
 // warnOfUnknown warns of variables that look like ours and are not.
 func (r *resolved) warnOfUnknown(env environment) {
-	known := map[string]string{} // from the normalized name to that of the variable
+	bare := func(variable string) string { return normalized(strings.TrimPrefix(variable, variablePrefix)) }
+	known := map[string]string{} // from the bare name to that of the variable
 	names := map[string]bool{}
 	for o := range options(r.groups) {
 		for _, name := range o.env {
-			known[normalized(name)], names[name] = o.env[0], true
+			known[bare(name)], names[name] = o.env[0], true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -162,7 +161,7 @@ func (r *resolved) warnOfUnknown(env environment) {
 			continue
 		}
 		attrs := []slog.Attr{slog.String("variable", name)}
-		if like := nearest(normalized(name), len(variablePrefix)-1, maps.Keys(known)); like != "" {
+		if like := words.Suggest(bare(name), slices.Sorted(maps.Keys(known))); like != "" {
 			attrs = append(attrs, slog.String("did_you_mean", known[like]))
 		}
 		r.note(slog.LevelWarn, "unknown environment variable", attrs...)
@@ -214,22 +213,8 @@ func (r *resolved) effective() []slog.Attr {
 
 // suggestFlag returns what to say about an unknown flag.
 func (x *flagIndex) suggestFlag(name string) string {
-	if like := nearest(name, 0, maps.Keys(x.long)); like != "" {
+	if like := words.Suggest(name, slices.Sorted(maps.Keys(x.long))); like != "" {
 		return "; did you mean --" + x.long[like].name + "?"
 	}
 	return ""
-}
-
-// nearest returns the candidate that differs in the fewest letters from a name,
-// "" if even that one differs in more than a third of them. The first common
-// letters of all names do not count for that.
-func nearest(name string, common int, candidates iter.Seq[string]) string {
-	best, found := max(1, (len(name)-common)/3), ""
-	for candidate := range candidates {
-		d := levenshtein.ComputeDistance(name, candidate)
-		if d < best || d == best && (found == "" || candidate < found) {
-			best, found = d, candidate
-		}
-	}
-	return found
 }

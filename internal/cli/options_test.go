@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -517,16 +516,6 @@ func TestEffective(t *testing.T) {
 	}
 	if o.NATS != "nats://user:geheim@a:4222,nats://token@b:4222,nats://c" {
 		t.Errorf("the servers are %s", o.NATS)
-	}
-}
-
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	known := maps.Keys(map[string]bool{"node": true, "mode": true, "frontend": true, "status": true})
-	for name, want := range map[string]string{"nod": "node", "noode": "node", "fronted": "frontend", "xode": "mode", "statistics": "", "x": "", "": ""} {
-		if got := nearest(name, 0, known); got != want {
-			t.Errorf("nearest to %q: %q, want %q", name, got, want)
-		}
 	}
 }
 

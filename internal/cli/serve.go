@@ -180,7 +180,7 @@ func (s *settings) serveOptions(p program, r *resolved, proc *process) (*node.Op
 	}
 	env := newEnvironment(proc.environ)
 	o.Log.Level = s.level()
-	o.Log.Colour = terminal(proc.Out) && env["NO_COLOR"] == "" && env["TERM"] != "dumb"
+	o.Log.Colour = coloured(proc.Out, env)
 	o.Out = proc.Out
 	o.Version = node.Version(debug.ReadBuildInfo)
 	o.Effective, o.Notes = r.effective(), r.notes

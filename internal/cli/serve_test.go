@@ -492,3 +492,26 @@ func TestCommands(t *testing.T) {
 		}
 	}
 }
+
+func TestColoursAreOnlyForTerminals(t *testing.T) {
+	t.Parallel()
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if coloured(file, nil) || coloured(&strings.Builder{}, nil) {
+		t.Error("colours without a terminal")
+	}
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("no terminal to test with: %v", err)
+	}
+	defer terminal.Close()
+	if !coloured(terminal, environment{"TERM": "xterm"}) {
+		t.Error("no colours on a terminal")
+	}
+	if coloured(terminal, environment{"NO_COLOR": "1"}) || coloured(terminal, environment{"TERM": "dumb"}) {
+		t.Error("colours although they are not wanted")
+	}
+}

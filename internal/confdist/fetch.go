@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"dsiem/internal/observe/log"
 )
 
 // maxListSize is the size in bytes that the list of files may not exceed.
@@ -139,9 +141,8 @@ func (d *downloader) request(ctx context.Context, u *url.URL, limit int64, use f
 	return err
 }
 
-// credentials are where a URL in a text may hold secrets: before the host, and
-// in the query.
-var credentials = regexp.MustCompile(`(://)[^\s"]*(@)|(\?)[^\s"]+`)
+// addresses are what may be URLs in a text, whole or without the beginning.
+var addresses = regexp.MustCompile(`[^\s"]*(?:://|\?)[^\s"]+`)
 
 // bare returns why a request failed: the reason for which it was cancelled, if
 // it was, and without URLs that may have credentials in them.
@@ -153,8 +154,9 @@ func bare(ctx context.Context, err error) error {
 		err = u.Err
 	}
 	// A redirect or a proxy that is malformed is quoted in full.
-	if text := err.Error(); credentials.MatchString(text) {
-		return errors.New(credentials.ReplaceAllString(text, "${1}${3}xxxxx${2}"))
+	text := err.Error()
+	if safe := addresses.ReplaceAllStringFunc(text, log.Redact); safe != text {
+		return errors.New(safe)
 	}
 	return err
 }

@@ -29,8 +29,6 @@ type TermError struct {
 	more []TermError // of further elements of a list
 }
 
-func (e *TermError) Error() string { return e.Msg }
-
 // parseReference returns the stage of a reference: ':' and 1..99 without a
 // leading zero, nothing else (§2.4.1, B46).
 func parseReference(text string) (stage int, ok bool) {

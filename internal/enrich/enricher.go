@@ -15,7 +15,7 @@ import (
 
 // Options configure an Enricher. The zero value of each field means its default.
 type Options struct {
-	// Services are asked; without any an Enricher is not Enabled.
+	// Services are asked.
 	Services []Service
 	// IntelPrivateIP asks threat-intel services about all addresses, not only
 	// global ones.
@@ -166,10 +166,6 @@ func New(o Options) *Enricher {
 	}
 	return e
 }
-
-// Enabled reports whether there is any service to ask. If not, callers write
-// alarm lines at once.
-func (e *Enricher) Enabled() bool { return len(e.services) > 0 }
 
 // Submit starts the look-ups of a request. It never waits. Done is called
 // exactly once: when all look-ups have ended, when the budget is over, or when

@@ -147,18 +147,6 @@ func (o *Outbox) Tick(now time.Time) []*alarm.Alarm {
 	return out
 }
 
-// Next returns when Tick is due, and whether it is at all.
-func (o *Outbox) Next() (time.Time, bool) {
-	o.forgetWritten()
-	if len(o.due) == 0 {
-		return time.Time{}, false
-	}
-	return o.due[0].deadline, true
-}
-
-// Held returns the number of lines that are held.
-func (o *Outbox) Held() int { return o.held }
-
 // End says that an alarm will have no more lines, so that its findings can be
 // forgotten once all its results are there. Findings of alarms that never end
 // are kept for good.
@@ -244,13 +232,4 @@ func (o *Outbox) tidy(t *thread) {
 	if len(t.held) == 0 && (t.over || t.found.empty()) {
 		delete(o.alarms, t.id)
 	}
-}
-
-// forgetWritten drops lines from the front of due that wait no longer.
-func (o *Outbox) forgetWritten() {
-	n := 0
-	for n < len(o.due) && o.due[n].written {
-		n++
-	}
-	o.due = slices.Delete(o.due, 0, n)
 }

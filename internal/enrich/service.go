@@ -11,6 +11,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/observe/log"
 )
 
 // service is a configured service at work.
@@ -31,6 +32,9 @@ func newService(o *Options, index int) *service {
 		index:   index,
 		log:     o.Logger.With("source", configured.Name, "kind", configured.Kind.String()),
 		queue:   make(chan *flight, o.Queue),
+	}
+	for _, t := range []*tally{&s.failures, &s.dropped, &s.over} {
+		t.lines.Per = reportInterval
 	}
 	s.breaker = gobreaker.NewCircuitBreaker[[]alarm.Hit](gobreaker.Settings{
 		Name:         s.Name,
@@ -166,7 +170,7 @@ type tally struct {
 	mu    sync.Mutex
 	count int
 	err   error // the last
-	next  time.Time
+	lines log.Limit
 }
 
 func (t *tally) add(n int, err error) {
@@ -181,10 +185,10 @@ func (t *tally) add(n int, err error) {
 func (t *tally) take(now time.Time) (count int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.count == 0 || now.Before(t.next) {
+	if t.count == 0 || !t.lines.Allow(now) {
 		return 0, nil
 	}
 	count, err = t.count, t.err
-	t.count, t.err, t.next = 0, nil, now.Add(reportInterval)
+	t.count, t.err = 0, nil
 	return count, err
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	words "dsiem/internal/text"
 )
 
 // Decode reads one normalized event from its JSON text and replaces *ev by
@@ -408,10 +410,7 @@ func parseAddr(text string) (netip.Addr, error) {
 
 // quote returns a sender's text for a message: quoted, and cut where it is
 // much longer than any valid one.
-func quote(text string) string {
-	const limit = 64
-	if len(text) > limit {
-		return strconv.Quote(text[:limit]) + "..."
-	}
-	return strconv.Quote(text)
+func quote(sent string) string {
+	const limit = 64 // bytes
+	return strconv.Quote(words.Clip(sent, limit))
 }

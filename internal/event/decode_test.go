@@ -414,21 +414,22 @@ func TestRejectionTextIsBounded(t *testing.T) {
 func TestRejectionNamesReasonFieldAndDetail(t *testing.T) {
 	var ev event.Event
 	for in, want := range map[string]string{
-		with("src_port", "65536"):                 "out_of_range: src_port: want a non-negative integer of 16 bits",
-		with("src_ip", `"fe80::1%eth0"`):          `bad_address: src_ip: "fe80::1%eth0": zones are not accepted`,
-		with("timestamp", `"2023-01-01"`):         `bad_timestamp: timestamp: "2023-01-01": want T or a blank after the date`,
-		`{"a" 1}`:                                 "bad_json: at byte 5: invalid character '1' after object name (expecting ':')",
-		`{"a":`:                                   "bad_json: unexpected end of text",
-		`{"title":"a","title":"b"}`:               "duplicate_key: title: given twice",
-		strings.Repeat("x", event.MaxSize+1):      "too_large: 1048577 bytes, the limit is 1048576",
-		with("plugin_id", "0"):                    "no_identity: want plugin_id and plugin_sid, or product and category",
-		"\xff":                                    "bad_encoding: not valid UTF-8",
-		"[]":                                      "bad_json: not an object",
-		text(nil) + "{}":                          "bad_json: text after the object",
-		with("dst_ip", ""):                        "bad_address: dst_ip: missing",
-		with("dst_ip", "null"):                    "bad_type: dst_ip: null, want a string",
-		with("timestamp", `"2023-02-30T0:0:0Z"`):  `bad_timestamp: timestamp: "2023-02-30T0:0:0Z": impossible date`,
-		with("timestamp", `"2023-02-03T00:00:0"`): `bad_timestamp: timestamp: "2023-02-03T00:00:0": want an offset: Z, UTC or as in +07:00`,
+		with("src_port", "65536"):                        "out_of_range: src_port: want a non-negative integer of 16 bits",
+		with("src_ip", `"x`+strings.Repeat("é", 40)+`"`): `bad_address: src_ip: "x` + strings.Repeat("é", 31) + `…": want an IPv4 or IPv6 address`,
+		with("src_ip", `"fe80::1%eth0"`):                 `bad_address: src_ip: "fe80::1%eth0": zones are not accepted`,
+		with("timestamp", `"2023-01-01"`):                `bad_timestamp: timestamp: "2023-01-01": want T or a blank after the date`,
+		`{"a" 1}`:                                        "bad_json: at byte 5: invalid character '1' after object name (expecting ':')",
+		`{"a":`:                                          "bad_json: unexpected end of text",
+		`{"title":"a","title":"b"}`:                      "duplicate_key: title: given twice",
+		strings.Repeat("x", event.MaxSize+1):             "too_large: 1048577 bytes, the limit is 1048576",
+		with("plugin_id", "0"):                           "no_identity: want plugin_id and plugin_sid, or product and category",
+		"\xff":                                           "bad_encoding: not valid UTF-8",
+		"[]":                                             "bad_json: not an object",
+		text(nil) + "{}":                                 "bad_json: text after the object",
+		with("dst_ip", ""):                               "bad_address: dst_ip: missing",
+		with("dst_ip", "null"):                           "bad_type: dst_ip: null, want a string",
+		with("timestamp", `"2023-02-30T0:0:0Z"`):         `bad_timestamp: timestamp: "2023-02-30T0:0:0Z": impossible date`,
+		with("timestamp", `"2023-02-03T00:00:0"`):        `bad_timestamp: timestamp: "2023-02-03T00:00:0": want an offset: Z, UTC or as in +07:00`,
 	} {
 		rej := event.Decode([]byte(in), &ev)
 		if rej == nil || rej.Error() != want {

@@ -6,9 +6,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"dsiem/internal/text"
 )
 
 // Scope reads the members of one object and reports what is wrong with them.
@@ -78,19 +77,10 @@ func (s *Scope) Keys(known []string) {
 
 // suggestion returns "; did you mean …?" when a known key is near to name.
 func suggestion(name string, known []string) string {
-	if len(name) > maxQuoted {
-		return ""
+	if nearest := text.Suggest(name, known); nearest != "" {
+		return fmt.Sprintf("; did you mean %q?", nearest)
 	}
-	best, nearest := 1+len(name)/3, ""
-	for _, k := range known {
-		if d := levenshtein.ComputeDistance(strings.ToLower(name), k); d <= best && (d < best || nearest == "") {
-			best, nearest = d, k
-		}
-	}
-	if nearest == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", nearest)
+	return ""
 }
 
 // read returns the named member if it has the wanted type, or nil after

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"dsiem/internal/text"
 )
 
 // syntaxProblem returns the problem of an error that ended the parsing.
@@ -46,19 +49,19 @@ type syntax struct {
 }
 
 // scan reads the good text before a mistake.
-func scan(text string, at int) *syntax {
-	s := &syntax{text: text, at: at, quote: -1, last: -1}
+func scan(whole string, at int) *syntax {
+	s := &syntax{text: whole, at: at, quote: -1, last: -1}
 	for i := 0; i < at; i++ {
-		switch c := text[i]; c {
+		switch c := whole[i]; c {
 		case ' ', '\t', '\r', '\n':
 			continue
 		case '"':
-			end := stringEnd(text[:at], i)
+			end := stringEnd(whole[:at], i)
 			if end < 0 {
 				s.quote = i
 				return s
 			}
-			s.key = s.inObject() && (text[s.last] == '{' || text[s.last] == ',')
+			s.key = s.inObject() && (whole[s.last] == '{' || whole[s.last] == ',')
 			s.start, s.last = i, end
 			i = end
 			continue
@@ -282,17 +285,8 @@ const maxQuoted = 80
 
 // Quote returns a user's text as it stands in messages: in quotes, and cut if it
 // is very long.
-func Quote(text string) string {
-	return fmt.Sprintf("%q", clip(text))
+func Quote(value string) string {
+	return strconv.Quote(clip(value))
 }
 
-func clip(text string) string {
-	for i, n := 0, 0; i < len(text); n++ {
-		if n == maxQuoted {
-			return text[:i] + "…"
-		}
-		_, size := utf8.DecodeRuneInString(text[i:])
-		i += size
-	}
-	return text
-}
+func clip(value string) string { return text.ClipRunes(value, maxQuoted) }

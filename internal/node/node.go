@@ -240,7 +240,7 @@ func (n *Node) listening() string {
 		return fmt.Sprintf("Server mode %s listening on %s", n.options.Mode, address) // the original's text
 	}
 	return fmt.Sprintf("starting dsiem frontend server listening on %s using message queue at %s", // the successor's text
-		address, log.WithoutCredentials(n.options.NATS))
+		address, log.Redact(n.options.NATS))
 }
 
 // link talks to NATS until ctx ends.
@@ -387,7 +387,7 @@ func (n *Node) logBegin(ctx context.Context) {
 	switch o.Mode {
 	case ModeBackend:
 		n.logger.Info(fmt.Sprintf("starting dsiem backend server with frontend %s and message queue %s", //nolint:sloglint // the references' text
-			log.WithoutCredentials(o.Frontend), log.WithoutCredentials(o.NATS)), attrs...)
+			log.Redact(o.Frontend), log.Redact(o.NATS)), attrs...)
 	default:
 		n.logger.Info(fmt.Sprintf("Starting dsiem %s in %s mode.", o.Version, o.Mode), attrs...) //nolint:sloglint // the references' text
 	}

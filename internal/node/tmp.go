@@ -6,7 +6,7 @@ import (
 	"dsiem/internal/observe/log"
 )
 
-func WithoutCredentials(urls string) string { return log.WithoutCredentials(urls) }
+func WithoutCredentials(urls string) string { return log.Redact(urls) }
 
 const LevelTrace = slog.LevelDebug - 4
 

@@ -14,7 +14,6 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/event"
-	"dsiem/internal/text"
 	"dsiem/test/testkit"
 )
 
@@ -152,47 +151,5 @@ func TestSummaryHasEveryReason(t *testing.T) {
 	}
 	if s.Events.Rejected != 2*(event.Reasons-1) {
 		t.Errorf("%d rejected", s.Events.Rejected)
-	}
-}
-
-func TestGroup(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		n    int
-		want string
-	}{
-		{0, "0"},
-		{7, "7"},
-		{999, "999"},
-		{1000, "1,000"},
-		{999_999, "999,999"},
-		{1_000_000, "1,000,000"},
-		{1_234_567_890, "1,234,567,890"},
-	} {
-		if got := text.Group(test.n); got != test.want {
-			t.Errorf("group(%d) is %s, want %s", test.n, got, test.want)
-		}
-	}
-	if got, want := text.Group(^uint64(0)), "18,446,744,073,709,551,615"; got != want {
-		t.Errorf("the largest number is %s, want %s", got, want)
-	}
-}
-
-func TestCount(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		n           int
-		thing, want string
-	}{
-		{0, "line", "0 lines"},
-		{1, "line", "1 line"},
-		{2, "line", "2 lines"},
-		{1234, "line", "1,234 lines"},
-		{1, "entry", "1 entry"},
-		{3, "entry", "3 entries"},
-	} {
-		if got := text.Count(test.n, test.thing); got != test.want {
-			t.Errorf("count(%d, %s) is %s, want %s", test.n, test.thing, got, test.want)
-		}
 	}
 }

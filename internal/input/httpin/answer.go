@@ -6,13 +6,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/time/rate"
 
 	"dsiem/internal/event"
+	"dsiem/internal/text"
 )
 
 // The seconds after which a sender may try again.
@@ -197,28 +196,8 @@ func weight(parameters string) float64 {
 	return 1
 }
 
-// warnings lets few log lines of each status pass, and counts the others.
-type warnings [len(statuses)]warning
-
-type warning struct {
-	limiter *rate.Limiter
-	hidden  atomic.Uint64
-}
-
-const (
-	// warningInterval is the time between two log lines of one kind.
-	warningInterval = 10 * time.Second
-	// loggedText bounds what the log shows of a sender's text, in bytes.
-	loggedText = 200
-)
-
-func newWarnings() *warnings {
-	w := new(warnings)
-	for i := range w {
-		w[i].limiter = rate.NewLimiter(rate.Every(warningInterval), 1)
-	}
-	return w
-}
+// loggedText bounds what the log shows of a sender's text, in bytes.
+const loggedText = 200
 
 // warn logs a refusal, unless there was one of its status just before, or it
 // is for want of a sender.
@@ -227,8 +206,7 @@ func (h *Handler) warn(r *http.Request, refused *refusal) {
 		return
 	}
 	w := &h.warnings[statusIndex(refused.status)]
-	if !w.limiter.Allow() {
-		w.hidden.Add(1)
+	if !w.Allow(time.Now()) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("peer", r.RemoteAddr), slog.String("error", refused.Error())}
@@ -236,9 +214,9 @@ func (h *Handler) warn(r *http.Request, refused *refusal) {
 		attrs = append(attrs, slog.Any("cause", refused.cause))
 	}
 	if refused.text != nil {
-		attrs = append(attrs, slog.String("text", strconv.Quote(string(refused.text[:min(len(refused.text), loggedText)]))))
+		attrs = append(attrs, slog.String("text", strconv.Quote(text.Clip(refused.text, loggedText))))
 	}
-	if n := w.hidden.Swap(0); n > 0 {
+	if n := w.LeftOut(); n > 0 {
 		attrs = append(attrs, slog.Uint64("not_shown", n))
 	}
 	h.log.LogAttrs(r.Context(), slog.LevelWarn, logTitle(refused.status), attrs...) //nolint:sloglint // one of the constants there

@@ -87,10 +87,10 @@ func TestD39TheLogShowsLittleOfABadBody(t *testing.T) {
 			t.Errorf("%q\nwant %s", got, want)
 		}
 	}
-	check("no\nt json"+strings.Repeat("x", 1000),
+	check("no\nt json"+strings.Repeat("x", 190)+strings.Repeat("é", 1000),
 		`level=WARN msg="cannot parse normalizedEvent" peer=192.0.2.1:1234 `+
 			`error="Cannot parse the submitted event: bad_json: at byte 0 of the body: want an object, or an array of objects" `+
-			fmt.Sprintf(`text=%q`, `"no\nt json`+strings.Repeat("x", 191)+`"`))
+			fmt.Sprintf(`text=%q`, `"no\nt json`+strings.Repeat("x", 190)+`…"`))
 	check(ev("a")+"{}",
 		`level=WARN msg="l337 or epic fail attempt detected, discarding" peer=192.0.2.1:1234 `+
 			`error="Not a valid event: event 2 of the body, counted from 1: bad_timestamp: timestamp: missing" text="\"{}\""`)

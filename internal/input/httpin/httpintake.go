@@ -26,6 +26,7 @@ import (
 
 	"dsiem/internal/event"
 	"dsiem/internal/input"
+	"dsiem/internal/observe/log"
 )
 
 const (
@@ -100,7 +101,7 @@ type Handler struct {
 	budget           budget
 	conns            atomic.Uint64 // the last ConnID given
 	counters         counters
-	warnings         *warnings
+	warnings         [len(statuses)]log.Limit // of log lines, one for each status
 }
 
 // New returns a Handler.
@@ -119,7 +120,7 @@ func New(o Options) *Handler {
 	}
 	h := &Handler{
 		o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
-		zstd: newZstd(o.MaxBody), warnings: newWarnings(),
+		zstd: newZstd(o.MaxBody),
 	}
 	// One body may have its raw form, twice that length when decompressed, and the
 	// events.

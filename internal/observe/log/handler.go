@@ -37,7 +37,8 @@ type output struct {
 // keepLine is the capacity in bytes up to which a line's memory is reused.
 const keepLine = 16 << 10
 
-// NewHandler returns the handler of NewLogger.
+// NewHandler returns a handler that writes one line per record to w, each with
+// one Write. It is safe for concurrent use, as are handlers made from it.
 func NewHandler(w io.Writer, o Options) *Handler {
 	h := &Handler{
 		out:    &output{w: w},

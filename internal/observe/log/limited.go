@@ -73,7 +73,7 @@ type limitState struct {
 
 // NewLimited returns a handler that passes on to next what is not held back.
 func NewLimited(next slog.Handler, o LimitOptions) *Limited {
-	o.Interval = cmp.Or(o.Interval, 10*time.Second)
+	o.Interval = cmp.Or(o.Interval, usualInterval)
 	if o.From == nil {
 		o.From = slog.LevelWarn
 	}

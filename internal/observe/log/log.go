@@ -8,13 +8,7 @@
 // Source of the formats: spec/interfaces.md §6.
 package log
 
-import (
-	"io"
-	"log/slog"
-	"os"
-
-	"golang.org/x/term"
-)
+import "log/slog"
 
 // LevelTrace is the level below slog.LevelDebug, for what is logged per event
 // and stage.
@@ -30,25 +24,10 @@ type Options struct {
 	JSON bool
 	// Level is the lowest level that is written; nil is slog.LevelInfo.
 	Level slog.Leveler
-	// Colour puts ANSI colours into text lines; see Colour. JSON lines never
-	// have any.
+	// Colour puts ANSI colours into text lines. JSON lines never have any.
 	Colour bool
 	// Root is the first part of every target; "" is DefaultRoot.
 	Root string
-}
-
-// NewLogger returns a logger that writes one line per record to w, each with
-// one Write. It is safe for concurrent use, as are loggers made from it.
-func NewLogger(w io.Writer, o Options) *slog.Logger {
-	return slog.New(NewHandler(w, o))
-}
-
-// Colour reports whether log lines written to w may have colours: only if w is
-// a terminal, and never if NO_COLOR is set or TERM is "dumb"
-// (spec/interfaces.md §6.3). getenv is os.Getenv or a stand-in.
-func Colour(w io.Writer, getenv func(string) string) bool {
-	file, ok := w.(*os.File)
-	return ok && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
 }
 
 // target is the value of the attribute that names the part of the program a

@@ -14,10 +14,16 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"dsiem/internal/text"
 )
 
-// defaultPort is that of OTLP/gRPC.
-const defaultPort = "4317"
+const (
+	// defaultPort is that of OTLP/gRPC.
+	defaultPort = "4317"
+	// maxShown is how much of what was given an error shows, in bytes.
+	maxShown = 64
+)
 
 // endpoint is where a collector listens.
 type endpoint struct {
@@ -51,7 +57,7 @@ func parseEndpoint(given string) (endpoint, error) {
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "":
-		return endpoint{}, fmt.Errorf("%q does not begin with http:// or https://", clip(given))
+		return endpoint{}, fmt.Errorf("%q does not begin with http:// or https://", text.Clip(given, maxShown))
 	case u.Hostname() == "":
 		return endpoint{}, errors.New("no host, want http://host:port or https://host:port")
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.ForceQuery, u.Fragment != "":
@@ -62,18 +68,9 @@ func parseEndpoint(given string) (endpoint, error) {
 		port = defaultPort
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return endpoint{}, fmt.Errorf("port %s is not in 1 to 65535", clip(port))
+		return endpoint{}, fmt.Errorf("port %s is not in 1 to 65535", text.Clip(port, maxShown))
 	}
 	return endpoint{hostPort: net.JoinHostPort(u.Hostname(), port), tls: u.Scheme == "https"}, nil
-}
-
-// clip returns the beginning of a text for a message.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
 }
 
 // dial returns a connection that is made when it is needed first, and again

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"dsiem/internal/observe/log"
 )
 
 // ledger counts what became of the items of one kind, spans or data points, and
@@ -18,12 +20,14 @@ type ledger struct {
 
 	mu      sync.Mutex
 	told    uint64    // lost items that the log knows of
-	last    time.Time // of the last warning
+	lines   log.Limit // of warnings
 	reason  string    // for the last loss that the log does not know of
 	failing bool      // the last warning was about an export that failed
 }
 
-func newLedger(log *slog.Logger) *ledger { return &ledger{log: log} }
+func newLedger(logger *slog.Logger) *ledger {
+	return &ledger{log: logger, lines: log.Limit{Per: linesEvery}}
+}
 
 func (l *ledger) delivery() Delivery {
 	return Delivery{
@@ -47,7 +51,7 @@ func (l *ledger) settle(now time.Time, items int, refused *refusal, err error) {
 		}
 	}
 	switch {
-	case l.fresh() > 0 && (l.last.IsZero() || now.Sub(l.last) >= linesEvery):
+	case l.fresh() > 0 && l.lines.Allow(now):
 		l.warn(now)
 		l.failing = err != nil
 	case err == nil && l.failing:
@@ -75,5 +79,5 @@ func (l *ledger) warn(now time.Time) {
 	d := l.delivery()
 	l.log.Warn("telemetry lost", "lost", d.Lost()-l.told, "reason", cmp.Or(l.reason, "too much waits"),
 		"queue_full_total", d.QueueFull, "failed_total", d.Failed, "refused_total", d.Refused)
-	l.told, l.last, l.reason = d.Lost(), now, ""
+	l.told, l.reason = d.Lost(), ""
 }

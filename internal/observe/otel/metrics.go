@@ -137,7 +137,7 @@ func counters(m metric.Meter, role string) ([]metric.Observable, observe, error)
 	observeDropped := func(o metric.Observer, r *Readings) {
 		for _, reason := range slices.Sorted(maps.Keys(r.EventsDropped)) {
 			o.ObserveInt64(dropped, signed(r.EventsDropped[reason]),
-				metric.WithAttributes(attribute.String("reason", text(reason))))
+				metric.WithAttributes(attribute.String("reason", fit(reason))))
 		}
 	}
 	if role == RoleFrontend {

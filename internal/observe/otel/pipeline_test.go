@@ -18,6 +18,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"pgregory.net/rapid"
+
+	"dsiem/internal/text"
 )
 
 // fakeExporter does with spans what export says. It ends when the pipeline's
@@ -332,7 +334,8 @@ func TestParseEndpoint(t *testing.T) {
 		{in: "collector:4317", err: `"collector:4317" does not begin with http:// or https://`},
 		{in: "grpc://collector:4317", err: `"grpc://collector:4317" does not begin with http:// or https://`},
 		{in: "http:collector", err: `"http:collector" does not begin with http:// or https://`},
-		{in: strings.Repeat("x", 100), err: `"` + strings.Repeat("x", 64) + `..." does not begin with http:// or https://`},
+		{in: strings.Repeat("x", 100), err: `"` + strings.Repeat("x", 64) + `…" does not begin with http:// or https://`},
+		{in: "x" + strings.Repeat("é", 100), err: `"x` + strings.Repeat("é", 31) + `…" does not begin with http:// or https://`},
 		{in: "http://", err: "no host, " + want},
 		{in: "http://:4317", err: "no host, " + want},
 		{in: "http://collector:0", err: "port 0 is not in 1 to 65535"},
@@ -356,7 +359,7 @@ func TestParseEndpoint(t *testing.T) {
 	}
 }
 
-func TestCut(t *testing.T) {
+func TestTextsAreCutAndValid(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		in   string
@@ -375,14 +378,14 @@ func TestCut(t *testing.T) {
 		{"\x80\x80\x80\x80\x80\x80", 5, "\uFFFD"},
 		{"\x80\x80", 1, ""},
 	} {
-		if got := cut(c.in, c.most); got != c.want {
-			t.Errorf("cut(%q, %d) = %q, want %q", c.in, c.most, got, c.want)
+		if got := valid(text.Start(c.in, c.most)); got != c.want {
+			t.Errorf("the start of %q, %d bytes, is %q, want %q", c.in, c.most, got, c.want)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		in := string(rapid.SliceOf(rapid.Byte()).Draw(t, "text"))
 		most := rapid.IntRange(1, 32).Draw(t, "most")
-		got := cut(in, most)
+		got := valid(text.Start(in, most))
 		if !utf8.ValidString(got) || utf8.RuneCountInString(got) > most {
 			t.Fatalf("got %q", got)
 		}

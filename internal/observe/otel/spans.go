@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"dsiem/internal/text"
 )
 
 // The names of spans and of their attributes (spec/interfaces.md §8.2).
@@ -48,7 +50,7 @@ func (p *spanPipeline) startEvent(eventID string, conn uint64, start time.Time, 
 	ctx := parentOf(parent)
 	options := []trace.SpanStartOption{trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKindProducer)}
 	if !unwanted(ctx) {
-		options = append(options, trace.WithAttributes(number(connID, conn), attribute.String(eventIDKey, text(eventID))))
+		options = append(options, trace.WithAttributes(number(connID, conn), attribute.String(eventIDKey, fit(eventID))))
 	}
 	ctx, span := p.tracer.Start(ctx, frontendSpan, options...)
 	s := Span{carrier: carrierOf(ctx)}
@@ -68,7 +70,7 @@ func (s Span) End(err error) {
 		return
 	}
 	if err != nil {
-		s.span.SetStatus(codes.Error, text(err.Error()))
+		s.span.SetStatus(codes.Error, fit(err.Error()))
 	}
 	s.span.End()
 }
@@ -102,7 +104,7 @@ func (p *spanPipeline) handle(c Carrier, eventID string, received, done time.Tim
 	if done.Before(received) {
 		done = received
 	}
-	event := attribute.String(eventIDKey, text(eventID))
+	event := attribute.String(eventIDKey, fit(eventID))
 	times := spanTimes{start: trace.WithTimestamp(received), end: trace.WithTimestamp(done)}
 	ctx, span := p.tracer.Start(ctx, backendSpan, times.start,
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(event))
@@ -124,7 +126,7 @@ func (p *spanPipeline) distributed(ctx context.Context, event attribute.KeyValue
 	defer span.End(times.end)
 	for _, m := range matched {
 		_, one := p.tracer.Start(ctx, backlogSpan, times.start, trace.WithSpanKind(trace.SpanKindInternal),
-			trace.WithAttributes(number(directiveID, m.Directive), attribute.String(backlogID, text(m.Backlog)), event))
+			trace.WithAttributes(number(directiveID, m.Directive), attribute.String(backlogID, fit(m.Backlog)), event))
 		one.End(times.end)
 	}
 }
@@ -141,26 +143,19 @@ func number(key string, n uint64) attribute.KeyValue {
 // outside and may be very long.
 const maxText = 256
 
-// text returns a copy of a text that is fit for an attribute: cut if it is too
+// fit returns a copy of a text that is fit for an attribute: cut if it is too
 // long, and valid UTF-8, without which a whole export would fail.
-func text(s string) string { return cut(s, maxText) }
+func fit(s string) string { return valid(text.Start(s, maxText)) }
 
 // maxReason is the longest text of an error in the log, in bytes: a collector
 // may have said it.
 const maxReason = 512
 
-func reason(s string) string { return cut(s, maxReason) }
+// reason returns the beginning of the text of an error.
+func reason(s string) string { return valid(text.Clip(s, maxReason)) }
 
-// cut returns a copy of the first bytes of a text, most at most, which is valid
-// UTF-8; what is not becomes U+FFFD.
-func cut(s string, most int) string {
-	if len(s) > most {
-		end := most
-		for end > max(0, most-utf8.UTFMax) && !utf8.RuneStart(s[end]) {
-			end--
-		}
-		s = s[:end]
-	}
+// valid returns a copy of a text in which U+FFFD stands for what is not UTF-8.
+func valid(s string) string {
 	if utf8.ValidString(s) {
 		return strings.Clone(s) // it may be a small part of something large
 	}

@@ -169,12 +169,12 @@ func positive(given, otherwise time.Duration) time.Duration {
 
 // describe returns what all traces and metrics of the node have in common.
 func describe(ctx context.Context, o *Options) (*resource.Resource, error) {
-	attributes := []attribute.KeyValue{attribute.String("service.name", text(cmp.Or(o.Node, scope)))}
+	attributes := []attribute.KeyValue{attribute.String("service.name", fit(cmp.Or(o.Node, scope)))}
 	if o.Version != "" {
-		attributes = append(attributes, attribute.String("service.version", text(o.Version)))
+		attributes = append(attributes, attribute.String("service.version", fit(o.Version)))
 	}
 	if o.Role != "" {
-		attributes = append(attributes, attribute.String("dsiem.role", text(o.Role)))
+		attributes = append(attributes, attribute.String("dsiem.role", fit(o.Role)))
 	}
 	return resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(attributes...))
 }

@@ -57,7 +57,7 @@ func TestReportCountsSinceThePreviousOne(t *testing.T) {
 // The field names of both generations (spec/interfaces.md §5.3, check 57).
 func TestT57_WatchdogReport(t *testing.T) {
 	var out bytes.Buffer
-	logger := log.WithTarget(log.NewLogger(&out, log.Options{}), "watchdog")
+	logger := log.WithTarget(slog.New(log.NewHandler(&out, log.Options{})), "watchdog")
 	lines := func(r watchdog.Report, maxEPS int) []string {
 		out.Reset()
 		r.Log(t.Context(), logger, maxEPS)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/observe/log"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -100,7 +101,7 @@ type Writer struct {
 	spare   batch
 	flushed time.Time
 	trouble trouble
-	syncLog everySoOften
+	syncLog log.Limit
 }
 
 // batch is what is written together.
@@ -137,7 +138,6 @@ func openWriter(dir string, o Options, files fileSystem) (*Writer, error) {
 		giveUp:  make(chan struct{}),
 		stopped: make(chan struct{}),
 		trouble: newTrouble(),
-		syncLog: everySoOften{interval: logEvery},
 	}
 	w.open, w.shut = context.WithCancel(context.Background())
 	newFile := func(name string) *lineFile {

@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"dsiem/internal/observe/log"
 )
 
-// The first and the longest wait between two attempts to write, and the time
-// between two log lines while they fail.
+// The first and the longest wait between two attempts to write.
 const (
 	firstRetry = 10 * time.Millisecond
 	lastRetry  = time.Second
-	logEvery   = 10 * time.Second
 )
 
 // own is the life of the owner of the files: write until the end, then what is
@@ -210,7 +210,7 @@ func (w *Writer) sync() error {
 	}
 	if err != nil {
 		w.count.syncErrors.Add(1)
-		if w.syncLog.due(time.Now()) {
+		if w.syncLog.Allow(time.Now()) {
 			w.o.Logger.Error("alarm files cannot be synced to disk", slog.Any("error", err),
 				slog.Uint64("sync_errors", w.count.syncErrors.Load()))
 		}
@@ -223,14 +223,14 @@ type trouble struct {
 	attempts int
 	since    time.Time
 	pause    *backoff.ExponentialBackOff
-	log      everySoOften
-	told     bool // there is a log line about it
+	lines    log.Limit // while they fail
+	told     bool      // there is a log line about it
 }
 
 func newTrouble() trouble {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier = firstRetry, lastRetry, 2
-	return trouble{pause: pause, log: everySoOften{interval: logEvery}}
+	return trouble{pause: pause}
 }
 
 // fails notes that an attempt failed and returns the time until the next one.
@@ -244,7 +244,7 @@ func (w *Writer) fails(err error) time.Duration {
 	w.mu.Lock()
 	w.failing = err
 	w.mu.Unlock()
-	if t.log.due(now) {
+	if t.lines.Allow(now) {
 		t.told = true
 		w.o.Logger.Error("alarm files cannot be written, trying again", slog.Any("error", err),
 			slog.Int64("pending_bytes", w.Stats().Pending), slog.Int("attempts", t.attempts),
@@ -267,18 +267,4 @@ func (w *Writer) works() {
 	w.mu.Lock()
 	w.failing = nil
 	w.mu.Unlock()
-}
-
-// everySoOften tells whether it is time to say something again.
-type everySoOften struct {
-	interval time.Duration
-	last     time.Time // zero if nothing was said
-}
-
-func (e *everySoOften) due(now time.Time) bool {
-	if !e.last.IsZero() && now.Sub(e.last) < e.interval {
-		return false
-	}
-	e.last = now
-	return true
 }

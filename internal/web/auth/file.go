@@ -12,8 +12,7 @@ import (
 	"unicode/utf8"
 
 	"dsiem/internal/jsonfile"
-
-	"github.com/agnivade/levenshtein"
+	"dsiem/internal/text"
 )
 
 // maxName is the number of characters of the longest user name.
@@ -289,25 +288,12 @@ func keys(s *jsonfile.Scope, names ...string) {
 }
 
 // suggestion returns "; did you mean …?" if a name is near to what was written,
-// or begins with it, or else all names.
+// or else all names.
 func suggestion(written string, names []string) string {
-	written = strings.ToLower(written)
-	nearest, distance := "", 2+len(written)/3
-	for _, name := range names {
-		switch {
-		case len(written) > maxName:
-		case len(written) > 2 && strings.HasPrefix(name, written):
-			nearest, distance = name, 0
-		default:
-			if d := levenshtein.ComputeDistance(written, name); d < distance {
-				nearest, distance = name, d
-			}
-		}
+	if nearest := text.Suggest(written, names); nearest != "" {
+		return fmt.Sprintf("; did you mean %q?", nearest)
 	}
-	if nearest == "" {
-		return "; the keys are " + strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("; did you mean %q?", nearest)
+	return "; the keys are " + strings.Join(names, ", ")
 }
 
 // quoted finds what stands in quotes in a message.

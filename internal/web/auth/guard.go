@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"dsiem/internal/jsonfile"
+	"dsiem/internal/observe/log"
+	"dsiem/internal/text"
 	"dsiem/internal/watch"
-
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -28,10 +28,6 @@ const (
 	// maxWait how long one does.
 	maxWaiting = 32
 	maxWait    = 3 * time.Second
-
-	// refusedInterval is the time between two log lines about refused requests
-	// of one kind.
-	refusedInterval = 10 * time.Second
 )
 
 // Guard knows who may do what. A nil Guard lets everybody do everything.
@@ -70,8 +66,7 @@ type Guard struct {
 	waiting atomic.Int64
 
 	counts [verdicts]atomic.Uint64
-	told   [verdicts]*rate.Limiter
-	hidden [verdicts]atomic.Uint64
+	told   [verdicts]log.Limit // of log lines about requests
 }
 
 // verdict is what becomes of a request.
@@ -115,9 +110,6 @@ func Load(path string, logger *slog.Logger) (*Guard, error) {
 	}
 	g := &Guard{path: path, log: logger, slots: make(chan struct{}, max(1, min(4, runtime.GOMAXPROCS(0)/4)))}
 	_, _ = rand.Read(g.key[:]) // never fails, says its documentation
-	for i := range g.told {
-		g.told[i] = rate.NewLimiter(rate.Every(refusedInterval), 1)
-	}
 	g.watch = watch.Watch{Files: []string{path}, Apply: g.apply, Reject: g.reject}
 	if err := g.watch.Load(); err != nil {
 		return nil, fmt.Errorf("loading access rights: %w", err)
@@ -395,8 +387,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, a *account, v ver
 // logRefused logs a request that is not admitted, or counts it for the next line
 // if there was one of its kind a moment ago.
 func (g *Guard) logRefused(r *http.Request, a *account, v verdict, right Right) {
-	if !g.told[v].Allow() {
-		g.hidden[v].Add(1)
+	if !g.told[v].Allow(time.Now()) {
 		return
 	}
 	var user string
@@ -406,8 +397,8 @@ func (g *Guard) logRefused(r *http.Request, a *account, v verdict, right Right) 
 		user, _, _ = r.BasicAuth()
 	}
 	g.log.Warn("request refused", "reason", v.reason(), "peer", r.RemoteAddr, "user", clip(user), "right", right.String(),
-		"method", clip(r.Method), "path", clip(r.URL.Path), "not_shown", g.hidden[v].Swap(0))
+		"method", clip(r.Method), "path", clip(r.URL.Path), "not_shown", g.told[v].LeftOut())
 }
 
 // clip returns the beginning of a text that a caller chose.
-func clip(text string) string { return fmt.Sprintf("%.80s", text) }
+func clip(chosen string) string { return text.ClipRunes(chosen, 80) }

@@ -237,10 +237,10 @@ func TestRefusalsAreLoggedWithMeasure(t *testing.T) {
 		testkit.Pass(10 * time.Second)
 		ask(h, basic(evil, "x"))
 		want := []string{
-			`level=WARN msg="request refused" reason="wrong credentials" peer=192.0.2.1:1234 user=` + strings.Repeat("m", 80) + ` right=config-read method=POST path=/events not_shown=0`,
+			`level=WARN msg="request refused" reason="wrong credentials" peer=192.0.2.1:1234 user=` + strings.Repeat("m", 80) + `… right=config-read method=POST path=/events not_shown=0`,
 			`level=WARN msg="request refused" reason="missing right" peer=192.0.2.1:1234 user=ann right=config-read method=POST path=/events not_shown=0`,
 			`level=WARN msg="request refused" reason="no credentials" peer=192.0.2.1:1234 user="" right=config-read method=POST path=/events not_shown=0`,
-			`level=WARN msg="request refused" reason="wrong credentials" peer=192.0.2.1:1234 user=` + strings.Repeat("m", 80) + ` right=config-read method=POST path=/events not_shown=99`,
+			`level=WARN msg="request refused" reason="wrong credentials" peer=192.0.2.1:1234 user=` + strings.Repeat("m", 80) + `… right=config-read method=POST path=/events not_shown=99`,
 		}
 		var got []string
 		for _, line := range log.With("request refused") {

@@ -136,7 +136,7 @@ func TestVarsHaveTheMembersOfTheRole(t *testing.T) {
 
 func TestServerShowsVars(t *testing.T) {
 	t.Parallel()
-	url, _ := serve(t, diagnostics.ServerOptions{Pprof: true, Variables: &diagnostics.Variables{
+	url, _ := serve(t, diagnostics.Options{Pprof: true, Variables: &diagnostics.Variables{
 		Alarms: func() int64 { return 5 },
 	}})
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

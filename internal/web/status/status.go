@@ -13,7 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"dsiem/internal/text"
 )
 
 // Status is what the status page shows and /status answers as JSON. Sections
@@ -172,14 +173,7 @@ func (p *statusPage) status() Status {
 
 // clip returns the beginning of a title as valid UTF-8.
 func clip(title string) string {
-	if len(title) > maxTitle {
-		end := maxTitle
-		for end > 0 && !utf8.RuneStart(title[end]) {
-			end--
-		}
-		title = title[:end] + "…"
-	}
-	return strings.ToValidUTF8(title, "\uFFFD")
+	return strings.ToValidUTF8(text.Clip(title, maxTitle), "\uFFFD")
 }
 
 // view is what the template sees.
