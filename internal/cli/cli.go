@@ -58,7 +58,6 @@ type commands struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the node on this machine whether it is ready."`
 	Completion  completionCommand  `cmd:"" help:"Print a script that completes the command line in a shell."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
-	Bench       benchCommand       `cmd:"" hidden:"" help:"Measure the program and check what it does."`
 }
 
 // frontendCommands is the command line of dsiem-frontend.

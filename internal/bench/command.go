@@ -1,4 +1,4 @@
-package cli
+package bench
 
 import (
 	"context"
@@ -6,16 +6,69 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
-	"dsiem/internal/bench"
-	"dsiem/internal/node"
+	"github.com/alecthomas/kong"
 )
 
-// benchCommand is not in the help: docs/performance.md describes it.
-type benchCommand struct {
+// programName is what this program is called in its messages.
+const programName = "dsiem-bench"
+
+// The exit codes, which are those of all our programs.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Streams are the program's standard streams.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Main runs dsiem-bench and returns its exit code.
+func Main(ctx context.Context, args []string, streams Streams) int {
+	exited, code := false, exitDone
+	var c command
+	parser, err := kong.New(&c,
+		kong.Name(programName),
+		kong.Description("Measure dsiem and check what it does."),
+		kong.Writers(streams.Out, streams.Err),
+		kong.Exit(func(c int) { exited, code = true, c }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintf(streams.Err, "%s: the command line is not well defined: %s\n", programName, err)
+		return exitFailed
+	}
+	_, err = parser.Parse(args)
+	if exited { // help was asked for
+		return code
+	}
+	if err == nil {
+		err = c.run(ctx, streams)
+	} else {
+		err = &usageError{fmt.Sprintf("%s\nRun %s --help to see what is possible.", err, programName)}
+	}
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(streams.Err, "%s: %s\n", programName, err)
+	if _, isUsage := errors.AsType[*usageError](err); isUsage {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+// command is the command line; docs/performance.md describes it.
+type command struct {
 	Scenario []string `placeholder:"NAME" help:"Measure these scenarios."`
 	Matrix   bool     `xor:"what" help:"Measure all scenarios of the matrix: those that take seconds."`
 	Quick    bool     `xor:"what" help:"Measure a few events over each transport: a smoke test."`
@@ -44,30 +97,30 @@ type benchCommand struct {
 
 	Repeat     int           `default:"1" placeholder:"N" help:"How often to do everything; results are medians (${default})."`
 	LimitTime  time.Duration `default:"1s" placeholder:"TIME" help:"How long to measure each limit, 0 for no limits (${default})."`
-	Program    string        `placeholder:"FILE" help:"Program to measure; by default this one."`
+	Dsiem      string        `placeholder:"FILE" aliases:"program" help:"Program to measure; by default dsiem beside this program, or else built from the source here."`
 	ServerFlag []string      `sep:"none" placeholder:"FLAG" help:"Another flag for the server, as --server-flag=--shards=1."`
 	Out        string        `placeholder:"DIR" help:"Directory for configuration, events, logs and alarms; a temporary one by default."`
 	Keep       bool          `help:"Leave these files behind."`
 	JSON       bool          `name:"json" help:"Print the results as JSON."`
 	Page       string        `placeholder:"FILE" help:"Put the tables into this page, between its marks: those of which all rows are measured."`
 
-	Role     string `hidden:"" placeholder:"ROLE" help:"Play a role for another dsiem bench."`
+	Role     string `hidden:"" placeholder:"ROLE" help:"Play a role for another dsiem-bench."`
 	RoleURL  string `hidden:"" name:"role-url"`
 	RoleFile string `hidden:""`
 }
 
 // Help is shown below the flags.
-func (benchCommand) Help() string {
+func (command) Help() string {
 	return `Starts the server as a child process, drives it with events of a known workload, and compares the alarm files with
 what had to come of it. Progress goes to standard error, results to standard output.
 
 Exit codes: 0 done, 1 something was lost, duplicate or wrong, or could not be measured, 2 usage.`
 }
 
-// Run measures.
-func (c *benchCommand) Run(ctx context.Context, streams Streams) error {
+// run measures.
+func (c *command) run(ctx context.Context, streams Streams) error {
 	if c.Role != "" {
-		role := bench.Role{Name: c.Role, URL: c.RoleURL, File: c.RoleFile, In: streams.In, Out: streams.Out}
+		role := Role{Name: c.Role, URL: c.RoleURL, File: c.RoleFile, In: streams.In, Out: streams.Out}
 		return role.Run(ctx)
 	}
 	if c.List {
@@ -77,23 +130,37 @@ func (c *benchCommand) Run(ctx context.Context, streams Streams) error {
 	if err != nil {
 		return err
 	}
-	program, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("finding this program: %w", err)
-	}
-	err = bench.Run(ctx, &bench.Options{
-		Cells: cells, Program: program, Server: c.Program, ServerFlags: c.ServerFlag,
-		Version: node.Version(debug.ReadBuildInfo), Repeat: c.Repeat, LimitTime: c.LimitTime,
-		Dir: c.Out, Keep: c.Keep, JSON: c.JSON, Page: c.Page, Out: streams.Out, Progress: streams.Err,
-	})
+	err = c.measure(ctx, cells, streams)
 	if ctx.Err() != nil {
 		return errors.New("interrupted; the programs that were started have ended")
 	}
 	return err
 }
 
+// measure measures cells.
+func (c *command) measure(ctx context.Context, cells []Cell, streams Streams) (err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	server, remove, err := findServer(ctx, c.Dsiem, self)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	version, err := versionOf(ctx, server)
+	if err != nil {
+		return err
+	}
+	return Run(ctx, &Options{
+		Cells: cells, Self: self, Server: server, ServerFlags: c.ServerFlag,
+		Version: version, Repeat: c.Repeat, LimitTime: c.LimitTime,
+		Dir: c.Out, Keep: c.Keep, JSON: c.JSON, Page: c.Page, Out: streams.Out, Progress: streams.Err,
+	})
+}
+
 // cells returns what is to be measured.
-func (c *benchCommand) cells() ([]bench.Cell, error) {
+func (c *command) cells() ([]Cell, error) {
 	switch {
 	case c.Repeat < 1 || c.LimitTime < 0:
 		return nil, &usageError{"--repeat must be at least 1, and --limit-time not negative"}
@@ -104,12 +171,12 @@ func (c *benchCommand) cells() ([]bench.Cell, error) {
 	case len(c.Scenario) > 0 && (c.Matrix || c.Quick):
 		return nil, &usageError{"--scenario, --matrix and --quick exclude each other"}
 	case c.Matrix:
-		return c.lasting(bench.Scenarios()), nil
+		return c.lasting(Scenarios()), nil
 	case c.Quick: // limits would take longer than all of it
 		c.LimitTime = 0
-		return bench.QuickScenarios(), nil
+		return QuickScenarios(), nil
 	case len(c.Scenario) > 0:
-		cells, err := bench.Choose(c.Scenario)
+		cells, err := Choose(c.Scenario)
 		if err != nil {
 			return nil, &usageError{"--scenario: " + err.Error()}
 		}
@@ -120,7 +187,7 @@ func (c *benchCommand) cells() ([]bench.Cell, error) {
 
 // lasting gives scenarios the times that the flags say: those that last for a
 // time, and those that have a warm-up.
-func (c *benchCommand) lasting(cells []bench.Cell) []bench.Cell {
+func (c *command) lasting(cells []Cell) []Cell {
 	for i := range cells {
 		if c.Duration != nil && cells[i].Events == 0 {
 			cells[i].Duration = *c.Duration
@@ -133,10 +200,10 @@ func (c *benchCommand) lasting(cells []bench.Cell) []bench.Cell {
 }
 
 // own returns the workload that the flags describe.
-func (c *benchCommand) own() ([]bench.Cell, error) {
-	cell := bench.Cell{
-		Name: c.Transport, Transport: bench.Transport(c.Transport),
-		Workload: bench.Workload{
+func (c *command) own() ([]Cell, error) {
+	cell := Cell{
+		Name: c.Transport, Transport: Transport(c.Transport),
+		Workload: Workload{
 			Seed: c.Seed, Directives: c.Directives, Match: c.Match, Near: c.Near, Live: c.Live,
 			Abandoned: c.Abandoned, Timeout: c.Timeout, Addresses: c.Addresses, EventSize: c.EventSize, Occurrence: c.Occurrence,
 		},
@@ -152,16 +219,16 @@ func (c *benchCommand) own() ([]bench.Cell, error) {
 	if err := cell.Check(); err != nil {
 		return nil, &usageError{err.Error()}
 	}
-	return []bench.Cell{cell}, nil
+	return []Cell{cell}, nil
 }
 
 // listScenarios lists the matrix, and what is not in it.
 func listScenarios(out io.Writer) error {
 	var b strings.Builder
-	for _, c := range bench.Scenarios() {
+	for _, c := range Scenarios() {
 		fmt.Fprintf(&b, "%-18s %s\n", c.Name, c.About)
 	}
-	for _, c := range bench.LongScenarios() {
+	for _, c := range LongScenarios() {
 		fmt.Fprintf(&b, "%-18s %s; not in the matrix\n", c.Name, c.About)
 	}
 	_, err := io.WriteString(out, b.String())
