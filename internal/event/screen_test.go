@@ -14,7 +14,15 @@ func odd(id event.Identity) bool {
 	return id.PluginSID%2 == 1 || len(id.Category)%2 == 1
 }
 
-func TestDecodeWantedSkipsWhatNobodyWants(t *testing.T) {
+// screened returns what a Screen makes of a text that it has for itself.
+func screened(in string) (ev event.Event, o event.Outcome) {
+	events, outcomes := make([]event.Event, 1), make([]event.Outcome, 1)
+	events[0].ID = "of before"
+	new(event.Screen).Decode([][]byte{[]byte(in)}, events, outcomes, oddOnes)
+	return events[0], outcomes[0]
+}
+
+func TestScreenSkipsWhatNobodyWants(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]bool{
 		text(map[string]string{"plugin_id": "1", "plugin_sid": "2"}): true,
@@ -34,31 +42,30 @@ func TestDecodeWantedSkipsWhatNobodyWants(t *testing.T) {
 		`{"event_id":"x"}`:                                           false,
 		`garbage`:                                                    false,
 	} {
-		var ev event.Event
-		rej, skipped := event.DecodeWanted([]byte(in), &ev, odd)
-		if skipped != want {
-			t.Errorf("%s: skipped: %v (%v)", in, skipped, rej)
+		ev, o := screened(in)
+		if o.Skipped != want {
+			t.Errorf("%s: skipped: %v (%v)", in, o.Skipped, o.Rejection)
 		}
-		if skipped && (rej != nil || ev != (event.Event{})) {
-			t.Errorf("%s is skipped, and also %v, %+v", in, rej, ev)
+		if o.Skipped && (o.Rejection != nil || ev != (event.Event{})) {
+			t.Errorf("%s is skipped, and also %v, %+v", in, o.Rejection, ev)
 		}
 	}
 }
 
-func TestDecodeWantedAllocatesNothingForWhatItSkips(t *testing.T) {
+func TestScreenAllocatesNothingForWhatItSkips(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	in := []byte(benchEvent(500))
-	never := func(event.Identity) bool { return false }
-	var ev event.Event
-	if n := testing.AllocsPerRun(100, func() { _, _ = event.DecodeWanted(in, &ev, never) }); n != 0 {
+	in := [][]byte{[]byte(benchEvent(500))}
+	events, outcomes := make([]event.Event, 1), make([]event.Outcome, 1)
+	var s event.Screen
+	if n := testing.AllocsPerRun(100, func() { s.Decode(in, events, outcomes, never) }); n != 0 || !outcomes[0].Skipped {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-// FuzzDecodeWanted compares DecodeWanted with Decode.
-func FuzzDecodeWanted(f *testing.F) {
+// FuzzScreen compares a Screen with Decode.
+func FuzzScreen(f *testing.F) {
 	for _, in := range []string{
 		text(nil), benchEvent(500), `{}`, `garbage`, `{"plugin_id":1,"plugin_sid":2,"timestamp":7}`,
 		`{"product":"p","category":"ab"}`, `{"plugin_id":1,"plugin_sid":2,"product":"p","category":"abc"}`,
@@ -67,11 +74,15 @@ func FuzzDecodeWanted(f *testing.F) {
 		f.Add([]byte(in))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		var got, want event.Event
-		rej, skipped := event.DecodeWanted(in, &got, odd)
+		var want event.Event
 		wantRej := event.Decode(in, &want)
-		compareScreen(t, in, &got, event.Outcome{Rejection: rej, Skipped: skipped})
-		if skipped {
+		got, o := screened(string(in))
+		checkNeighbours(t, in, &got, o)
+		rej := o.Rejection
+		if o.Skipped {
+			if rej != nil || got != (event.Event{}) {
+				t.Fatalf("%q is skipped, and also %v, %+v", in, rej, got)
+			}
 			if wantRej != nil {
 				switch wantRej.Reason {
 				case event.TooLarge, event.BadEncoding, event.BadJSON, event.DuplicateKey, event.NoIdentity:
@@ -98,9 +109,12 @@ func oddOnes(ids []event.Identity, wanted []bool) {
 	}
 }
 
-// compareScreen compares what a Screen makes of a text, among others of any kind,
-// with what DecodeWanted made of it.
-func compareScreen(t *testing.T, in []byte, ev *event.Event, want event.Outcome) {
+// never wants nothing.
+func never(_ []event.Identity, wanted []bool) { clear(wanted) }
+
+// checkNeighbours checks that a Screen makes the same of a text among others of any
+// kind as of one that it has for itself.
+func checkNeighbours(t *testing.T, in []byte, ev *event.Event, want event.Outcome) {
 	t.Helper()
 	var texts [][]byte
 	for range 5 {
@@ -123,16 +137,14 @@ func compareScreen(t *testing.T, in []byte, ev *event.Event, want event.Outcome)
 	}
 }
 
-func BenchmarkDecodeSkipped(b *testing.B) {
-	in := []byte(benchEvent(500))
-	never := func(event.Identity) bool { return false }
-	b.SetBytes(int64(len(in)))
+func BenchmarkScreenSkipped(b *testing.B) {
+	in := [][]byte{[]byte(benchEvent(500))}
+	events, outcomes := make([]event.Event, 1), make([]event.Outcome, 1)
+	b.SetBytes(int64(len(in[0])))
 	b.ReportAllocs()
-	var ev event.Event
+	var s event.Screen
 	for b.Loop() {
-		if _, skipped := event.DecodeWanted(in, &ev, never); !skipped {
-			b.Fatal("not skipped")
-		}
+		s.Decode(in, events, outcomes, never)
 	}
 }
 
@@ -174,22 +186,9 @@ func benchTraffic() [][]byte {
 	return all
 }
 
-func BenchmarkDecodeSkippedTraffic(b *testing.B) {
-	traffic := benchTraffic()
-	never := func(event.Identity) bool { return false }
-	b.ReportAllocs()
-	var ev event.Event
-	for i := 0; b.Loop(); i++ {
-		if _, skipped := event.DecodeWanted(traffic[i%len(traffic)], &ev, never); !skipped {
-			b.Fatal("not skipped")
-		}
-	}
-}
-
 func BenchmarkScreenSkippedTraffic(b *testing.B) {
 	traffic := benchTraffic()
 	events, outcomes := make([]event.Event, len(traffic)), make([]event.Outcome, len(traffic))
-	never := func(_ []event.Identity, wanted []bool) { clear(wanted) }
 	b.ReportAllocs()
 	var s event.Screen
 	n := 0
