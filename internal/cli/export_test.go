@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 
+	"dsiem/internal/cli/options"
 	"dsiem/internal/node"
 )
 
@@ -10,5 +11,5 @@ import (
 func MainWith(ctx context.Context, called string, args []string, streams Streams, serve func(context.Context, *node.Options) error) int {
 	proc := thisProcess(streams)
 	proc.serve = serve
-	return run(ctx, proc, programCalled(called, program{called: nameDsiem}), args)
+	return run(ctx, proc, programCalled(called, options.Program{Called: nameDsiem}), args)
 }

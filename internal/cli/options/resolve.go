@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"fmt"
@@ -48,13 +48,13 @@ type resolved struct {
 func resolve(groups []group, line *commandLine, env environment) *resolved {
 	const mode = "mode"
 	r := &resolved{groups: groups, role: anyRole, sources: map[*option]string{}}
-	for o := range options(groups) {
+	for o := range each(groups) {
 		if o.name == mode {
 			r.take(o, line, env)
 			r.role = roleOf(o.value.get())
 		}
 	}
-	for o := range options(groups) {
+	for o := range each(groups) {
 		if o.name != mode {
 			r.take(o, line, env)
 		}
@@ -97,7 +97,7 @@ func (o *option) impossible(source, text string, v value) string {
 	}
 	problem := fmt.Sprintf("%s: %q is not possible; use %s", source, text, v.accepts())
 	if o.original != "" {
-		problem += " (" + strings.ReplaceAll(o.original, "%s", printable(text)) + ")"
+		problem += " (" + strings.ReplaceAll(o.original, "%s", Printable(text)) + ")"
 	}
 	return problem
 }
@@ -152,7 +152,7 @@ func (r *resolved) note(level slog.Level, message string, attrs ...slog.Attr) {
 func (r *resolved) warnOfUnknown(env environment) {
 	known := map[string]string{} // from the normalized name to that of the variable
 	names := map[string]bool{}
-	for o := range options(r.groups) {
+	for o := range each(r.groups) {
 		for _, name := range o.env {
 			known[normalized(name)], names[name] = o.env[0], true
 		}
@@ -169,9 +169,9 @@ func (r *resolved) warnOfUnknown(env environment) {
 	}
 }
 
-// printable returns a text in one line and without control characters, as a
+// Printable returns a text in one line and without control characters, as a
 // terminal and a log can show it.
-func printable(text string) string {
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !strconv.IsGraphic(r) {
 			return ' '
@@ -193,7 +193,7 @@ func isForeign(name string) bool {
 func (r *resolved) effective() []slog.Attr {
 	var attrs []slog.Attr
 	var setBy []string
-	for o := range options(r.groups) {
+	for o := range each(r.groups) {
 		if o.reason(r.role) != "" || o.stops {
 			continue
 		}

@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 // TestOptionsPage keeps docs/options.md as the table of options says.
 func TestOptionsPage(t *testing.T) {
 	t.Parallel()
-	golden(t, filepath.Join("..", "..", "docs", "options.md"), optionsPage())
+	golden(t, filepath.Join("..", "..", "..", "docs", "options.md"), optionsPage())
 }
 
 // optionsPage returns docs/options.md.
@@ -21,8 +21,8 @@ func optionsPage() string {
 	var b strings.Builder
 	b.WriteString(`# Flags and variables of serve
 
-This page is made from the table in ` + "`internal/cli/options.go`" + `;
-run ` + "`go test ./internal/cli -run OptionsPage -update`" + ` after a change there.
+This page is made from the table in ` + "`internal/cli/options`" + `;
+run ` + "`go test ./internal/cli/options -run OptionsPage -update`" + ` after a change there.
 
 - ` + "`dsiem serve`" + ` runs a node of any mode, and without ` + "`--mode`" + ` a standalone one, which needs no setting at all.
   ` + "`dsiem-frontend serve`" + ` and ` + "`dsiem-backend serve`" + ` run a node of their mode, whatever ` + "`DSIEM_MODE`" + ` says. A program

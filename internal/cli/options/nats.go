@@ -1,4 +1,4 @@
-package cli
+package options
 
 func natsOptions(s *settings) []*option {
 	return []*option{

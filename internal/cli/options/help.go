@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"fmt"
@@ -38,8 +38,13 @@ type page struct {
 	groups                  []group
 }
 
+// ServeHelp writes the help of serve.
+func (p Program) ServeHelp(w io.Writer) error {
+	return serveHelp(p, optionTable(p, &settings{})).write(w, p)
+}
+
 // serveHelp is the help of serve.
-func serveHelp(p program, groups []group) page {
+func serveHelp(p Program, groups []group) page {
 	return page{
 		usage: p.serveUsage(), groups: groups,
 		about: map[string]string{
@@ -50,13 +55,13 @@ func serveHelp(p program, groups []group) page {
 			node.ModeFrontend: "Run a frontend: it takes events over HTTP, publishes them over NATS and hands out\n" +
 				"configuration files.",
 			node.ModeBackend: "Run a backend: it takes events from NATS and writes alarms.",
-		}[p.mode],
+		}[p.Mode],
 		exitCodes: "0 stopped by a signal, 1 failed, 2 usage",
 	}
 }
 
 // write writes the help.
-func (h page) write(w io.Writer, p program) error {
+func (h page) write(w io.Writer, p Program) error {
 	const width, indent = 88, "        "
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s\n", h.usage, h.about)
@@ -83,13 +88,13 @@ until one is not empty; a flag counts more than they do.
 
 // describe returns the text below the flags of an option. Of one that the
 // program does not have it says who has it.
-func (o *option) describe(p program) string {
+func (o *option) describe(p Program) string {
 	var parts []string
 	has := o.appliesTo(p.roles())
 	if has {
 		parts = append(parts, o.help)
 	}
-	if o.roles != 0 && (p.mode == "" || !has) {
+	if o.roles != 0 && (p.Mode == "" || !has) {
 		parts = append(parts, "Only in "+strings.Join(o.roles.modes(), " and ")+".")
 	}
 	if o.noEffect != "" && o.only == "" {

@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"fmt"
@@ -39,12 +39,12 @@ type flagIndex struct {
 	shortWithMode map[byte]*option // nil if the program is not called dsiem
 }
 
-func newFlagIndex(p program, groups []group) *flagIndex {
+func newFlagIndex(p Program, groups []group) *flagIndex {
 	x := &flagIndex{long: map[string]*option{}, short: map[byte]*option{}}
-	if p.called == "dsiem" {
+	if p.Called == "dsiem" {
 		x.shortWithMode = map[byte]*option{}
 	}
-	for o := range options(groups) {
+	for o := range each(groups) {
 		x.long[normalized(o.name)] = o
 		for _, alias := range o.aliases {
 			x.long[normalized(alias)] = o
@@ -131,7 +131,7 @@ func (s *scanner) long(arg string) error {
 		o = nil
 	}
 	if o == nil {
-		return &usageError{"unknown flag " + flag + s.index.suggestFlag(name)}
+		return UsageError("unknown flag " + flag + s.index.suggestFlag(name))
 	}
 	if hasText {
 		s.add(o, flag, text)
@@ -149,7 +149,7 @@ func (s *scanner) short(arg string) error {
 		switch {
 		case o == nil:
 			unknown, _ := utf8.DecodeRuneInString(arg[i:])
-			return &usageError{"unknown flag -" + string(unknown)}
+			return UsageError("unknown flag -" + string(unknown))
 		case rest == "":
 			return s.separate(o, flag)
 		case assigned || o.takesValue():
@@ -176,7 +176,7 @@ func (s *scanner) separate(o *option, flag string) error {
 		s.add(o, flag, "1")
 		return nil
 	case len(s.args) == 0 || isFlag(next):
-		return &usageError{fmt.Sprintf("%s needs a value: %s=%s", flag, flag, o.value.placeholder())}
+		return UsageError(fmt.Sprintf("%s needs a value: %s=%s", flag, flag, o.value.placeholder()))
 	}
 	s.args = s.args[1:]
 	s.add(o, flag, next)

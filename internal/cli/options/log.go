@@ -1,4 +1,4 @@
-package cli
+package options
 
 func logOptions(s *settings) []*option {
 	return []*option{

@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"errors"
@@ -18,14 +18,14 @@ func locate(t *testing.T, role roles, given locations, executable string) (locat
 	s := &settings{rootDir: given.Root}
 	s.ConfigDir, s.LogDir, s.HTTP.WebDir = given.Config, given.Log, given.Web
 	r := &resolved{role: role}
-	err := s.locate(r, &process{
-		executable: func() (string, error) {
+	err := s.locate(r, &System{
+		Executable: func() (string, error) {
 			if executable == "" {
 				return "", errors.New("nobody knows")
 			}
 			return executable, nil
 		},
-		directory: func() (string, error) { return filepath.FromSlash("/home/me"), nil },
+		Directory: func() (string, error) { return filepath.FromSlash("/home/me"), nil },
 	})
 	return locations{s.rootDir, s.ConfigDir, s.LogDir, s.HTTP.WebDir}, r, err
 }

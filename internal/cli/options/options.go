@@ -1,4 +1,16 @@
-package cli
+// Package options turns the arguments and the environment of serve and
+// healthcheck into options of a node, or the question to one. All of it is made
+// from one table, optionTable: flags, variables, help, completion, and the
+// settings in the log. It reads no environment by itself, writes nothing but help,
+// and starts nothing; it has no state.
+//
+// It is a parser of its own because the flags and variables are those of three
+// generations of Dsiem: any spelling of a name, flags before and after the
+// command, -n with two meanings, switches with values, several variables for one
+// setting, options that only some modes have, and where each value came from. A
+// library could be bent to some of that by rewriting its arguments, and would know
+// nothing of the rest.
+package options
 
 import (
 	"iter"
@@ -8,14 +20,40 @@ import (
 	"dsiem/internal/node"
 )
 
-// program says as what a command line runs.
-type program struct {
-	// called is the name the program goes by in messages: dsiem, dsiem-backend
+// Program says as what a command line runs.
+type Program struct {
+	// Called is the name the program goes by in messages: dsiem, dsiem-backend
 	// or dsiem-frontend.
-	called string
-	// mode is the only mode of the program, as of dsiem-backend and
+	Called string
+	// Mode is the only mode of the program, as of dsiem-backend and
 	// dsiem-frontend. It is "" for dsiem: --mode and DSIEM_MODE decide.
-	mode string
+	Mode string
+}
+
+// UsageError is a command line that makes no sense.
+type UsageError string
+
+func (e UsageError) Error() string { return string(e) }
+
+// The flags that ask for something else than a command does.
+const (
+	Help    = "help"
+	Version = "version"
+)
+
+// Command finds the command in arguments: the first word that is neither a flag of
+// serve or healthcheck nor the value of one. If Help or Version is asked for
+// before it, that is returned instead.
+func (p Program) Command(args []string) (command, asked string) {
+	known := slices.Concat(optionTable(p, &settings{}), healthcheckTable(p, &healthcheck{}))
+	line := newFlagIndex(p, known).untilCommand(args)
+	switch {
+	case len(line.words) > 0:
+		return line.words[0], ""
+	case line.stop != nil:
+		return "", line.stop.name
+	}
+	return "", ""
 }
 
 // unlimitedQueue is the number of events that may wait if max-queue is 0
@@ -79,8 +117,8 @@ type group struct {
 	options []*option
 }
 
-// options goes through all options.
-func options(groups []group) iter.Seq[*option] {
+// each goes through all options.
+func each(groups []group) iter.Seq[*option] {
 	return func(yield func(*option) bool) {
 		for _, g := range groups {
 			for _, o := range g.options {
@@ -98,7 +136,7 @@ func options(groups []group) iter.Seq[*option] {
 //
 // Units, ranges and names are those of spec/interfaces.md §1.2 and §1.3, the
 // rules for their texts are those of §1.5 and §1.6.
-func optionTable(p program, s *settings) []group {
+func optionTable(p Program, s *settings) []group {
 	return p.arrange([]group{
 		{"Node", nodeOptions(p, s)},
 		{"Directories", directoryOptions(s)},
@@ -116,8 +154,8 @@ func optionTable(p program, s *settings) []group {
 
 // arrange moves the options that a program of one mode does not have to the
 // last group.
-func (p program) arrange(groups []group) []group {
-	if p.mode == "" {
+func (p Program) arrange(groups []group) []group {
+	if p.Mode == "" {
 		return groups
 	}
 	var own []group

@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"fmt"
@@ -63,7 +63,7 @@ func spellings(name string) []string {
 
 // resolveWith reads a command line with a fresh table and returns the option of
 // a name.
-func resolveWith(t *testing.T, p program, name string, args, environ []string) (*option, *resolved) {
+func resolveWith(t *testing.T, p Program, name string, args, environ []string) (*option, *resolved) {
 	t.Helper()
 	groups := optionTable(p, &settings{})
 	line, err := newFlagIndex(p, groups).parse(args)
@@ -71,7 +71,7 @@ func resolveWith(t *testing.T, p program, name string, args, environ []string) (
 		t.Fatalf("%q: %v", args, err)
 	}
 	r := resolve(groups, line, newEnvironment(environ))
-	for o := range options(groups) {
+	for o := range each(groups) {
 		if o.name == name {
 			return o, r
 		}
@@ -85,12 +85,12 @@ func resolveWith(t *testing.T, p program, name string, args, environ []string) (
 func TestEverySpelling(t *testing.T) {
 	t.Parallel()
 	for _, p := range everyProgram() {
-		for o := range options(optionTable(p, &settings{})) {
+		for o := range each(optionTable(p, &settings{})) {
 			if o.stops {
 				continue
 			}
 			var environ []string
-			if p.mode == "" {
+			if p.Mode == "" {
 				environ = append(environ, modeOf(o))
 			}
 			text, want := sample(o.value)
@@ -100,7 +100,7 @@ func TestEverySpelling(t *testing.T) {
 			for _, args := range waysToWrite(o, text) {
 				for _, around := range [][]string{append([]string{"serve"}, args...), append(slices.Clone(args), "serve")} {
 					set, r := resolveWith(t, p, o.name, around, environ)
-					checkSet(t, fmt.Sprintf("%s %q", p.called, around), p, set, r, want)
+					checkSet(t, fmt.Sprintf("%s %q", p.Called, around), p, set, r, want)
 				}
 			}
 		}
@@ -139,7 +139,7 @@ func waysToWrite(o *option, text string) [][]string {
 	return ways
 }
 
-func checkSet(t *testing.T, how string, p program, o *option, r *resolved, want any) {
+func checkSet(t *testing.T, how string, p Program, o *option, r *resolved, want any) {
 	t.Helper()
 	if len(r.problems) > 0 {
 		t.Errorf("%s: %q", how, r.problems)
@@ -159,11 +159,11 @@ func checkSet(t *testing.T, how string, p program, o *option, r *resolved, want 
 func TestEveryVariable(t *testing.T) {
 	t.Parallel()
 	for _, p := range everyProgram() {
-		for o := range options(optionTable(p, &settings{})) {
+		for o := range each(optionTable(p, &settings{})) {
 			text, want := sample(o.value)
 			for _, name := range o.env {
 				environ := []string{name + "=" + text}
-				if p.mode == "" && o.name != "mode" {
+				if p.Mode == "" && o.name != "mode" {
 					environ = append(environ, modeOf(o))
 				}
 				set, r := resolveWith(t, p, o.name, nil, environ)
@@ -175,11 +175,45 @@ func TestEveryVariable(t *testing.T) {
 					}
 					r.notes = r.notes[1:]
 				}
-				checkSet(t, p.called+" with "+name, p, set, r, want)
+				checkSet(t, p.Called+" with "+name, p, set, r, want)
 				if o.reason(p.roles()) == "" && r.sources[set] != name {
 					t.Errorf("--%s comes from %q, want %s", o.name, r.sources[set], name)
 				}
 			}
+		}
+	}
+}
+
+// TestHelp: the help has every option with its variables, and a shell completes
+// those that do something.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, p := range everyProgram() {
+		var help strings.Builder
+		if err := p.ServeHelp(&help); err != nil {
+			t.Fatal(err)
+		}
+		var want, got []string
+		for o := range each(optionTable(p, &settings{})) {
+			if !strings.Contains(help.String(), "\n  "+o.flags()+"\n") {
+				t.Errorf("%s: %s is missing", p.Called, o.flags())
+			}
+			for _, name := range o.env {
+				if !strings.Contains(help.String(), name) {
+					t.Errorf("%s: %s is missing", p.Called, name)
+				}
+			}
+			if o.reason(p.roles()) == "" {
+				want = append(want, o.name)
+			}
+		}
+		for _, f := range p.Flags("serve") {
+			if !strings.HasPrefix(f.Name, "no-") {
+				got = append(got, f.Name)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s completes: want -, got +:\n%s", p.Called, diff)
 		}
 	}
 }
@@ -195,7 +229,7 @@ func TestTable(t *testing.T) {
 			}
 			seen[name] = of
 		}
-		for o := range options(optionTable(p, &settings{})) {
+		for o := range each(optionTable(p, &settings{})) {
 			for _, name := range append([]string{o.name}, o.aliases...) {
 				unique(normalized(name), o.name)
 				if strings.ToLower(name) != name || strings.ContainsRune(name, '_') {
@@ -353,8 +387,8 @@ DSIEM_FSYNC: "x" is not possible; use never, interval or always
 Usage: dsiem-backend serve --node=NAME [flags]
 Run dsiem-backend serve --help to see all flags.
 `
-	if diff := cmp.Diff(want, o.err); o.code != exitUsage || o.out != "" || diff != "" {
-		t.Errorf("exit code %d, stdout %q; stderr, want -, got +:\n%s", o.code, o.out, diff)
+	if diff := cmp.Diff(want, o.err); o.code != exitUsage || diff != "" {
+		t.Errorf("exit code %d; error, want -, got +:\n%s", o.code, diff)
 	}
 }
 
@@ -402,50 +436,6 @@ func TestCommandLine(t *testing.T) {
 		line, _ := newFlagIndex(backend, optionTable(backend, &settings{})).parse(strings.Fields(tt.args))
 		if got := strings.Join(line.words, " "); got != tt.words {
 			t.Errorf("%s: words %q, want %q", tt.args, got, tt.words)
-		}
-	}
-}
-
-// TestWrongCommandLine: what makes no sense ends with exit code 2, the usage and
-// a proposal.
-func TestWrongCommandLine(t *testing.T) {
-	t.Parallel()
-	for args, want := range map[string]string{
-		"serve --max_esp 5":             "unknown flag --max_esp; did you mean --max-eps?",
-		"serve --max-epss=secret":       "unknown flag --max-epss; did you mean --max-eps?",
-		"serve --frontent x":            "unknown flag --frontent; did you mean --frontend?",
-		"serve --nonsense":              "unknown flag --nonsense\n",
-		"serve --no-node":               "unknown flag --no-node",
-		"serve --no-help":               "unknown flag --no-help",
-		"serve --no-debug=false":        "unknown flag --no-debug",
-		"serve -x":                      "unknown flag -x",
-		"serve -vx":                     "unknown flag -x",
-		"serve -5":                      "unknown flag -5",
-		"--nonsense serve":              "unknown flag --nonsense",
-		"serve --node":                  "--node needs a value: --node=NAME",
-		"serve --node --json":           "--node needs a value: --node=NAME",
-		"serve -jn":                     "-n needs a value: -n=NAME",
-		"serve b0":                      `unexpected argument "b0"; serve has flags only`,
-		"serve -nb0 true":               `unexpected argument "true"`,
-		"serve -nb0 -- x":               `unexpected argument "x"`,
-		"serve -nb0 --nats-cert=c":      "--nats-cert and --nats-key belong together",
-		"serve -nb0 --mode=standalone":  `--mode: "standalone" is not possible; use cluster-backend`,
-		"serve -nb0 --config-dir=":      `--config-dir: "" is not possible`,
-		"nonsense":                      "unexpected argument nonsense",
-		"version extra":                 "unexpected argument extra",
-		"completion csh":                `must be one of "bash","zsh","fish"`,
-		"--nonsense":                    "unknown flag --nonsense",
-		"serve --msq=nats://u:p@h --no": "unknown flag --no",
-	} {
-		o := runAs(t, backend, strings.Fields(args), nil)
-		if o.code != exitUsage || o.out != "" || !strings.HasPrefix(o.err, "dsiem-backend: ") || !strings.Contains(o.err, want) {
-			t.Errorf("%s: exit code %d, want 2 and %q\n%s%s", args, o.code, want, o.out, o.err)
-		}
-		if strings.Contains(o.err, "secret") || strings.Contains(o.err, "u:p") {
-			t.Errorf("%s: the error shows a value: %s", args, o.err)
-		}
-		if strings.HasPrefix(args, "serve") && !strings.Contains(o.err, "Usage: dsiem-backend serve") {
-			t.Errorf("%s: the usage is missing:\n%s", args, o.err)
 		}
 	}
 }

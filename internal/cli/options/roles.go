@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"strings"
@@ -48,7 +48,7 @@ func (r roles) modes() []string {
 }
 
 // roles returns what a program may be.
-func (p program) roles() roles { return roleOf(p.mode) }
+func (p Program) roles() roles { return roleOf(p.Mode) }
 
 // appliesTo reports whether an option belongs to one of some roles.
 func (o *option) appliesTo(r roles) bool { return o.roles == 0 || o.roles&r != 0 }

@@ -1,4 +1,4 @@
-package cli
+package options
 
 // foreignOptions are those of the other programs and generations, so that their
 // unit files and environments go on working (spec/interfaces.md §1.6). Their

@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"fmt"
@@ -58,13 +58,13 @@ func TestDefaultsOfFrontend(t *testing.T) {
 		Tracing: node.TracingOptions{Endpoint: "http://localhost:4317"},
 	}
 	for _, tt := range []struct {
-		p    program
+		p    Program
 		args string
 	}{{frontend, "serve -n fe"}, {dsiem, "serve --mode=cluster-frontend --node=fe"}} {
 		o := served(t, tt.p, strings.Fields(tt.args))
 		o.Out, o.Version, o.Effective = nil, "", nil
 		if diff := cmp.Diff(want, o); diff != "" {
-			t.Errorf("%s %s: want -, got +:\n%s", tt.p.called, tt.args, diff)
+			t.Errorf("%s %s: want -, got +:\n%s", tt.p.Called, tt.args, diff)
 		}
 	}
 }
@@ -108,7 +108,7 @@ func TestOptionsOfOtherRoles(t *testing.T) {
 	for i, mode := range allModes() {
 		role := roles(1) << i
 		plain := served(t, dsiem, []string{"serve"}, "DSIEM_MODE="+mode, "DSIEM_NODE=n", "DSIEM_FRONTEND=http://fe")
-		for o := range options(optionTable(dsiem, &settings{})) {
+		for o := range each(optionTable(dsiem, &settings{})) {
 			if o.appliesTo(role) || o.name == "frontend" {
 				continue
 			}
@@ -240,7 +240,7 @@ func TestEPS(t *testing.T) {
 	t.Parallel()
 	const words = "Incorrect EPS setting: minEPS must be <= than maxEPS"
 	for _, tt := range []struct {
-		p    program
+		p    Program
 		args string
 		err  string
 	}{
@@ -256,7 +256,7 @@ func TestEPS(t *testing.T) {
 	} {
 		o := runAs(t, tt.p, strings.Fields(tt.args), nil)
 		if want := map[bool]int{true: exitDone, false: exitFailed}[tt.err == ""]; o.code != want || !strings.Contains(o.err, tt.err) {
-			t.Errorf("%s %s: exit code %d, want %d\n%s", tt.p.called, tt.args, o.code, want, o.err)
+			t.Errorf("%s %s: exit code %d, want %d\n%s", tt.p.Called, tt.args, o.code, want, o.err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"math"
@@ -16,7 +16,7 @@ const (
 	maxBody = 1 << 30
 )
 
-func nodeOptions(p program, s *settings) []*option {
+func nodeOptions(p Program, s *settings) []*option {
 	mode := &option{
 		name: "mode", short: 'm', env: []string{"DSIEM_MODE"}, def: node.ModeStandalone,
 		value:    choice{&s.Mode, allModes()},
@@ -33,7 +33,7 @@ func nodeOptions(p program, s *settings) []*option {
 		name: "node", short: 'n', env: []string{"DSIEM_NODE"},
 		value: text{p: &s.Node, form: "NAME"}, shown: "none, it is required",
 	}
-	switch p.mode {
+	switch p.Mode {
 	case node.ModeBackend:
 		name.help = "Name of this node. It gets the directives whose file names begin with directives_NAME_."
 		frontend.def = "http://frontend:8080"
@@ -44,9 +44,9 @@ func nodeOptions(p program, s *settings) []*option {
 			"Beside --mode on the command line, -n is the short form of --hold-duration."
 		name.shown = defaultNode + " if standalone; otherwise none, it is required"
 	}
-	if p.mode != "" {
-		mode.help = "This program is a " + p.mode + " whatever the environment says; on the command line nothing else is possible."
-		mode.def, mode.only, mode.noEffect = p.mode, p.mode, "this program is always a "+p.mode
+	if p.Mode != "" {
+		mode.help = "This program is a " + p.Mode + " whatever the environment says; on the command line nothing else is possible."
+		mode.def, mode.only, mode.noEffect = p.Mode, p.Mode, "this program is always a "+p.Mode
 	}
 	return []*option{
 		name,

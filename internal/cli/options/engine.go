@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"math"
@@ -7,13 +7,16 @@ import (
 	"dsiem/internal/node"
 )
 
+// MaxShards is far more engines than any machine has cores.
+const MaxShards = 1024
+
 // loadTexts are the helps of options that mean one thing where events come in
 // and another one where they are correlated.
 type loadTexts struct{ maxEPS, maxQueue string }
 
-func (p program) loadTexts() loadTexts {
+func (p Program) loadTexts() loadTexts {
 	const zero = " 0 stands for 1000000."
-	switch p.mode {
+	switch p.Mode {
 	case node.ModeBackend:
 		return loadTexts{
 			"Events a second this backend should sustain. It limits nothing; a warning says if they take too long.",
@@ -32,7 +35,7 @@ func (p program) loadTexts() loadTexts {
 	}
 }
 
-func loadOptions(p program, s *settings) []*option {
+func loadOptions(p Program, s *settings) []*option {
 	texts := p.loadTexts()
 	return []*option{
 		{
@@ -62,7 +65,7 @@ func loadOptions(p program, s *settings) []*option {
 		},
 		{
 			name: "shards", env: []string{"DSIEM_SHARDS"}, roles: engineRoles,
-			value: number{&s.Shards, 0, maxShards}, def: "0",
+			value: number{&s.Shards, 0, MaxShards}, def: "0",
 			help: "Engines that the directives are spread over; 0 is one for every two cores. The alarms are the same.",
 		},
 	}

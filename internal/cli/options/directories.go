@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ var builtByGoRun = regexp.MustCompile(`(^|/)(go-build\d+/b\d+/exe|[0-9a-f]{2}/[0
 
 // locate sets the directories of a role that are not set to those below the root
 // directory (spec/interfaces.md §7.1).
-func (s *settings) locate(r *resolved, proc *process) error {
+func (s *settings) locate(r *resolved, system *System) error {
 	wanted := map[*string]string{&s.ConfigDir: "configs"}
 	if r.role&engineRoles != 0 {
 		wanted[&s.LogDir] = "logs"
@@ -30,7 +30,7 @@ func (s *settings) locate(r *resolved, proc *process) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	root, err := s.root(r, proc)
+	root, err := s.root(r, system)
 	if err != nil {
 		return err
 	}
@@ -44,11 +44,11 @@ func (s *settings) locate(r *resolved, proc *process) error {
 // Symbolic links to the program are followed, as Linux does for the references.
 // What go run builds lies where nobody would look for configs: then it is the
 // working directory.
-func (s *settings) root(r *resolved, proc *process) (string, error) {
+func (s *settings) root(r *resolved, system *System) (string, error) {
 	if s.rootDir != "" {
 		return s.rootDir, nil
 	}
-	path, err := proc.executable()
+	path, err := system.Executable()
 	if err != nil {
 		return "", fmt.Errorf("looking for the program's directory, use --root-dir: %w", err)
 	}
@@ -59,7 +59,7 @@ func (s *settings) root(r *resolved, proc *process) (string, error) {
 	if !builtByGoRun.MatchString(filepath.ToSlash(dir)) {
 		return dir, nil
 	}
-	dir, err = proc.directory()
+	dir, err = system.Directory()
 	if err != nil {
 		return "", fmt.Errorf("looking for the working directory, use --root-dir: %w", err)
 	}
