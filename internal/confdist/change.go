@@ -36,7 +36,6 @@ func (s *Server) Upload(w http.ResponseWriter, r *http.Request) {
 		s.refuseChange(w, r, no)
 		return
 	}
-	s.uploads.Add(1)
 	s.logChange(r, "configuration file uploaded", "name", name, "size", size, "etag", tag)
 	text := "File " + name + " uploaded successfully\n"
 	h := w.Header()
@@ -62,7 +61,6 @@ func (s *Server) Delete(w http.ResponseWriter, r *http.Request) {
 		s.refuseChange(w, r, no)
 		return
 	}
-	s.deletes.Add(1)
 	s.logChange(r, "configuration file deleted", "name", name, "size", size)
 	w.WriteHeader(http.StatusOK)
 }
