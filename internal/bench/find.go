@@ -42,7 +42,8 @@ func findServer(ctx context.Context, named, self string) (path string, remove fu
 	}
 	remove = func() error { return os.RemoveAll(dir) }
 	path = filepath.Join(dir, name)
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, serverPackage).CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, serverPackage) //nolint:gosec // a path of our own making
+	if out, err := build.CombinedOutput(); err != nil {
 		_ = remove() // the other error says more
 		return "", nil, fmt.Errorf("there is no program to measure: no %s, and go build %s says: %w\n%suse --dsiem=FILE",
 			beside, serverPackage, err, out)
@@ -52,7 +53,7 @@ func findServer(ctx context.Context, named, self string) (path string, remove fu
 
 // versionOf returns the version that a program says it has.
 func versionOf(ctx context.Context, program string) (string, error) {
-	out, err := exec.CommandContext(ctx, program, "version").Output() //nolint:gosec // who runs it names the program
+	out, err := exec.CommandContext(ctx, program, "version").Output()
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", program, err)
 	}
