@@ -59,8 +59,8 @@ bench: ## benchmarks, in the form benchstat reads
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
 
 performance-page: build ## measure everything and write the tables of docs/performance.md: 50 minutes, on a machine that does nothing else
-	$(BIN)/dsiem bench --matrix --repeat=5 --page=docs/performance.md
-	$(BIN)/dsiem bench --scenario=soak --limit-time=0 --page=docs/performance.md
+	$(BIN)/dsiem-bench --matrix --repeat=5 --page=docs/performance.md
+	$(BIN)/dsiem-bench --scenario=soak --limit-time=0 --page=docs/performance.md
 
 lint: ## linters and formatters, nothing is changed
 	$(golangci) config verify
@@ -87,11 +87,10 @@ demo-check:
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	$(GO) run ./cmd/dsiem demo --fast --out "$$dir" </dev/null
 
-deploy-check: ## Dockerfile and compose files, with Docker's own parsers; the candidates of decoding
+deploy-check: ## Dockerfile and compose files, with Docker's own parsers
 	$(GO) vet -C tools/deploylint ./...
 	$(GO) test -C tools/deploylint ./...
 	$(GO) run -C tools/deploylint . ../..
-	$(GO) test -C tools/decodebench ./...
 
 # Without its database govulncheck can only fail; "DB updated" tells that it is there.
 vuln: ## known vulnerabilities in what we call

@@ -20,16 +20,15 @@ import (
 	"time"
 )
 
-// Options say what to measure. Cells, Program and Out must be given.
+// Options say what to measure. Cells, Self, Server and Out must be given.
 type Options struct {
 	// Cells are what is measured. Those of one run have different names.
 	Cells []Cell
-	// Program is this program, which plays the roles beside the server. Server is
-	// the program that is measured, Program if it is empty, and ServerFlags are
-	// more flags for it.
-	Program, Server string
-	ServerFlags     []string
-	// Version is shown with the results.
+	// Self is this program, which plays the roles beside the server. Server is the
+	// program that is measured, and ServerFlags are more flags for it.
+	Self, Server string
+	ServerFlags  []string
+	// Version is that of the server, and shown with the results.
 	Version string
 	// Repeat is how often everything is done; 1 if it is 0. Results are medians.
 	Repeat int
@@ -88,10 +87,7 @@ func Run(ctx context.Context, o *Options) error {
 }
 
 func newBench(o *Options) (*bench, error) {
-	b := &bench{Options: o, programs: programs{self: o.Program, server: o.Server, flags: o.ServerFlags}}
-	if b.programs.server == "" {
-		b.programs.server = o.Program
-	}
+	b := &bench{Options: o, programs: programs{self: o.Self, server: o.Server, flags: o.ServerFlags}}
 	if len(o.Cells) == 0 {
 		return nil, errors.New("there is nothing to measure")
 	}

@@ -21,7 +21,7 @@ import (
 func run(t *testing.T, o bench.Options) (bench.Report, error) {
 	t.Helper()
 	var out, progress bytes.Buffer
-	o.Program, o.JSON, o.Out, o.Progress = self(t), true, &out, &progress
+	o.Self, o.Server, o.JSON, o.Out, o.Progress = self(t), self(t), true, &out, &progress
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
@@ -148,7 +148,7 @@ func TestOrderOfRepetitions(t *testing.T) {
 	first.Name, second.Name = "first", "second"
 	var progress, out bytes.Buffer
 	err := bench.Run(t.Context(), &bench.Options{
-		Cells: []bench.Cell{first, second}, Repeat: 3, Program: self(t), Dir: t.TempDir(), Out: &out, Progress: &progress,
+		Cells: []bench.Cell{first, second}, Repeat: 3, Self: self(t), Server: self(t), Dir: t.TempDir(), Out: &out, Progress: &progress,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +222,7 @@ func TestInterruptedRun(t *testing.T) {
 	})
 	var out bytes.Buffer
 	err := bench.Run(ctx, &bench.Options{
-		Cells: []bench.Cell{c}, Program: self(t), LimitTime: time.Millisecond,
+		Cells: []bench.Cell{c}, Self: self(t), Server: self(t), LimitTime: time.Millisecond,
 		Dir: t.TempDir(), Out: &out, Progress: progress,
 	})
 	if !errors.Is(err, context.Canceled) || out.Len() > 0 {

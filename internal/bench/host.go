@@ -76,7 +76,7 @@ func (ps *programs) startAll(ctx context.Context, c *Cell, p *plan, h *host) err
 // startQueue starts a NATS server in a process of its own, so that its CPU time
 // is known.
 func (ps *programs) startQueue(ctx context.Context, h *host) (err error) {
-	h.queue, err = startProcess(ctx, "NATS server", filepath.Join(h.dir, "nats.log"), ps.self, "bench", "--role="+roleQueue)
+	h.queue, err = startProcess(ctx, "NATS server", filepath.Join(h.dir, "nats.log"), ps.self, "--role="+roleQueue)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (ps *programs) startQueue(ctx context.Context, h *host) (err error) {
 
 func (ps *programs) startSubscriber(ctx context.Context, h *host) (err error) {
 	h.server, err = startProcess(ctx, "subscriber", filepath.Join(h.dir, "subscriber.log"),
-		ps.self, "bench", "--role="+roleSubscriber, "--role-url="+h.queueURL, "--role-file="+h.eventsFile())
+		ps.self, "--role="+roleSubscriber, "--role-url="+h.queueURL, "--role-file="+h.eventsFile())
 	if err != nil {
 		return err
 	}

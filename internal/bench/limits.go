@@ -73,30 +73,44 @@ func timed(ctx context.Context, lasts time.Duration, do func() (times int, took 
 }
 
 func limitDecode(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
-	return decoding(ctx, lasts, func(text []byte, ev *event.Event) bool { return event.Decode(text, ev) == nil })
-}
-
-func limitSkip(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
-	nobody := func(event.Identity) bool { return false }
-	return decoding(ctx, lasts, func(text []byte, ev *event.Event) bool {
-		_, skipped := event.DecodeWanted(text, ev, nobody)
-		return skipped
+	return decoding(ctx, lasts, func(texts [][]byte) (bad []byte) {
+		var ev event.Event
+		for _, text := range texts {
+			if event.Decode(text, &ev) != nil {
+				return text
+			}
+		}
+		return nil
 	})
 }
 
-func decoding(ctx context.Context, lasts time.Duration, decode func([]byte, *event.Event) bool) (float64, error) {
+func limitSkip(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
+	nobody := func(_ []event.Identity, wanted []bool) { clear(wanted) }
+	events, outcomes := make([]event.Event, sampleEvents), make([]event.Outcome, sampleEvents)
+	var screen event.Screen
+	return decoding(ctx, lasts, func(texts [][]byte) (bad []byte) {
+		screen.Decode(texts, events, outcomes, nobody)
+		for i := range outcomes {
+			if !outcomes[i].Skipped {
+				return texts[i]
+			}
+		}
+		return nil
+	})
+}
+
+// decoding returns how many events a second a function decodes, which returns one
+// that it did not decode as it should.
+func decoding(ctx context.Context, lasts time.Duration, decode func(texts [][]byte) (bad []byte)) (float64, error) {
 	p, err := newPlan(limitWorkload(0), 1)
 	if err != nil {
 		return 0, err
 	}
 	texts := p.sampleTexts(p.live)
-	var ev event.Event
 	return timed(ctx, lasts, func() (int, time.Duration, error) {
 		begun := time.Now()
-		for _, text := range texts {
-			if !decode(text, &ev) {
-				return 0, 0, fmt.Errorf("the event %s was not decoded as it should", text)
-			}
+		if bad := decode(texts); bad != nil {
+			return 0, 0, fmt.Errorf("the event %s was not decoded as it should", bad)
 		}
 		return len(texts), time.Since(begun), nil
 	})

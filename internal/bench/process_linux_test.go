@@ -16,7 +16,7 @@ var listens = regexp.MustCompile(`diagnostics server listening address="(127\.0\
 func TestServerEndsWithARunThatIsKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	run := exec.Command(self(t), "bench", "--transport=nats", "--duration=1h", "--rate=10", "--limit-time=0", "--out="+dir)
+	run := exec.Command(self(t), "--transport=nats", "--dsiem="+self(t), "--duration=1h", "--rate=10", "--limit-time=0", "--out="+dir)
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func startRole(t *testing.T, ctx context.Context, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := startProcess(ctx, "role", filepath.Join(t.TempDir(), "log"), path, append([]string{"bench"}, args...)...)
+	p, err := startProcess(ctx, "role", filepath.Join(t.TempDir(), "log"), path, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,8 @@
 // and never does a command's work itself.
 //
 // The commands are read by kong, except serve and healthcheck, which asks the node
-// that serve runs. Their flags and variables are those of three generations of
-// Dsiem: any spelling of a name, flags before and after the command, -n with two
-// meanings, switches with values, several variables for one setting, options that
-// only some modes have, and where each value came from. Kong could be bent to some
-// of that by rewriting its arguments, and would know nothing of the rest; a small
-// parser of one table, optionTable, is simpler. Kong only lists them in the help.
+// that serve runs: these are read by package options, and kong only lists them in
+// the help.
 package cli
 
 import (
@@ -20,6 +16,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"dsiem/internal/cli/options"
 	"dsiem/internal/config"
 	"dsiem/internal/correlate/shard"
 	"dsiem/internal/node"
@@ -48,12 +45,6 @@ func terminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// coloured reports whether log lines written to a stream may have colours
-// (spec/interfaces.md §6.3).
-func coloured(stream any, env environment) bool {
-	return terminal(stream) && env["NO_COLOR"] == "" && env["TERM"] != "dumb"
-}
-
 // commands is the command line of dsiem.
 type commands struct {
 	Demo        demoCommand        `cmd:"" help:"Play a story of attacks through the engine and watch the alarms grow."`
@@ -64,7 +55,6 @@ type commands struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the node on this machine whether it is ready."`
 	Completion  completionCommand  `cmd:"" help:"Print a script that completes the command line in a shell."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
-	Bench       benchCommand       `cmd:"" hidden:"" help:"Measure the program and check what it does."`
 }
 
 // frontendCommands is the command line of dsiem-frontend.
@@ -92,8 +82,8 @@ type (
 )
 
 // grammar returns what kong reads.
-func (p program) grammar() any {
-	switch p.mode {
+func grammar(p options.Program) any {
+	switch p.Mode {
 	case node.ModeFrontend:
 		return &frontendCommands{}
 	case node.ModeBackend:
@@ -103,10 +93,10 @@ func (p program) grammar() any {
 }
 
 // runOthers runs a command that kong reads.
-func runOthers(ctx context.Context, p program, args []string, streams Streams) int {
+func runOthers(ctx context.Context, p options.Program, args []string, streams Streams) int {
 	exited, code := false, exitDone
-	parser, err := kong.New(p.grammar(),
-		kong.Name(p.called),
+	parser, err := kong.New(grammar(p),
+		kong.Name(p.Called),
 		kong.Description("Dsiem turns normalized security events into the few alarms that matter."),
 		kong.Writers(streams.Out, streams.Err),
 		kong.Exit(func(c int) { exited, code = true, c }),
@@ -119,7 +109,7 @@ func runOthers(ctx context.Context, p program, args []string, streams Streams) i
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: false}),
 	)
 	if err != nil {
-		fmt.Fprintf(streams.Err, "%s: the command line is not well defined: %s\n", p.called, err)
+		fmt.Fprintf(streams.Err, "%s: the command line is not well defined: %s\n", p.Called, err)
 		return exitFailed
 	}
 	parsed, err := parser.Parse(args)
@@ -127,37 +117,32 @@ func runOthers(ctx context.Context, p program, args []string, streams Streams) i
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(streams.Err, "%[1]s: %[2]s\nRun %[1]s --help, or %[1]s COMMAND --help, to see what is possible.\n", p.called, err)
+		fmt.Fprintf(streams.Err, "%[1]s: %[2]s\nRun %[1]s --help, or %[1]s COMMAND --help, to see what is possible.\n", p.Called, err)
 		return exitUsage
 	}
 	return exitCode(parsed.Run(), p, streams)
 }
 
-func exitCode(err error, p program, streams Streams) int {
-	usage, isUsage := errors.AsType[*usageError](err)
+func exitCode(err error, p options.Program, streams Streams) int {
+	usage, isUsage := errors.AsType[options.UsageError](err)
 	switch {
 	case err == nil:
 		return exitDone
 	case isUsage:
-		fmt.Fprintf(streams.Err, "%s: %s\n", p.called, usage)
+		fmt.Fprintf(streams.Err, "%s: %s\n", p.Called, usage)
 		return exitUsage
 	case errors.Is(err, errReported):
 		return exitFailed
 	}
-	fmt.Fprintf(streams.Err, "%s: %s\n", p.called, err)
+	fmt.Fprintf(streams.Err, "%s: %s\n", p.Called, err)
 	return exitFailed
 }
-
-// usageError is a command line that makes no sense.
-type usageError struct{ msg string }
-
-func (e *usageError) Error() string { return e.msg }
 
 // notEmpty returns a usage error for a flag with an empty value, as a shell
 // makes it of a variable that is not set.
 func notEmpty(flag, value string) error {
 	if value == "" {
-		return &usageError{flag + " must not be empty"}
+		return options.UsageError(flag + " must not be empty")
 	}
 	return nil
 }
@@ -168,8 +153,8 @@ var errReported = errors.New("reported")
 type versionCommand struct{}
 
 // Run prints the version the binary was built from.
-func (versionCommand) Run(p program, streams Streams) error {
-	_, err := fmt.Fprintln(streams.Out, p.called, node.Version(debug.ReadBuildInfo))
+func (versionCommand) Run(p options.Program, streams Streams) error {
+	_, err := fmt.Fprintln(streams.Out, p.Called, node.Version(debug.ReadBuildInfo))
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"dsiem/internal/cli/options"
 	"dsiem/internal/demo"
 )
 
@@ -27,7 +28,7 @@ func (demoCommand) Help() string {
 // Run plays the demo.
 func (c *demoCommand) Run(ctx context.Context, streams Streams) error {
 	if c.Duration <= 0 {
-		return &usageError{"--duration must be above zero"}
+		return options.UsageError("--duration must be above zero")
 	}
 	start := c.Start
 	if start.IsZero() {

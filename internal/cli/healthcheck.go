@@ -7,140 +7,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
+	"dsiem/internal/cli/options"
 	words "dsiem/internal/text"
 )
 
 // maxAnswer is how much of a node's answer is read, in bytes.
 const maxAnswer = 16 << 10
 
-// healthcheck holds the settings of the command: where the node serves, as serve
-// has it, and how to ask.
-type healthcheck struct {
-	settings
-	live    bool
-	timeout time.Duration
-}
-
-// healthcheckTable has those options of serve that say where a node serves, so
-// that a container needs no others than its node has.
-func healthcheckTable(p program, h *healthcheck) []group {
-	ours := []string{"mode", "address", "port", "tls-cert", "metrics-address", "help"}
-	var node []*option
-	for o := range options(optionTable(p, &h.settings)) {
-		if slices.Contains(ours, o.name) {
-			node = append(node, o)
-		}
-	}
-	return []group{
-		{"The node, as serve has it", node},
-		{"The question", []*option{
-			{
-				name: "live", value: toggle{&h.live}, def: "false",
-				help: "Ask /healthz, whether the node is alive, instead of /readyz, whether it can do its work.",
-			},
-			{
-				name: "timeout", value: span{&h.timeout, time.Second, time.Second}, def: "5",
-				help: "How long to wait for the answer.",
-			},
-		}},
-	}
-}
-
-// healthcheckHelp is the help of healthcheck.
-func healthcheckHelp(p program, groups []group) page {
-	return page{
-		usage: p.healthcheckUsage(), groups: groups,
-		about: "Ask the node on this machine whether it is ready. It is found by the flags and variables\n" +
-			"that it was started with, so that a container needs none of its own:\n\n" +
-			"  HEALTHCHECK CMD [\"" + p.called + "\", \"healthcheck\"]\n\n" +
-			"A node with HTTP is asked there, a backend at its metrics address. Certificates are not\n" +
-			"checked at a loopback address.",
-		exitCodes: "0 it is, 1 it is not or does not answer, 2 usage",
-	}
-}
-
-func (p program) healthcheckUsage() string { return "Usage: " + p.called + " healthcheck [flags]" }
-
-// runHealthcheck reads the arguments and the environment of healthcheck, asks
-// and says what came back.
-func (proc *process) runHealthcheck(ctx context.Context, p program, args []string) error {
-	usage := func(problem string) error {
-		return &usageError{problem + "\n" + p.healthcheckUsage() + "\nRun " + p.called + " healthcheck --help to see all flags."}
-	}
-	h := &healthcheck{}
-	groups := healthcheckTable(p, h)
-	line, err := newFlagIndex(p, groups).parse(args)
+// runHealthcheck asks as the arguments and the environment of healthcheck say, and
+// says what came back.
+func (proc *process) runHealthcheck(ctx context.Context, p options.Program, args []string) error {
+	q, asked, err := p.Healthcheck(args, proc.environ)
 	switch {
 	case err != nil:
-		return usage(err.Error())
-	case line.stop != nil:
-		return healthcheckHelp(p, groups).write(proc.Out, p)
-	case len(line.words) > 1:
-		return usage(fmt.Sprintf("unexpected argument %q; healthcheck has flags only", line.words[1]))
-	}
-	r := resolve(groups, line, newEnvironment(proc.environ))
-	if len(r.problems) > 0 {
-		return usage(strings.Join(r.problems, "\n"))
-	}
-	target, err := h.target(r.role)
-	if err != nil {
 		return err
+	case asked != "":
+		return p.HealthcheckHelp(proc.Out)
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()
-	answer, err := ask(ctx, target)
+	answer, err := ask(ctx, q.Target)
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", target, err)
+		return fmt.Errorf("asking %s: %w", q.Target, err)
 	}
-	fmt.Fprintf(proc.Out, "%s: %s\n", target, answer)
+	fmt.Fprintf(proc.Out, "%s: %s\n", q.Target, answer)
 	return nil
-}
-
-// target returns the URL to ask.
-func (h *healthcheck) target(role roles) (*url.URL, error) {
-	target := &url.URL{Scheme: "http", Path: "/readyz"}
-	if h.live {
-		target.Path = "/healthz"
-	}
-	host, port := h.HTTP.Address, strconv.Itoa(h.HTTP.Port)
-	if role == backendRole {
-		if h.MetricsAddress == "" {
-			return nil, errors.New("a backend answers at its --metrics-address only, and there is none")
-		}
-		var err error
-		if host, port, err = net.SplitHostPort(h.MetricsAddress); err != nil {
-			return nil, fmt.Errorf("reading --metrics-address: %w", err)
-		}
-	} else if h.HTTP.CertFile != "" {
-		target.Scheme = "https"
-	}
-	if port == "0" || port == "" {
-		return nil, errors.New("the node serves at a port that nobody knows before; use another one than 0")
-	}
-	target.Host = net.JoinHostPort(reachable(host), port)
-	return target, nil
-}
-
-// reachable returns the address of a node that listens on host: loopback if it
-// listens on all addresses.
-func reachable(host string) string {
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case host == "" || err == nil && ip == netip.IPv4Unspecified():
-		return "127.0.0.1"
-	case err == nil && ip.IsUnspecified():
-		return "::1"
-	}
-	return host
 }
 
 // ask returns what a node says about itself, an error unless that is good.
@@ -167,9 +63,9 @@ func ask(ctx context.Context, target *url.URL) (string, error) {
 		return "", fmt.Errorf("reading the answer: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s%s", printable(response.Status), complaint(body))
+		return "", fmt.Errorf("%s%s", options.Printable(response.Status), complaint(body))
 	}
-	return printable(response.Status), nil
+	return options.Printable(response.Status), nil
 }
 
 // trust returns how far to trust the certificate of a host. That of a node at
@@ -202,7 +98,7 @@ func complaint(body []byte) string {
 	if text == "" {
 		text = words.Clip(body, most)
 	}
-	if text = strings.TrimSpace(printable(text)); text == "" {
+	if text = strings.TrimSpace(options.Printable(text)); text == "" {
 		return ""
 	}
 	return ": " + text

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"dsiem/internal/cli/options"
 	"dsiem/internal/correlate/shard"
 	"dsiem/internal/replay"
 )
@@ -16,8 +17,6 @@ const (
 	secondsPerMinute = 60
 	// maxLifetime is the highest --min-alarm-lifetime, a hundred years.
 	maxLifetime = 100 * 366 * 24 * 60
-	// maxShards is far more engines than any machine has cores.
-	maxShards = 1024
 )
 
 // engineFlags are the server's options that change what alarms are raised and
@@ -34,7 +33,7 @@ type engineFlags struct {
 // check returns a usage error for a value out of range.
 func (f *engineFlags) check() error {
 	if f.MinAlarmLifetime < 0 || f.MinAlarmLifetime > maxLifetime {
-		return &usageError{fmt.Sprintf("--min-alarm-lifetime: %d minutes is out of range; use 0 to %d", f.MinAlarmLifetime, maxLifetime)}
+		return options.UsageError(fmt.Sprintf("--min-alarm-lifetime: %d minutes is out of range; use 0 to %d", f.MinAlarmLifetime, maxLifetime))
 	}
 	o := f.options()
 	err := o.Check()
@@ -42,7 +41,7 @@ func (f *engineFlags) check() error {
 		err = errors.New("a medium risk from 0 is not possible; use at least 2")
 	}
 	if err != nil {
-		return &usageError{fmt.Sprintf("--med-risk-min, --med-risk-max: %s", err)}
+		return options.UsageError(fmt.Sprintf("--med-risk-min, --med-risk-max: %s", err))
 	}
 	return nil
 }
@@ -92,8 +91,8 @@ Exit codes: 0 done, 1 configuration, input or output failed, 2 usage.`
 
 // Run replays.
 func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
-	if c.Shards < 0 || c.Shards > maxShards {
-		return &usageError{fmt.Sprintf("--shards: %d is out of range; use 0 to %d", c.Shards, maxShards)}
+	if c.Shards < 0 || c.Shards > options.MaxShards {
+		return options.UsageError(fmt.Sprintf("--shards: %d is out of range; use 0 to %d", c.Shards, options.MaxShards))
 	}
 	if err := cmp.Or(notEmpty("--config", c.Config), notEmpty("--out", c.Out), c.check()); err != nil {
 		return err

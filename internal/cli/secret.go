@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"dsiem/internal/cli/options"
 	"dsiem/internal/web/auth"
 
 	"golang.org/x/term"
@@ -75,10 +76,10 @@ func (c *secretCommand) Run(ctx context.Context, streams Streams) error {
 // check refuses a name that the file could not have.
 func (c *secretCommand) check() error {
 	switch {
-	case c.Name == "" || strings.Contains(c.Name, ":") || printable(c.Name) != c.Name:
-		return &usageError{"--name must not be empty, nor contain a colon or control characters"}
+	case c.Name == "" || strings.Contains(c.Name, ":") || options.Printable(c.Name) != c.Name:
+		return options.UsageError("--name must not be empty, nor contain a colon or control characters")
 	case len(c.Rights) == 0:
-		return &usageError{"--rights must name at least one right"}
+		return options.UsageError("--rights must name at least one right")
 	}
 	return nil
 }

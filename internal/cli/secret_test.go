@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"dsiem/internal/cli/options"
 )
 
 // secretUser returns the only user of the file that dsiem secret shows.
@@ -34,7 +36,7 @@ func TestSecretToken(t *testing.T) {
 	t.Parallel()
 	lines := regexp.MustCompile(`^token: (\S+)\nhash:  ([0-9a-f]{64})\n`)
 	seen := map[string]bool{}
-	for _, p := range []program{dsiem, frontend} {
+	for _, p := range []options.Program{dsiem, frontend} {
 		o := runAs(t, p, []string{"secret", "--name=log stash", "--rights=intake,config-read"}, nil)
 		m := lines.FindStringSubmatch(o.out)
 		if o.code != exitDone || o.err != "" || m == nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"dsiem/internal/cli/options"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -21,40 +23,32 @@ func (completionCommand) Help() string {
 }
 
 // Run prints the script.
-func (c *completionCommand) Run(k *kong.Context, p program, streams Streams) error {
+func (c *completionCommand) Run(k *kong.Context, p options.Program, streams Streams) error {
 	commands := completableCommands(k.Model.Node, p)
 	write := map[string]func(string, []completableCommand) string{
 		"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion,
 	}[c.Shell]
-	_, err := io.WriteString(streams.Out, write(p.called, commands))
+	_, err := io.WriteString(streams.Out, write(p.Called, commands))
 	return err
 }
 
 // completableCommand is a command as a shell completes it.
 type completableCommand struct {
 	name, help string
-	flags      []completableFlag
+	flags      []options.Flag
 	paths      bool     // its arguments are paths
 	words      []string // its arguments are among these
 }
 
-// completableFlag is a flag as a shell completes it.
-type completableFlag struct {
-	name, help string
-	short      string
-	value      string   // the placeholder, "" if it takes none
-	words      []string // the values, if they are known
-}
-
 // completableCommands are those that kong knows. Of serve and healthcheck it
 // knows the names only; their flags are those of tables.
-func completableCommands(root *kong.Node, p program) []completableCommand {
+func completableCommands(root *kong.Node, p options.Program) []completableCommand {
 	commands := make([]completableCommand, 0, len(root.Children))
 	for _, node := range root.Children {
 		if node.Hidden {
 			continue
 		}
-		c := completableCommand{name: node.Name, help: node.Help, flags: []completableFlag{{name: "help", short: "h", help: "Show help."}}}
+		c := completableCommand{name: node.Name, help: node.Help, flags: []options.Flag{{Name: "help", Short: "h", Help: "Show help."}}}
 		for _, f := range node.Flags {
 			c.flags = append(c.flags, completableFlags(f)...)
 		}
@@ -62,29 +56,26 @@ func completableCommands(root *kong.Node, p program) []completableCommand {
 			c.words = enumWords(arg)
 			c.paths = c.words == nil
 		}
-		switch node.Name {
-		case "serve":
-			c.flags = tableFlags(p, optionTable(p, &settings{}))
-		case "healthcheck":
-			c.flags = tableFlags(p, healthcheckTable(p, &healthcheck{}))
+		if flags := p.Flags(node.Name); flags != nil {
+			c.flags = flags
 		}
 		commands = append(commands, c)
 	}
 	return commands
 }
 
-func completableFlags(f *kong.Flag) []completableFlag {
-	flag := completableFlag{name: f.Name, help: f.Help, words: enumWords(f.Value)}
+func completableFlags(f *kong.Flag) []options.Flag {
+	flag := options.Flag{Name: f.Name, Help: f.Help, Words: enumWords(f.Value)}
 	if f.Short != 0 {
-		flag.short = string(f.Short)
+		flag.Short = string(f.Short)
 	}
 	if !f.IsBool() {
-		flag.value = f.FormatPlaceHolder()
+		flag.Value = f.FormatPlaceHolder()
 	}
 	if f.Tag.Negatable == "" {
-		return []completableFlag{flag}
+		return []options.Flag{flag}
 	}
-	return []completableFlag{flag, {name: "no-" + f.Name, help: f.Help}}
+	return []options.Flag{flag, {Name: "no-" + f.Name, Help: f.Help}}
 }
 
 func enumWords(v *kong.Value) []string {
@@ -94,33 +85,8 @@ func enumWords(v *kong.Value) []string {
 	return slices.Sorted(maps.Keys(v.EnumMap()))
 }
 
-// tableFlags are the flags of a table that do something.
-func tableFlags(p program, groups []group) []completableFlag {
-	var flags []completableFlag
-	for o := range options(groups) {
-		if o.reason(p.roles()) != "" {
-			continue
-		}
-		f := completableFlag{name: o.name, help: o.help}
-		if o.short != 0 {
-			f.short = string(o.short)
-		}
-		if o.takesValue() {
-			f.value = o.value.placeholder()
-		}
-		if c, ok := o.value.(choice); ok {
-			f.words = c.of
-		}
-		flags = append(flags, f)
-		if o.isToggle() && o.def == "true" {
-			flags = append(flags, completableFlag{name: "no-" + o.name, help: o.help})
-		}
-	}
-	return flags
-}
-
 // takesPath reports whether the value of a flag is a file or a directory.
-func (f *completableFlag) takesPath() bool { return f.value == "DIR" || f.value == "FILE" }
+func takesPath(f *options.Flag) bool { return f.Value == "DIR" || f.Value == "FILE" }
 
 func shellFunction(name string) string { return "_" + strings.ReplaceAll(name, "-", "_") }
 
@@ -139,15 +105,15 @@ func bashCompletion(name string, commands []completableCommand) string {
 	for _, c := range commands {
 		var all []string
 		for _, f := range c.flags {
-			all = append(all, "--"+f.name)
-			if f.words == nil {
+			all = append(all, "--"+f.Name)
+			if f.Words == nil {
 				continue
 			}
-			pattern := c.name + ":--" + f.name
-			if f.short != "" {
-				pattern += "|" + c.name + ":-" + f.short
+			pattern := c.name + ":--" + f.Name
+			if f.Short != "" {
+				pattern += "|" + c.name + ":-" + f.Short
 			}
-			fmt.Fprintf(&values, "    %s) words='%s' ;;\n", pattern, strings.Join(f.words, " "))
+			fmt.Fprintf(&values, "    %s) words='%s' ;;\n", pattern, strings.Join(f.Words, " "))
 		}
 		fmt.Fprintf(&flags, "    %s:-*) words='%s' ;;\n", c.name, strings.Join(all, " "))
 		if c.words != nil {
@@ -191,15 +157,15 @@ func zshCompletion(name string, commands []completableCommand) string {
 		fmt.Fprintf(&list, "        '%s:%s'\n", c.name, strings.ReplaceAll(c.help, "'", `'\''`))
 		fmt.Fprintf(&cases, "    %s)\n        _arguments", c.name)
 		for _, f := range c.flags {
-			spec := "[" + escape.Replace(f.help) + "]"
+			spec := "[" + escape.Replace(f.Help) + "]"
 			assign := ""
-			if f.value != "" {
+			if f.Value != "" {
 				assign = "="
-				spec += ":" + escape.Replace(f.value) + ":" + zshAction(f.words, f.takesPath())
+				spec += ":" + escape.Replace(f.Value) + ":" + zshAction(f.Words, takesPath(&f))
 			}
-			fmt.Fprintf(&cases, " \\\n            '--%s%s%s'", f.name, assign, spec)
-			if f.short != "" {
-				fmt.Fprintf(&cases, " '-%s%s'", f.short, spec)
+			fmt.Fprintf(&cases, " \\\n            '--%s%s%s'", f.Name, assign, spec)
+			if f.Short != "" {
+				fmt.Fprintf(&cases, " '-%s%s'", f.Short, spec)
 			}
 		}
 		if c.paths || c.words != nil {
@@ -254,19 +220,19 @@ func fishCompletion(name string, commands []completableCommand) string {
 			b.WriteByte('\n')
 		}
 		for _, f := range c.flags {
-			fmt.Fprintf(&b, "%s -l %s", within, f.name)
-			if f.short != "" {
-				fmt.Fprintf(&b, " -s %s", f.short)
+			fmt.Fprintf(&b, "%s -l %s", within, f.Name)
+			if f.Short != "" {
+				fmt.Fprintf(&b, " -s %s", f.Short)
 			}
 			switch {
-			case f.words != nil:
-				fmt.Fprintf(&b, " -x -a %s", quote(strings.Join(f.words, " ")))
-			case f.takesPath():
+			case f.Words != nil:
+				fmt.Fprintf(&b, " -x -a %s", quote(strings.Join(f.Words, " ")))
+			case takesPath(&f):
 				b.WriteString(" -r -F")
-			case f.value != "":
+			case f.Value != "":
 				b.WriteString(" -x")
 			}
-			fmt.Fprintf(&b, " -d %s\n", quote(f.help))
+			fmt.Fprintf(&b, " -d %s\n", quote(f.Help))
 		}
 	}
 	return b.String()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"dsiem/internal/cli/options"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -15,21 +17,36 @@ import (
 // if it is there, can read it.
 func TestCompletionScripts(t *testing.T) {
 	t.Parallel()
+	// Those of other programs, which do nothing in any of ours.
+	foreign := []string{"apm", "filter-threads", "preload-all-directives", "idle-directives-timeout", "dev", "test-env"}
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		for _, p := range everyProgram() {
 			o := runAs(t, p, []string{"completion", shell}, nil)
 			if o.code != exitDone || o.err != "" {
 				t.Fatalf("%s: exit code %d\n%s", shell, o.code, o.err)
 			}
-			for opt := range options(optionTable(p, &settings{})) {
-				flag := map[string]string{"bash": "--" + opt.name + " ", "zsh": "'--" + opt.name, "fish": " -l " + opt.name + " "}[shell]
-				if got := strings.Contains(strings.ReplaceAll(o.out, "' ;;", " "), flag); got != (opt.reason(p.roles()) == "") {
-					t.Errorf("%s, %s: --%s is there: %t", p.called, shell, opt.name, got)
+			own := map[string]bool{}
+			for _, f := range p.Flags("serve") {
+				own[f.Name] = true
+			}
+			for _, name := range slices.Concat(flagNames(dsiem), flagNames(p), foreign) {
+				flag := map[string]string{"bash": "--" + name + " ", "zsh": "'--" + name, "fish": " -l " + name + " "}[shell]
+				if got := strings.Contains(strings.ReplaceAll(o.out, "' ;;", " "), flag); got != own[name] {
+					t.Errorf("%s, %s: --%s is there: %t", p.Called, shell, name, got)
 				}
 			}
 			checkSyntax(t, shell, o.out)
 		}
 	}
+}
+
+// flagNames are the flags of serve that do something.
+func flagNames(p options.Program) []string {
+	var names []string
+	for _, f := range p.Flags("serve") {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 func checkSyntax(t *testing.T, shell, script string) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"dsiem/internal/cli/options"
 	"dsiem/internal/node"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,7 +24,7 @@ type outcome struct {
 
 // runAs runs a program in a process of its own making, whose node does nothing
 // but keep its options.
-func runAs(t *testing.T, p program, args, environ []string) outcome {
+func runAs(t *testing.T, p options.Program, args, environ []string) outcome {
 	t.Helper()
 	var out, err bytes.Buffer
 	var o outcome
@@ -43,26 +44,26 @@ func runAs(t *testing.T, p program, args, environ []string) outcome {
 }
 
 // served runs a program that must run a node.
-func served(t *testing.T, p program, args []string, environ ...string) *node.Options {
+func served(t *testing.T, p options.Program, args []string, environ ...string) *node.Options {
 	t.Helper()
 	o := runAs(t, p, args, environ)
 	if o.code != exitDone || o.options == nil {
-		t.Fatalf("%s %q with %q: exit code %d\n%s%s", p.called, args, environ, o.code, o.out, o.err)
+		t.Fatalf("%s %q with %q: exit code %d\n%s%s", p.Called, args, environ, o.code, o.out, o.err)
 	}
 	return o.options
 }
 
 // The programs by their names.
 var (
-	dsiem    = program{called: "dsiem"}
-	frontend = program{called: "dsiem-frontend", mode: "cluster-frontend"}
-	backend  = program{called: "dsiem-backend", mode: "cluster-backend"}
+	dsiem    = options.Program{Called: "dsiem"}
+	frontend = options.Program{Called: "dsiem-frontend", Mode: "cluster-frontend"}
+	backend  = options.Program{Called: "dsiem-backend", Mode: "cluster-backend"}
 	// seed is dsiem-backend under the name that it has in the seed's container.
 	seed = programCalled("/dsiem/dsiem", backend)
 )
 
 // everyProgram are the three programs.
-func everyProgram() []program { return []program{dsiem, frontend, backend} }
+func everyProgram() []options.Program { return []options.Program{dsiem, frontend, backend} }
 
 // effective returns a setting as it is logged, nil if it is not.
 func effective(o *node.Options, name string) any {

@@ -13,7 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"dsiem/internal/cli/options"
 	"dsiem/internal/node"
+	"dsiem/internal/observe/log"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -21,34 +23,25 @@ import (
 // The tests T01 to T12 are the checks of spec/interfaces.md §11, as far as the
 // command line decides them: what a node gets, not what it does with it.
 
+// That each option is in it, package options tests.
 func TestT01_HelpListsEveryOption(t *testing.T) {
 	t.Parallel()
 	for _, p := range everyProgram() {
 		for _, args := range []string{"serve --help", "serve -h", "help serve", "serve -n b0 -vh"} {
 			o := runAs(t, p, strings.Fields(args), nil)
 			if o.code != exitDone || o.err != "" || o.options != nil {
-				t.Fatalf("%s %s: exit code %d\n%s", p.called, args, o.code, o.err)
+				t.Fatalf("%s %s: exit code %d\n%s", p.Called, args, o.code, o.err)
 			}
-			for opt := range options(optionTable(p, &settings{})) {
-				if !strings.Contains(o.out, "\n  "+opt.flags()+"\n") {
-					t.Errorf("%s %s: %s is missing", p.called, args, opt.flags())
-				}
-				for _, name := range opt.env {
-					if !strings.Contains(o.out, name) {
-						t.Errorf("%s %s: %s is missing", p.called, args, name)
-					}
-				}
-			}
-			golden(t, filepath.Join("testdata", "serve", "help-"+p.called+".txt"), o.out)
+			golden(t, filepath.Join("testdata", "serve", "help-"+p.Called+".txt"), o.out)
 		}
 	}
 }
 
 func TestT02_NoCommand(t *testing.T) {
 	t.Parallel()
-	for _, p := range []program{frontend, backend, seed} {
-		if o := runAs(t, p, nil, nil); o.code != exitUsage || o.out != "" || !strings.Contains(o.err, "Usage: "+p.called+" <command>") || o.options != nil {
-			t.Errorf("%s: exit code %d\n%s%s", p.called, o.code, o.out, o.err)
+	for _, p := range []options.Program{frontend, backend, seed} {
+		if o := runAs(t, p, nil, nil); o.code != exitUsage || o.out != "" || !strings.Contains(o.err, "Usage: "+p.Called+" <command>") || o.options != nil {
+			t.Errorf("%s: exit code %d\n%s%s", p.Called, o.code, o.out, o.err)
 		}
 	}
 	if o := runAs(t, dsiem, nil, nil); o.code != exitDone || o.err != "" || !strings.Contains(o.out, "Usage: dsiem <command>") || o.options != nil {
@@ -59,7 +52,7 @@ func TestT02_NoCommand(t *testing.T) {
 func TestT03_NoNode(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		p       program
+		p       options.Program
 		args    string
 		environ []string
 	}{
@@ -71,7 +64,7 @@ func TestT03_NoNode(t *testing.T) {
 	} {
 		o := runAs(t, tt.p, strings.Fields(tt.args), tt.environ)
 		if o.code != exitUsage || o.options != nil || !strings.Contains(o.err, "--node is missing") || !strings.Contains(o.err, "DSIEM_NODE") {
-			t.Errorf("%s %s: exit code %d\n%s", tt.p.called, tt.args, o.code, o.err)
+			t.Errorf("%s %s: exit code %d\n%s", tt.p.Called, tt.args, o.code, o.err)
 		}
 	}
 }
@@ -179,29 +172,29 @@ func TestT11_LogFlagsBeforeAndAfterServe(t *testing.T) {
 	t.Parallel()
 	const rest = " --mode cluster-backend --node x --frontend http://fe"
 	for _, tt := range []struct {
-		p     program
+		p     options.Program
 		args  string
 		level slog.Level
 		json  bool
 	}{
-		{backend, "-vv serve", node.LevelTrace, false},
-		{backend, "serve -vv", node.LevelTrace, false},
-		{backend, "-v serve -v", node.LevelTrace, false},
+		{backend, "-vv serve", log.LevelTrace, false},
+		{backend, "serve -vv", log.LevelTrace, false},
+		{backend, "-v serve -v", log.LevelTrace, false},
 		{backend, "-v serve", slog.LevelDebug, false},
 		{backend, "-j serve", slog.LevelInfo, true},
 		{backend, "serve --json", slog.LevelInfo, true},
-		{backend, "-vj --trace serve", node.LevelTrace, true},
+		{backend, "-vj --trace serve", log.LevelTrace, true},
 		{backend, "--verbosity serve", slog.LevelDebug, false},
 		{dsiem, "--debug serve", slog.LevelDebug, false},
 		{dsiem, "serve --debug", slog.LevelDebug, false},
-		{dsiem, "serve --debug --trace", node.LevelTrace, false}, // D67
-		{dsiem, "--trace serve -v", node.LevelTrace, false},
-		{dsiem, "serve -vvvv", node.LevelTrace, false},
+		{dsiem, "serve --debug --trace", log.LevelTrace, false}, // D67
+		{dsiem, "--trace serve -v", log.LevelTrace, false},
+		{dsiem, "serve -vvvv", log.LevelTrace, false},
 		{dsiem, "serve", slog.LevelInfo, false},
 	} {
 		o := served(t, tt.p, strings.Fields(tt.args+rest))
 		if o.Log.Level != tt.level || o.Log.JSON != tt.json || o.Log.Colour {
-			t.Errorf("%s %s: %+v", tt.p.called, tt.args, o.Log)
+			t.Errorf("%s %s: %+v", tt.p.Called, tt.args, o.Log)
 		}
 	}
 }
@@ -212,10 +205,10 @@ func TestT12_ContainerOfTheOriginal(t *testing.T) {
 		"DSIEM_MODE=cluster-backend", "DSIEM_NODE=b0", "DSIEM_FRONTEND=http://fe:8080", "DSIEM_MSQ=nats://n:4222",
 		"DSIEM_APM=true", "DSIEM_PPROF=true", "DSIEM_PORT=8084", "DSIEM_WEB_ESURL=http://es:9200", "DSIEM_WHATEVER=1",
 	}
-	for _, p := range []program{dsiem, backend, seed} {
+	for _, p := range []options.Program{dsiem, backend, seed} {
 		o := served(t, p, []string{"serve"}, environ...)
 		if o.Mode != "cluster-backend" || o.Node != "b0" || o.Frontend != "http://fe:8080" || o.NATS != "nats://n:4222" || !o.PProf {
-			t.Errorf("%s: %+v", p.called, o)
+			t.Errorf("%s: %+v", p.Called, o)
 		}
 		got := notes(o)
 		slices.Sort(got)
@@ -226,7 +219,7 @@ func TestT12_ContainerOfTheOriginal(t *testing.T) {
 			"WARN unknown environment variable variable=DSIEM_WHATEVER",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: want -, got +:\n%s", p.called, diff)
+			t.Errorf("%s: want -, got +:\n%s", p.Called, diff)
 		}
 	}
 }
@@ -235,9 +228,9 @@ func TestT12_ContainerOfTheOriginal(t *testing.T) {
 func TestProgramByName(t *testing.T) {
 	t.Parallel()
 	for _, built := range everyProgram() {
-		for path, want := range map[string]program{
-			"dsiem":                       {called: "dsiem", mode: built.mode},
-			"/dsiem/dsiem":                {called: "dsiem", mode: built.mode},
+		for path, want := range map[string]options.Program{
+			"dsiem":                       {Called: "dsiem", Mode: built.Mode},
+			"/dsiem/dsiem":                {Called: "dsiem", Mode: built.Mode},
 			"/usr/local/bin/dsiem-next":   built,
 			"/opt/dsiem-backend/bin/siem": built,
 			"./dsiem-backend":             backend,
@@ -245,7 +238,7 @@ func TestProgramByName(t *testing.T) {
 			"/opt/dsiem/dsiem-frontend":   frontend,
 		} {
 			if got := programCalled(path, built); got != want {
-				t.Errorf("%s, called %s: %+v, want %+v", built.called, path, got, want)
+				t.Errorf("%s, called %s: %+v, want %+v", built.Called, path, got, want)
 			}
 		}
 	}
@@ -257,7 +250,7 @@ func TestModes(t *testing.T) {
 	t.Parallel()
 	const cluster = " --node=b0 --frontend=http://fe"
 	for _, tt := range []struct {
-		p             program
+		p             options.Program
 		args, environ string
 		want          string // of the modes, or of the error
 		code          int
@@ -284,10 +277,10 @@ func TestModes(t *testing.T) {
 	} {
 		o := runAs(t, tt.p, strings.Fields(tt.args), []string{tt.environ})
 		if o.code != tt.code || (o.options != nil) != (tt.code == exitDone) {
-			t.Errorf("%s %s %s: exit code %d, want %d\n%s", tt.environ, tt.p.called, tt.args, o.code, tt.code, o.err)
+			t.Errorf("%s %s %s: exit code %d, want %d\n%s", tt.environ, tt.p.Called, tt.args, o.code, tt.code, o.err)
 		}
 		if o.options != nil && o.options.Mode != tt.want || o.options == nil && !strings.Contains(o.err, tt.want) {
-			t.Errorf("%s %s %s: %+v, want %s\n%s", tt.environ, tt.p.called, tt.args, o.options, tt.want, o.err)
+			t.Errorf("%s %s %s: %+v, want %s\n%s", tt.environ, tt.p.Called, tt.args, o.options, tt.want, o.err)
 		}
 	}
 }
@@ -298,7 +291,7 @@ func TestShortN(t *testing.T) {
 	t.Parallel()
 	environ := []string{"DSIEM_NODE=fromenv", "DSIEM_FRONTEND=http://fe"}
 	for _, tt := range []struct {
-		p          program
+		p          options.Program
 		args, mode string
 		node       string
 		hold       time.Duration
@@ -314,7 +307,7 @@ func TestShortN(t *testing.T) {
 	} {
 		o := served(t, tt.p, strings.Fields(tt.args), append(environ, tt.mode)...)
 		if o.Node != tt.node || o.HoldDuration != tt.hold {
-			t.Errorf("%s %s: node %s, hold %s", tt.p.called, tt.args, o.Node, o.HoldDuration)
+			t.Errorf("%s %s: node %s, hold %s", tt.p.Called, tt.args, o.Node, o.HoldDuration)
 		}
 	}
 }
@@ -324,7 +317,7 @@ func TestShortN(t *testing.T) {
 func TestFrontend(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		p             program
+		p             options.Program
 		args, environ string
 		want          string
 	}{
@@ -337,7 +330,7 @@ func TestFrontend(t *testing.T) {
 	} {
 		o := served(t, tt.p, append([]string{"serve", "--node=b0"}, strings.Fields(tt.args)...), tt.environ)
 		if o.Frontend != tt.want {
-			t.Errorf("%s %s: %q, want %q", tt.p.called, tt.args, o.Frontend, tt.want)
+			t.Errorf("%s %s: %q, want %q", tt.p.Called, tt.args, o.Frontend, tt.want)
 		}
 	}
 	o := runAs(t, dsiem, []string{"serve", "-m", "cluster-backend", "--node=b0"}, nil)
@@ -353,8 +346,8 @@ func TestVersion(t *testing.T) {
 	for _, args := range []string{"version", "--version", "-V", "serve --version", "-v --version", "serve -nb0 -V"} {
 		for _, p := range everyProgram() {
 			o := runAs(t, p, strings.Fields(args), nil)
-			if o.code != exitDone || o.err != "" || !strings.HasPrefix(o.out, p.called+" ") || strings.Count(o.out, "\n") != 1 {
-				t.Errorf("%s %s: exit code %d\n%s%s", p.called, args, o.code, o.out, o.err)
+			if o.code != exitDone || o.err != "" || !strings.HasPrefix(o.out, p.Called+" ") || strings.Count(o.out, "\n") != 1 {
+				t.Errorf("%s %s: exit code %d\n%s%s", p.Called, args, o.code, o.out, o.err)
 			}
 		}
 	}
@@ -472,7 +465,7 @@ func TestRealSignals(t *testing.T) { //nolint:paralleltest // signals are the pr
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		p           program
+		p           options.Program
 		has, hasNot string
 	}{
 		{dsiem, "demo replay serve validate secret healthcheck completion version", ""},
@@ -482,36 +475,77 @@ func TestCommands(t *testing.T) {
 		help := runAs(t, tt.p, []string{"--help"}, nil).out
 		for command := range strings.FieldsSeq(tt.has) {
 			if !strings.Contains(help, "\n  "+command+" ") {
-				t.Errorf("%s has no %s:\n%s", tt.p.called, command, help)
+				t.Errorf("%s has no %s:\n%s", tt.p.Called, command, help)
 			}
 		}
 		for command := range strings.FieldsSeq(tt.hasNot) {
 			if o := runAs(t, tt.p, []string{command}, nil); o.code != exitUsage || strings.Contains(help, "\n  "+command+" ") {
-				t.Errorf("%s has %s: exit code %d\n%s", tt.p.called, command, o.code, help)
+				t.Errorf("%s has %s: exit code %d\n%s", tt.p.Called, command, o.code, help)
 			}
 		}
 	}
 }
 
-func TestColoursAreOnlyForTerminals(t *testing.T) {
+func TestTerminals(t *testing.T) {
 	t.Parallel()
 	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if coloured(file, nil) || coloured(&strings.Builder{}, nil) {
-		t.Error("colours without a terminal")
+	if terminal(file) || terminal(&strings.Builder{}) {
+		t.Error("what is none is a terminal")
 	}
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	device, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skipf("no terminal to test with: %v", err)
 	}
-	defer terminal.Close()
-	if !coloured(terminal, environment{"TERM": "xterm"}) {
-		t.Error("no colours on a terminal")
+	defer device.Close()
+	if !terminal(device) {
+		t.Error("a terminal is none")
 	}
-	if coloured(terminal, environment{"NO_COLOR": "1"}) || coloured(terminal, environment{"TERM": "dumb"}) {
-		t.Error("colours although they are not wanted")
+}
+
+// TestWrongCommandLine: what makes no sense ends with exit code 2, the usage and
+// a proposal.
+func TestWrongCommandLine(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"serve --max_esp 5":             "unknown flag --max_esp; did you mean --max-eps?",
+		"serve --max-epss=secret":       "unknown flag --max-epss; did you mean --max-eps?",
+		"serve --frontent x":            "unknown flag --frontent; did you mean --frontend?",
+		"serve --nonsense":              "unknown flag --nonsense\n",
+		"serve --no-node":               "unknown flag --no-node",
+		"serve --no-help":               "unknown flag --no-help",
+		"serve --no-debug=false":        "unknown flag --no-debug",
+		"serve -x":                      "unknown flag -x",
+		"serve -vx":                     "unknown flag -x",
+		"serve -5":                      "unknown flag -5",
+		"--nonsense serve":              "unknown flag --nonsense",
+		"serve --node":                  "--node needs a value: --node=NAME",
+		"serve --node --json":           "--node needs a value: --node=NAME",
+		"serve -jn":                     "-n needs a value: -n=NAME",
+		"serve b0":                      `unexpected argument "b0"; serve has flags only`,
+		"serve -nb0 true":               `unexpected argument "true"`,
+		"serve -nb0 -- x":               `unexpected argument "x"`,
+		"serve -nb0 --nats-cert=c":      "--nats-cert and --nats-key belong together",
+		"serve -nb0 --mode=standalone":  `--mode: "standalone" is not possible; use cluster-backend`,
+		"serve -nb0 --config-dir=":      `--config-dir: "" is not possible`,
+		"nonsense":                      "unexpected argument nonsense",
+		"version extra":                 "unexpected argument extra",
+		"completion csh":                `must be one of "bash","zsh","fish"`,
+		"--nonsense":                    "unknown flag --nonsense",
+		"serve --msq=nats://u:p@h --no": "unknown flag --no",
+	} {
+		o := runAs(t, backend, strings.Fields(args), nil)
+		if o.code != exitUsage || o.out != "" || !strings.HasPrefix(o.err, "dsiem-backend: ") || !strings.Contains(o.err, want) {
+			t.Errorf("%s: exit code %d, want 2 and %q\n%s%s", args, o.code, want, o.out, o.err)
+		}
+		if strings.Contains(o.err, "secret") || strings.Contains(o.err, "u:p") {
+			t.Errorf("%s: the error shows a value: %s", args, o.err)
+		}
+		if strings.HasPrefix(args, "serve") && !strings.Contains(o.err, "Usage: dsiem-backend serve") {
+			t.Errorf("%s: the usage is missing:\n%s", args, o.err)
+		}
 	}
 }

@@ -17,14 +17,12 @@ type refusal struct {
 	cause  error  // what failed on this machine, for the log; else nil
 }
 
-// refuse counts, logs and answers. The cause stays here: it may name paths.
+// refuse logs and answers. The cause stays here: it may name paths.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 	if no.status >= http.StatusInternalServerError {
-		s.failed.Add(1)
 		s.o.Logger.Error("configuration request failed", "method", r.Method, "path", r.URL.Path,
 			"status", no.status, "reason", strings.TrimSpace(no.text), "error", no.cause, "peer", r.RemoteAddr)
 	} else {
-		s.refused.Add(1)
 		s.o.Logger.Debug("configuration request refused", "method", r.Method, "path", r.URL.Path,
 			"status", no.status, "reason", strings.TrimSpace(no.text), "error", no.cause, "peer", r.RemoteAddr)
 	}

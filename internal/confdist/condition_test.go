@@ -87,11 +87,10 @@ func TestOfManyEditorsOneWins(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if content(t, n.dir)[c.name] != version(won.Load()) {
+		if won.Load() == 0 || content(t, n.dir)[c.name] != version(won.Load()) {
 			t.Errorf("%s: the file is not that of the editor who won", c.header)
 		}
 	}
-	equal(t, n.server.Stats(), confdist.ServerStats{Downloads: 1, Uploads: 2, Refused: 2*editors - 2})
 }
 
 func TestReadersSeeOneVersionOrTheOther(t *testing.T) {

@@ -8,9 +8,9 @@ import (
 
 // Register registers the counters of changes that were made.
 func (s *Server) Register(reg prometheus.Registerer) {
-	m := metric.NewSnapshot(s.Stats)
+	m := metric.NewSnapshot(func() *Server { return s })
 	add := m.Counters("dsiem_config_changes_total", "Changes of configuration files over HTTP, by action.", "action")
-	add("upload", func(s ServerStats) uint64 { return s.Uploads })
-	add("delete", func(s ServerStats) uint64 { return s.Deletes })
+	add("upload", func(s *Server) uint64 { return s.uploads.Load() })
+	add("delete", func(s *Server) uint64 { return s.deletes.Load() })
 	reg.MustRegister(m)
 }

@@ -247,7 +247,6 @@ func TestAServerThatIsNotWritableRefusesEvenIfRegistered(t *testing.T) {
 		equal(t, a.header.Get("Allow"), "GET, HEAD")
 	}
 	equal(t, content(t, n.dir), map[string]string{"a.json": "{}"})
-	equal(t, n.server.Stats().Refused, uint64(2))
 }
 
 func TestErrorsAreJSONForWhoPrefersIt(t *testing.T) {
@@ -296,7 +295,6 @@ func TestAFileThatCannotBeReadIsTheServersFault(t *testing.T) {
 	if len(n.log.with("level=ERROR", "configuration request failed", "not a directory")) != 4 {
 		t.Errorf("the log is %q", n.log.lines)
 	}
-	equal(t, n.server.Stats(), confdist.ServerStats{Failed: 4})
 }
 
 // editing is a response writer during whose first write somebody edits a file.
@@ -325,23 +323,6 @@ func TestAnAnswerDuringWhichTheFileChangesIsCutOff(t *testing.T) {
 	if err == nil || a.status != 200 || strings.Contains(a.body, "b") || len(a.body) >= size {
 		t.Errorf("got %d bytes and error %v", len(a.body), err)
 	}
-}
-
-func TestTheCountsSayWhatHappened(t *testing.T) {
-	t.Parallel()
-	n := newNode(t, nil)
-	n.do(t, "GET", "/config/", "")
-	n.do(t, "GET", "/config", "")
-	n.do(t, "POST", "/config/a.json", "{}")
-	n.do(t, "POST", "/config/b.json", "{}")
-	n.do(t, "POST", "/config/b.json", "{")
-	n.do(t, "GET", "/config/a.json", "")
-	n.do(t, "HEAD", "/config/a.json", "")
-	n.do(t, "GET", "/config/dsiem_config.json", "")
-	n.do(t, "GET", "/config/x.exe", "")
-	n.do(t, "DELETE", "/config/a.json", "")
-	n.do(t, "DELETE", "/config/a.json", "")
-	equal(t, n.server.Stats(), confdist.ServerStats{Lists: 2, Downloads: 3, Uploads: 2, Deletes: 1, Refused: 3})
 }
 
 func TestChangesAreCountedByAction(t *testing.T) {

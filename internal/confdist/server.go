@@ -66,18 +66,6 @@ type ServerOptions struct {
 	Logger *slog.Logger
 }
 
-// ServerStats is what a Server has counted by a moment. All fields only grow.
-type ServerStats struct {
-	// Lists and Downloads are the requests for the list and for files that
-	// were found, also if the client had them already (304).
-	Lists, Downloads uint64
-	// Uploads and Deletes are the changes that were made.
-	Uploads, Deletes uint64
-	// Refused are the requests that the client got wrong (status 4xx), Failed
-	// those that this machine could not carry out (5xx).
-	Refused, Failed uint64
-}
-
 // Server hands out the configuration files of a folder over HTTP and, if it is
 // writable, takes new ones (spec/interfaces.md §2.1). Its methods are handlers
 // for the routes
@@ -100,7 +88,7 @@ type Server struct {
 	mu   sync.Mutex // held while a file is compared and changed
 	held atomic.Int64
 
-	lists, downloads, uploads, deletes, refused, failed atomic.Uint64
+	uploads, deletes atomic.Uint64
 }
 
 // NewServer returns a Server. It does not touch the folder.
@@ -124,15 +112,6 @@ func NewServer(o ServerOptions) *Server {
 	}
 	s.settings = settings
 	return s
-}
-
-// Stats returns the counts.
-func (s *Server) Stats() ServerStats {
-	return ServerStats{
-		Lists: s.lists.Load(), Downloads: s.downloads.Load(),
-		Uploads: s.uploads.Load(), Deletes: s.deletes.Load(),
-		Refused: s.refused.Load(), Failed: s.failed.Load(),
-	}
 }
 
 // list is the body of the list of files.
@@ -166,7 +145,6 @@ func (s *Server) List(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, &refusal{http.StatusInternalServerError, badFolder, err})
 		return
 	}
-	s.lists.Add(1)
 	serve(w, r, tagOfBytes(text), bytes.NewReader(text))
 }
 
@@ -197,7 +175,6 @@ func (s *Server) Download(w http.ResponseWriter, r *http.Request) {
 	case !ValidName(name):
 		s.refuse(w, r, &refusal{status: http.StatusTeapot, text: badName})
 	case name == SettingsName:
-		s.downloads.Add(1)
 		serve(w, r, tagOfBytes(s.settings), bytes.NewReader(s.settings))
 	default:
 		if no := s.download(w, r, name); no != nil {
@@ -223,7 +200,6 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request, name string) *
 	if err != nil {
 		return no.because(err)
 	}
-	s.downloads.Add(1)
 	s.patience(w, r)
 	serve(w, r, tag, content)
 	return nil

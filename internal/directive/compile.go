@@ -6,15 +6,12 @@ import (
 	"dsiem/internal/event"
 )
 
-// Compile compiles a directive that Load returned, or one made by hand that
-// satisfies the same rules: terms are valid, numbers are in their ranges and
-// references name lower existing stages. The plan holds on to nothing of the
-// directive's rules.
-func Compile(d *Directive) *Plan { return &CompileAll([]*Directive{d})[0] }
-
-// CompileAll compiles directives as Compile does. Their plans share memory, so
-// that the garbage collector has a few large objects to look at, without
-// pointers where possible, instead of very many small ones.
+// CompileAll compiles directives that Load returned, or ones made by hand that
+// satisfy the same rules: terms are valid, numbers are in their ranges and
+// references name lower existing stages. The plans hold on to nothing of the
+// directives' rules. They share memory, so that the garbage collector has a few
+// large objects to look at, without pointers where possible, instead of very many
+// small ones.
 func CompileAll(directives []*Directive) []Plan { return compileAll(directives, false) }
 
 // CompileResolved compiles a directive with the rules of a saved backlog: their

@@ -35,7 +35,7 @@ func TestLoad(t *testing.T) {
 		var loaded strings.Builder
 		for _, d := range directive.Load(files, report) {
 			fmt.Fprintln(&loaded, d.ID)
-			if p := directive.Compile(d); len(p.Stages) != len(d.Rules) {
+			if p := compileAlone(d); len(p.Stages) != len(d.Rules) {
 				t.Errorf("directive %d: %d stages of %d rules", d.ID, len(p.Stages), len(d.Rules))
 			}
 		}
@@ -98,7 +98,7 @@ func TestLoadTakesUnusualFiles(t *testing.T) {
 					t.Errorf("%s:\n%s", layout, diff)
 				}
 				for i, d := range other {
-					if len(directive.Compile(d).Stages) != len(loaded[i].Rules) {
+					if len(compileAlone(d).Stages) != len(loaded[i].Rules) {
 						t.Errorf("%s: directive %d does not compile", layout, d.ID)
 					}
 				}

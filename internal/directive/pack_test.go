@@ -67,9 +67,9 @@ func TestPlansShowTheRulesOfTheirDirectives(t *testing.T) {
 	})
 }
 
-// CompileAll gives each directive the plan that Compile gives it alone, however
+// CompileAll gives each directive the plan that it gives it alone, however
 // many texts they share.
-func TestCompileAllEqualsCompile(t *testing.T) {
+func TestCompileAllEqualsOneByOne(t *testing.T) {
 	names, contents := generated(2000)
 	loaded, report := loadFile(names[0], contents[0])
 	for i := range names[1:] {
@@ -81,7 +81,7 @@ func TestCompileAllEqualsCompile(t *testing.T) {
 	}
 	plans := directive.CompileAll(loaded)
 	for i, d := range loaded {
-		alone, p := directive.Compile(d), &plans[i]
+		alone, p := compileAlone(d), &plans[i]
 		if p.ID != d.ID || p.Name != d.Name || p.Kingdom != d.Kingdom || p.Category != d.Category ||
 			p.Priority != d.Priority || p.AllRulesAlwaysActive != d.AllRulesAlwaysActive {
 			t.Fatalf("directive %d: %+v", d.ID, p)
@@ -105,7 +105,7 @@ func TestPlansDoNotChangeWithTheirDirectives(t *testing.T) {
 	d := &directive.Directive{Rules: []directive.Rule{{
 		Stage: 1, Type: directive.TaxonomyRule, PluginSID: []uint64{1, 2}, Product: []string{"a"}, Subcategory: []string{"x"},
 	}}}
-	p := directive.Compile(d)
+	p := compileAlone(d)
 	before := p.Rule(0)
 	r := &d.Rules[0]
 	r.PluginSID[0], r.Product[0], r.Subcategory[0] = 7, "b", "y"
@@ -127,7 +127,7 @@ func TestStagesStaySmall(t *testing.T) {
 
 // Documents are made for each change of an alarm.
 func TestUnpackingPluginRulesAllocatesNothing(t *testing.T) {
-	p := directive.Compile(&directive.Directive{Name: "n", Rules: []directive.Rule{
+	p := compileAlone(&directive.Directive{Name: "n", Rules: []directive.Rule{
 		{Name: "r", Stage: 1, From: "ANY", To: "HOME_NET", PluginID: 1, PluginSID: []uint64{1, 2, 3}, CustomData: custom("a", "b", "c")},
 	}})
 	var r directive.Rule

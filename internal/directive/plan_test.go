@@ -30,7 +30,7 @@ func compile(alwaysActive bool, rules ...directive.Rule) *directive.Plan {
 			r.Product, r.Category = []string{"FW"}, "Deny"
 		}
 	}
-	return directive.Compile(&directive.Directive{ID: 1, AllRulesAlwaysActive: alwaysActive, Rules: rules})
+	return compileAlone(&directive.Directive{ID: 1, AllRulesAlwaysActive: alwaysActive, Rules: rules})
 }
 
 // describe returns what each stage tests, what it joins on, which fields have
@@ -75,6 +75,11 @@ func shownTexts(p *directive.Plan, i int) string {
 func custom(texts ...string) (out [event.CustomFields]string) {
 	copy(out[:], texts)
 	return out
+}
+
+// compileAlone compiles a directive by itself.
+func compileAlone(d *directive.Directive) *directive.Plan {
+	return &directive.CompileAll([]*directive.Directive{d})[0]
 }
 
 func TestCompile(t *testing.T) {
@@ -215,7 +220,7 @@ func TestCompileLeavesTheDirectiveAsItIs(t *testing.T) {
 	}
 	d := &directive.Directive{Rules: rules, AllRulesAlwaysActive: true}
 	before := fmt.Sprintf("%+v", *d)
-	directive.Compile(d)
+	compileAlone(d)
 	if after := fmt.Sprintf("%+v", *d); after != before {
 		t.Errorf("was %s\nis  %s", before, after)
 	}
@@ -309,7 +314,7 @@ func TestLoadSortsRulesByStage(t *testing.T) {
 	want := []string{
 		"1: tests from HOME_NET; joins -; from=HOME_NET", "2: tests to 10.0.0.1; joins src_ip; to=10.0.0.1", "3: tests -; joins src_ip, dst_ip",
 	}
-	if diff := gocmp.Diff(want, describe(directive.Compile(loaded[0]))); diff != "" {
+	if diff := gocmp.Diff(want, describe(compileAlone(loaded[0]))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if loaded[0].File != "d.json" || loaded[0].Line != 1 {

@@ -31,7 +31,7 @@ const (
 	// and category (§1.2).
 	NoIdentity
 	// Unwanted is an event that no rule names, whose other members were not
-	// looked at (see DecodeWanted).
+	// looked at (see Screen).
 	Unwanted
 	// Whitelisted is an event whose source address is whitelisted (§10).
 	// The decoder never gives it, nor Unwanted; whoever holds the assets and the

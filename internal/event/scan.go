@@ -10,7 +10,7 @@ import (
 )
 
 // The scanner finds the members of an event in its JSON text, in a tenth of the
-// time that a tokenizer takes (tools/decodebench compares it with others). It
+// time that a tokenizer takes (docs/performance.md compares it with others). It
 // takes every text that ReadMembers takes, with the same values (FuzzScan), but
 // for a few unusual ones that it leaves to it: keys with escapes, and values
 // nested deeper than scanDepth. Of a text that it does not take it says nothing.

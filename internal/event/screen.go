@@ -3,18 +3,39 @@ package event
 // screenSize is the number of events whose identities are asked about together.
 const screenSize = 16
 
+// Identity is what rules identify an event by (spec/correlation.md §1.2). A
+// family that is not complete is zero.
+type Identity struct {
+	// PluginID and PluginSID are both non-zero or both zero.
+	PluginID, PluginSID uint64
+	// Product and Category are both non-empty or both empty. They are parts of
+	// the event's text.
+	Product, Category []byte
+}
+
 // Outcome is what came out of decoding a text: an event, neither rejected nor
 // skipped.
 type Outcome struct {
 	Rejection *Rejection
-	// Skipped events are wanted by nobody.
+	// Skipped events are wanted by nobody; of these, and of rejected ones, there is
+	// the zero Event.
 	Skipped bool
 }
 
-// Screen decodes many events as DecodeWanted does, and asks about several at once:
-// an answer waits for memory that is seldom in the processor's cache, and several
-// of them can wait together. The zero value is ready; it belongs to one goroutine
-// at a time, and holds on to the texts of the last few events.
+// Screen decodes many events as Decode does, but skips those that nobody wants: it
+// reads the identities first and asks about several at once, because an answer
+// waits for memory that is seldom in the processor's cache, and several of them
+// can wait together. The zero value is ready; it belongs to one goroutine at a
+// time, and holds on to the texts of the last few events.
+//
+// An event that is skipped is well-formed JSON in valid UTF-8, has no known name
+// twice, and has an identity whose members are of the right type and in range.
+// Nothing else of it was looked at: its timestamp and addresses may be missing or
+// none, its other members of any type and out of range. That is safe because no
+// rule sees the event, so that there is no alarm that depends on it; it only means
+// that it counts as unwanted and not as one of BadType, OutOfRange, BadTimestamp
+// or BadAddress. Everything else is decoded and checked by every rule of Decode,
+// with the same outcome; so is an event whose product or category has escapes.
 type Screen struct {
 	members [screenSize]members
 	ids     [screenSize]Identity
@@ -60,4 +81,52 @@ func (s *Screen) decode(texts [][]byte, events []Event, outcomes []Outcome, want
 			events[i] = Event{}
 		}
 	}
+}
+
+// identity returns the identity if there is one and its members are in order.
+func (m *members) identity() (id Identity, ok bool) {
+	var okID, okSID, okProduct, okCategory bool
+	id.PluginID, okID = plainNumber(m.raw(pluginID))
+	id.PluginSID, okSID = plainNumber(m.raw(pluginSID))
+	id.Product, okProduct = m.plainText(product)
+	id.Category, okCategory = m.plainText(category)
+	if id.PluginID == 0 || id.PluginSID == 0 {
+		id.PluginID, id.PluginSID = 0, 0
+	}
+	if len(id.Product) == 0 || len(id.Category) == 0 {
+		id.Product, id.Category = nil, nil
+	}
+	return id, okID && okSID && okProduct && okCategory && (id.PluginID != 0 || id.Product != nil)
+}
+
+// plainNumber returns the value of a number of up to 19 digits, all of which fit
+// any field of 64 bits; 0 for null or an absent member.
+func plainNumber(raw []byte) (n uint64, ok bool) {
+	const safeDigits = 19
+	if len(raw) == 0 || raw[0] == 'n' {
+		return 0, true
+	}
+	if len(raw) > safeDigits {
+		return 0, false
+	}
+	for _, c := range raw {
+		if !isDigit(c) {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
+}
+
+// plainText returns the text of a string without escapes, nil for null or an
+// absent member.
+func (m *members) plainText(f field) (text []byte, ok bool) {
+	raw := m.raw(f)
+	switch {
+	case len(raw) == 0 || raw[0] == 'n':
+		return nil, true
+	case raw[0] != '"' || m.escaped>>f&1 != 0:
+		return nil, false
+	}
+	return raw[1 : len(raw)-1], true
 }

@@ -1,0 +1,148 @@
+package options
+
+import (
+	"math"
+	"time"
+
+	"dsiem/internal/node"
+)
+
+// MaxShards is far more engines than any machine has cores.
+const MaxShards = 1024
+
+// loadTexts are the helps of options that mean one thing where events come in
+// and another one where they are correlated.
+type loadTexts struct{ maxEPS, maxQueue string }
+
+func (p Program) loadTexts() loadTexts {
+	const zero = " 0 stands for 1000000."
+	switch p.Mode {
+	case node.ModeBackend:
+		return loadTexts{
+			"Events a second this backend should sustain. It limits nothing; a warning says if they take too long.",
+			"Events that may wait, 24 times as many in a burst; more are dropped and counted." + zero,
+		}
+	case node.ModeFrontend:
+		return loadTexts{
+			"Events a second to take at most, while no backend is overloaded; 0 for no limit.",
+			"Events that may wait for the engines.",
+		}
+	}
+	return loadTexts{
+		"Events a second to take over HTTP at most, while nothing is overloaded; 0 for no limit. A backend takes all: " +
+			"there it is the rate to sustain, at least 1, and a warning says if events take too long.",
+		"Events that may wait. More are refused over HTTP; a backend takes 24 times as many in a burst, then drops and counts them." + zero,
+	}
+}
+
+func loadOptions(p Program, s *settings) []*option {
+	texts := p.loadTexts()
+	return []*option{
+		{
+			name: "max-eps", short: 'e', env: []string{"DSIEM_MAXEPS", "DSIEM_MAX_EPS", "MAX_EPS"},
+			value: number{&s.MaxEPS, 0, math.MaxInt}, inBackend: number{&s.MaxEPS, 1, math.MaxInt}, def: "1000",
+			help: texts.maxEPS,
+		},
+		{
+			name: "min-eps", short: 'i', env: []string{"DSIEM_MINEPS", "DSIEM_MIN_EPS", "MIN_EPS"}, roles: intakeRoles,
+			value: number{&s.MinEPS, 0, math.MaxInt}, def: "100",
+			help: "Events a second to take at least, however long an overload lasts; 0 for no limit at any time.",
+		},
+		{
+			name: "max-queue", short: 'q', env: []string{"DSIEM_MAXQUEUE", "DSIEM_MAX_QUEUE"}, roles: engineRoles,
+			value: number{&s.MaxQueue, 0, math.MaxInt}, def: "25000",
+			help: texts.maxQueue,
+		},
+		{
+			name: "max-delay", short: 'd', env: []string{"DSIEM_MAXDELAY", "DSIEM_MAX_DELAY"}, roles: engineRoles,
+			value: span{&s.MaxDelay, time.Second, 0}, def: "180",
+			help: "Age from which a matched event is a sign of overload that makes frontends throttle; 0 for never.",
+		},
+		{
+			name: "hold-duration", shortWithMode: 'n', env: []string{"DSIEM_HOLDDURATION", "DSIEM_HOLD_DURATION"},
+			value: span{&s.HoldDuration, time.Second, time.Second}, def: "10",
+			help: "How long an overload lasts after its last sign.",
+		},
+		{
+			name: "shards", env: []string{"DSIEM_SHARDS"}, roles: engineRoles,
+			value: number{&s.Shards, 0, MaxShards}, def: "0",
+			help: "Engines that the directives are spread over; 0 is one for every two cores. The alarms are the same.",
+		},
+	}
+}
+
+func alarmOptions(s *settings) []*option {
+	return []*option{
+		{
+			name: "status", short: 's', env: []string{"DSIEM_STATUS"},
+			value: list{&s.Statuses, "STATUS,…"}, def: "Open,In-Progress,Closed",
+			help: "Alarm statuses; alarms get the first.",
+		},
+		{
+			name: "tags", aliases: []string{"tag"}, short: 't', env: []string{"DSIEM_TAGS"},
+			value: list{&s.Tags, "TAG,…"}, def: "Identified Threat,False Positive,Valid Threat,Security Incident",
+			help: "Alarm tags; alarms get the first.",
+		},
+		{
+			name: "med-risk-min", env: []string{"DSIEM_MEDRISKMIN", "DSIEM_MED_RISK_MIN"}, roles: engineRoles,
+			value: number{&s.Engine.MedRiskMin, 0, math.MaxInt}, def: "3",
+			help: "Lowest risk of class Medium: at least 2 and below --med-risk-max.",
+		},
+		{
+			name: "med-risk-max", env: []string{"DSIEM_MEDRISKMAX", "DSIEM_MED_RISK_MAX"}, roles: engineRoles,
+			value: number{&s.Engine.MedRiskMax, 0, math.MaxInt}, def: "6",
+			help: "Highest risk of class Medium: at most 9.",
+		},
+		{
+			name: "min-alarm-lifetime", short: 'l', env: []string{"DSIEM_MINALARMLIFETIME", "DSIEM_MIN_ALARM_LIFETIME"}, roles: engineRoles,
+			value: span{&s.lifetime, time.Minute, 0}, def: "0",
+			help: "Grace added to the timeout of every stage.",
+		},
+		{
+			name: "expand-titles", env: []string{"DSIEM_EXPAND_TITLES", "DSIEM_EXPANDTITLES"}, roles: engineRoles,
+			value: toggle{&s.expandTitles}, def: "true",
+			help: "Replace SRC_IP and DST_IP in alarm titles.",
+		},
+		{
+			name: "fsync", env: []string{"DSIEM_FSYNC"}, roles: engineRoles,
+			value: choice{&s.Fsync, []string{"never", "interval", "always"}}, def: "interval",
+			help: "When alarm lines must be on disk: when the system likes, soon, or before anything else happens.",
+		},
+	}
+}
+
+func lookupOptions(s *settings) []*option {
+	return []*option{
+		{
+			name: "cache-duration", aliases: []string{"cache"}, short: 'c',
+			env: []string{"DSIEM_CACHEDURATION", "DSIEM_CACHE_DURATION"}, roles: engineRoles,
+			value: span{&s.CacheDuration, time.Minute, 0}, def: "10",
+			help: "How long the result of a look-up is used again; 0 stands for the default.",
+		},
+		{
+			name: "intel-private-ip", env: []string{"DSIEM_INTELPRIVATEIP", "DSIEM_INTEL_PRIVATE_IP"}, roles: engineRoles,
+			value: toggle{&s.IntelPrivateIP}, def: "false",
+			help: "Ask threat intelligence about private addresses too.",
+		},
+		{
+			name: "enrich-wait", env: []string{"DSIEM_ENRICH_WAIT", "DSIEM_ENRICHWAIT"}, roles: engineRoles,
+			value: span{&s.EnrichWait, time.Second, 0}, def: "2",
+			help: "How long an alarm line waits for its look-ups.",
+		},
+	}
+}
+
+func stateOptions(s *settings) []*option {
+	return []*option{
+		{
+			name: "reload-backlogs", env: []string{"DSIEM_RELOAD_BACKLOGS", "DSIEM_RELOADBACKLOGS"}, roles: engineRoles,
+			value: toggle{&s.ReloadBacklogs}, def: "true",
+			help: "Save the live backlogs at the end and load them at the start.",
+		},
+		{
+			name: "checkpoint", env: []string{"DSIEM_CHECKPOINT"}, roles: engineRoles,
+			value: span{&s.Checkpoint, time.Second, 0}, def: "30",
+			help: "Time between two copies of the live backlogs, for a start after a crash; 0 for none. None without --reload-backlogs.",
+		},
+	}
+}
