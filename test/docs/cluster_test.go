@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -70,7 +71,7 @@ func TestClusterRun(t *testing.T) {
 func natsUsers(t *testing.T) []*server.User {
 	t.Helper()
 	text := only(t, pageNamed(t, securityPage), "nats").text
-	cert, key := natstest.NewAuthority(t).ServerCert()
+	cert, key := testkit.NewAuthority(t).ServerCert()
 	text = strings.NewReplacer("nats.pem", cert, "nats.key", key,
 		"$FRONTEND_PASSWORD", "frontends-password", "$BACKEND_PASSWORD", "backends-password").Replace(text)
 	o := &server.Options{}
