@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dsiem/internal/output/plain"
+	"dsiem/test/testkit"
 
 	"pgregory.net/rapid"
 )
@@ -97,7 +98,7 @@ func play(t *testing.T, actions []action, mode Fsync, room int) error {
 			want[plain.AlarmEventsName] = append(want[plain.AlarmEventsName], eventLines...)
 			want[plain.AlarmsName] = append(want[plain.AlarmsName], alarmLines...)
 		case "pause":
-			pass(a.pause)
+			testkit.Pass(a.pause)
 		case "fault":
 			files.fail(a.name, make([]fault, a.skip)...)
 			files.fail(a.name, slices.Repeat([]fault{a.fault}, a.times)...)

@@ -1,9 +1,6 @@
 package feed_test
 
 import (
-	"dsiem/internal/web/feed"
-	"dsiem/test/testkit"
-
 	"bufio"
 	"context"
 	"errors"
@@ -17,6 +14,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dsiem/internal/web/feed"
+	"dsiem/test/testkit"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
@@ -153,19 +153,13 @@ func (w *watch) seen() ([]string, []time.Duration, error) {
 	return w.frames, w.times, w.err
 }
 
-// after lets time pass and everybody do what is to be done then.
-func after(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
-}
-
 func TestFeedSendsEveryFrameToEveryClient(t *testing.T) { // D45
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var eps atomic.Int64
 		f := startFeed(t, feed.Options{EPS: func() int64 { return eps.Add(1) }})
 		one, two := f.watch(f.dial()), f.watch(f.dial())
-		after(1100 * time.Millisecond)
+		testkit.Pass(1100 * time.Millisecond)
 		wantFrames := []string{"{\"eps\":1}\n", "{\"eps\":2}\n", "{\"eps\":3}\n", "{\"eps\":4}\n"}
 		wantTimes := []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond, time.Second}
 		for name, w := range map[string]*watch{"one": one, "two": two} {
@@ -191,13 +185,13 @@ func TestFeedAsksForNothingWithoutClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
 		f := startFeed(t, feed.Options{EPS: func() int64 { return asked.Add(1) }})
-		after(time.Hour)
+		testkit.Pass(time.Hour)
 		if n := asked.Load(); n != 0 {
 			t.Errorf("asked %d times before the first client", n)
 		}
 		conn := f.dial()
 		w := f.watch(conn)
-		after(time.Second)
+		testkit.Pass(time.Second)
 		if frames, _, _ := w.seen(); len(frames) != 4 {
 			t.Errorf("frames %q in the first second", frames)
 		}
@@ -209,12 +203,12 @@ func TestFeedAsksForNothingWithoutClients(t *testing.T) {
 			t.Errorf("%d clients after the last one left", n)
 		}
 		before := asked.Load()
-		after(time.Hour)
+		testkit.Pass(time.Hour)
 		if n := asked.Load(); n != before {
 			t.Errorf("asked %d times after the last client", n-before)
 		}
 		again := f.watch(f.dial())
-		after(time.Second)
+		testkit.Pass(time.Second)
 		if frames, _, _ := again.seen(); len(frames) != 4 {
 			t.Errorf("the next client sees %q", frames)
 		}
@@ -232,7 +226,7 @@ func TestFeedIgnoresWhatClientsSend(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		after(time.Second)
+		testkit.Pass(time.Second)
 		frames, _, err := w.seen()
 		if diff := cmp.Diff([]string{"{\"eps\":0}\n", "{\"eps\":0}\n", "{\"eps\":0}\n", "{\"eps\":0}\n"}, frames); diff != "" || err != nil {
 			t.Errorf("error %v, frames (-want +got):\n%s", err, diff)
@@ -254,11 +248,11 @@ func TestFeedDropsAClientThatDoesNotRead(t *testing.T) {
 		f := startFeed(t, feed.Options{})
 		slow := f.dial() // a pipe holds nothing: the first frame waits for it
 		fast := f.watch(f.dial())
-		after(3200 * time.Millisecond)
+		testkit.Pass(3200 * time.Millisecond)
 		if n := f.Clients(); n != 2 {
 			t.Errorf("%d clients before the time is up", n)
 		}
-		after(100 * time.Millisecond)
+		testkit.Pass(100 * time.Millisecond)
 		if n := f.Clients(); n != 1 {
 			t.Errorf("%d clients after it", n)
 		}
@@ -302,17 +296,17 @@ func TestFeedDropsAClientForWhomTooMuchWaits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := startFeed(t, feed.Options{})
 				conn := f.raw()
-				after(2900 * time.Millisecond) // eleven frames wait for it now
+				testkit.Pass(2900 * time.Millisecond) // eleven frames wait for it now
 				if reads {
 					if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil { //nolint:bodyclose // there is none
 						t.Fatal(err)
 					}
 				}
-				after(1500 * time.Millisecond)
+				testkit.Pass(1500 * time.Millisecond)
 				if n := f.Clients(); n != 1 {
 					t.Errorf("%d clients with a queue that is full", n)
 				}
-				after(100 * time.Millisecond)
+				testkit.Pass(100 * time.Millisecond)
 				if n := f.Clients(); n != 0 {
 					t.Errorf("%d clients after it", n)
 				}
@@ -327,15 +321,15 @@ func TestFeedDropsAClientThatDoesNotAnswer(t *testing.T) {
 		f := startFeed(t, feed.Options{})
 		f.deaf()
 		alive := f.watch(f.dial())
-		after(24 * time.Second)
+		testkit.Pass(24 * time.Second)
 		if n := f.Clients(); n != 2 {
 			t.Errorf("%d clients before the time is up", n)
 		}
-		after(2 * time.Second)
+		testkit.Pass(2 * time.Second)
 		if n := f.Clients(); n != 1 {
 			t.Errorf("%d clients after it", n)
 		}
-		after(time.Minute)
+		testkit.Pass(time.Minute)
 		if frames, _, err := alive.seen(); len(frames) != 4*86 || err != nil {
 			t.Errorf("the other client got %d frames, error %v", len(frames), err)
 		}
@@ -377,7 +371,7 @@ func TestFeedSaysGoodbye(t *testing.T) {
 		polite := f.watch(f.dial())
 		stuck := f.dial() // reads nothing, not even the goodbye
 		f.deaf()
-		after(300 * time.Millisecond)
+		testkit.Pass(300 * time.Millisecond)
 		begun := time.Now()
 		f.end()
 		if err := <-f.ended; err != nil {
