@@ -1,4 +1,4 @@
-// Package deploytest tests what is in the directory deploy: the start-up script
+// Package deploy tests what is in the directory deploy: the start-up script
 // of the image, the compose files, the relay to Elasticsearch and the systemd
 // units. There is no code here besides tests, and no container engine is needed:
 // the script runs in a temporary directory under every shell that is there, with

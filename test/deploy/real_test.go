@@ -217,11 +217,11 @@ func TestTheHealthCheckOfABackend(t *testing.T) {
 		n, _ := realBackend(t, shell)
 		env := backendEnv("DSIEM_METRICS_ADDRESS", n.Log.Match(t, `diagnostics server listening address="([^"]+)"`))
 		testkit.Eventually(t, "the health check succeeds", func() bool {
-			cmd, _ := n.container.cmd(env, "healthcheck")
+			cmd, _ := n.cmd(env, "healthcheck")
 			return cmd.Run() == nil
 		})
 		n.stop()
-		cmd, _ := n.container.cmd(env, "healthcheck")
+		cmd, _ := n.cmd(env, "healthcheck")
 		if err := cmd.Run(); err == nil {
 			t.Error("a backend that has ended is well")
 		}

@@ -1,4 +1,4 @@
-// Package docstest holds the documentation to its word: README.md, CHANGELOG.md,
+// Package docs holds the documentation to its word: README.md, CHANGELOG.md,
 // CONTRIBUTING.md and docs/*.md are read by its tests, and what they show must
 // be what the program does. There is no code here besides tests.
 //

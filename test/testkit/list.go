@@ -51,7 +51,7 @@ func (l *List[T]) Until(wanted func(items []T) bool) bool {
 	defer timeout.Stop()
 	for {
 		l.mu.Lock()
-		items, ended := l.items[:len(l.items):len(l.items)], l.ended
+		items, ended := slices.Clip(l.items), l.ended
 		if l.changed == nil {
 			l.changed = make(chan struct{})
 		}

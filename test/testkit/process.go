@@ -22,7 +22,7 @@ type Process struct {
 // its clean-up, where its Cancel ends it.
 func Command(tb testing.TB, path string, args ...string) *exec.Cmd {
 	tb.Helper()
-	return exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
+	return exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...) //nolint:gosec // a test says what
 }
 
 // Start starts a command. At the end of the test it is killed, and what it has

@@ -7,6 +7,7 @@ package curl
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -195,7 +197,8 @@ func (c *call) run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.Dial("tcp", address)
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(context.Background(), "tcp", address)
 	if err != nil {
 		_, writeErr := io.WriteString(out, strings.ReplaceAll(c.format, "%{http_code}", "000"))
 		return failed(unreachable, errors.Join(err, writeErr))
@@ -218,7 +221,7 @@ func (c *call) run(out io.Writer) error {
 	}
 	err = c.write(out, header, body)
 	if err == nil {
-		_, err = io.WriteString(out, strings.ReplaceAll(c.format, "%{http_code}", fmt.Sprint(answer.StatusCode)))
+		_, err = io.WriteString(out, strings.ReplaceAll(c.format, "%{http_code}", strconv.Itoa(answer.StatusCode)))
 	}
 	return failed(notWritten, err)
 }
