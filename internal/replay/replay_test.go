@@ -1,8 +1,6 @@
 package replay
 
 import (
-	"dsiem/test/testkit"
-
 	"bytes"
 	"context"
 	"errors"
@@ -16,6 +14,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 

@@ -1,10 +1,6 @@
 package validate
 
 import (
-	"dsiem/internal/config"
-	"dsiem/internal/node"
-	"dsiem/test/testkit"
-
 	"bytes"
 	"errors"
 	"io/fs"
@@ -13,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"dsiem/internal/config"
+	"dsiem/internal/node"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -1,9 +1,6 @@
 package auth_test
 
 import (
-	"dsiem/internal/web/auth"
-	"dsiem/test/testkit"
-
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -12,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dsiem/internal/web/auth"
+	"dsiem/test/testkit"
 )
 
 // authFile writes a file of rights.

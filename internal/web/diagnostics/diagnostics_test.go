@@ -1,10 +1,6 @@
 package diagnostics_test
 
 import (
-	"dsiem/internal/observe/metric"
-	"dsiem/internal/web/diagnostics"
-	"dsiem/test/testkit"
-
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dsiem/internal/observe/metric"
+	"dsiem/internal/web/diagnostics"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"

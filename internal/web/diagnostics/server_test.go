@@ -1,10 +1,6 @@
 package diagnostics_test
 
 import (
-	"dsiem/internal/observe/metric"
-	"dsiem/internal/web/diagnostics"
-	"dsiem/test/testkit"
-
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +10,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"dsiem/internal/observe/metric"
+	"dsiem/internal/web/diagnostics"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"

@@ -1,9 +1,6 @@
 package server_test
 
 import (
-	"dsiem/internal/web/server"
-	"dsiem/test/testkit"
-
 	"errors"
 	"io"
 	"net"
@@ -12,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dsiem/internal/web/server"
+	"dsiem/test/testkit"
 )
 
 // countedConn counts what is set on a connection.

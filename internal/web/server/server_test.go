@@ -1,11 +1,6 @@
 package server_test
 
 import (
-	"path/filepath"
-
-	"dsiem/internal/web/server"
-	"dsiem/test/testkit"
-
 	"bufio"
 	"errors"
 	"io"
@@ -13,10 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dsiem/internal/web/server"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 )
