@@ -17,21 +17,14 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/enrich"
 	"dsiem/internal/jsonfile"
+	"dsiem/test/testkit"
 )
 
 // start runs an Enricher until the end of the test.
 func start(t testing.TB, o enrich.Options) *enrich.Enricher {
 	t.Helper()
 	e := enrich.New(o)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	testkit.Run(t, e)
 	return e
 }
 

@@ -4,7 +4,6 @@ package deploy
 
 import (
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -239,13 +238,7 @@ func postDocumentedEvent(t *testing.T, url string) {
 		t.Fatal("docs/deploy.md sends no event")
 	}
 	body := parts[1] + time.Now().UTC().Format("2006-01-02T15:04:05Z") + parts[2]
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
-	testkit.Check(t, err)
-	response, err := http.DefaultClient.Do(request)
-	testkit.Check(t, err)
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		answer, err := io.ReadAll(response.Body)
-		t.Fatalf("status %d: %s %v", response.StatusCode, answer, err)
+	if code, answer := testkit.Send(t, http.MethodPost, url, body); code != http.StatusOK {
+		t.Fatalf("status %d: %s", code, answer)
 	}
 }

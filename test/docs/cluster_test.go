@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -148,20 +147,7 @@ func (c *cluster) start(t *testing.T, words []string, msq string) *running {
 // answer.
 func (c *cluster) ask(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, c.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer.StatusCode, string(text)
+	return testkit.Send(t, method, c.url+path, body)
 }
 
 // send sends events and checks the status of the answer.

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -142,7 +143,13 @@ func (p *Pipes) Addr() net.Addr { return &net.IPAddr{} }
 // Ask sends a request without a body and returns the answer.
 func Ask(t testing.TB, method, url string) (code int, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
+	return Send(t, method, url, "")
+}
+
+// Send sends a request with a body and returns the answer.
+func Send(t testing.TB, method, url, content string) (code int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(content))
 	Check(t, err)
 	resp, err := http.DefaultClient.Do(req)
 	Check(t, err)

@@ -22,48 +22,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// pipes is a listener whose connections live in memory, where synctest sees
-// them wait.
-type pipes struct {
-	accepted chan net.Conn
-	closed   chan struct{}
-	once     sync.Once
-}
-
-func newPipes() *pipes { return &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.accepted:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case p.accepted <- server:
-		return client, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // feeding is a feed that runs behind an HTTP server in a bubble of synctest.
 type feeding struct {
 	*feed.Feed
 
 	t      *testing.T
-	pipes  *pipes
+	pipes  *testkit.Pipes
 	client *http.Client
 	end    context.CancelFunc
 	ended  chan error
@@ -72,7 +36,7 @@ type feeding struct {
 func startFeed(t *testing.T, o feed.Options) *feeding {
 	t.Helper()
 	feed := feed.New(o)
-	f := &feeding{Feed: feed, t: t, pipes: newPipes(), ended: make(chan error, 1)}
+	f := &feeding{Feed: feed, t: t, pipes: testkit.NewPipes(), ended: make(chan error, 1)}
 	ctx, end := context.WithCancel(t.Context())
 	f.end = end
 	mux := http.NewServeMux()
@@ -82,7 +46,7 @@ func startFeed(t *testing.T, o feed.Options) *feeding {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(f.pipes) }()
 	go func() { f.ended <- feed.Run(ctx) }()
-	transport := &http.Transport{DialContext: f.pipes.dial}
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return f.pipes.Dial(), nil }}
 	f.client = &http.Client{Transport: transport}
 	t.Cleanup(func() {
 		end()
@@ -268,10 +232,7 @@ func TestFeedDropsAClientThatDoesNotRead(t *testing.T) {
 // raw asks for a websocket and reads nothing, not even the answer.
 func (f *feeding) raw() net.Conn {
 	f.t.Helper()
-	conn, err := f.pipes.dial(f.t.Context(), "", "")
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	conn := f.pipes.Dial()
 	f.t.Cleanup(func() { conn.Close() })
 	if _, err := io.WriteString(conn, "GET /eps/ HTTP/1.1\r\nHost: dsiem\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"); err != nil {
@@ -398,20 +359,12 @@ func TestFeedSaysGoodbye(t *testing.T) {
 func TestFeedOverTCP(t *testing.T) {
 	t.Parallel()
 	feed := feed.New(feed.Options{EPS: func() int64 { return 123 }})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- feed.Run(ctx) }()
 	mux := http.NewServeMux()
 	mux.Handle("GET /eps/", feed)
 	mux.Handle("GET /eps", http.RedirectHandler("/eps/", http.StatusMovedPermanently))
 	server := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		server.Close()
-	})
+	t.Cleanup(server.Close)
+	testkit.Run(t, feed)
 	for origin, want := range map[string]int{
 		"":                   http.StatusSwitchingProtocols,
 		server.URL:           http.StatusSwitchingProtocols,
