@@ -3,8 +3,6 @@ package asset_test
 import (
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"dsiem/internal/asset"
@@ -17,14 +15,7 @@ var update = flag.Bool("update", false, "write the results of the cases in testd
 // TestLoad plays testdata/load: files of assets, the number of those that load
 // and their highest value, and what is reported of the others.
 func TestLoad(t *testing.T) {
-	const dir = "testdata/load"
-	write := func(name string, content []byte) error {
-		return os.WriteFile(filepath.Join(dir, name), content, 0o644)
-	}
-	if !*update {
-		write = nil
-	}
-	configtest.Cases(t, os.DirFS(dir), write, func(files []*jsonfile.File, report *jsonfile.Report) string {
+	configtest.Cases(t, *update, func(files []*jsonfile.File, report *jsonfile.Report) string {
 		table := asset.Load(files, report)
 		return fmt.Sprintf("%d, up to %d\n", table.Len(), table.MaxValue())
 	})

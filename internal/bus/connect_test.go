@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -32,22 +33,22 @@ func TestT48TheServerIsRestarted(t *testing.T) {
 	in.want(t, "before")
 
 	s.Stop()
-	log.wait(t, "level=INFO", "Disconnected from NATS server", "reason=EOF")
+	log.Wait(t, 1, "level=INFO", "Disconnected from NATS server", "reason=EOF")
 	if c.Connected() {
 		t.Error("a lost connection counts as connected")
 	}
-	log.wait(t, "level=WARN", "error from message queue, reconnecting", "connection refused")
+	log.Wait(t, 1, "level=WARN", "error from message queue, reconnecting", "connection refused")
 	if err := c.PublishOverload(true); err != nil {
 		t.Error(err)
 	}
 	s.Restart()
-	log.wait(t, "level=INFO", "Reconnected to NATS server", s.Address())
+	log.Wait(t, 1, "level=INFO", "Reconnected to NATS server", s.Address())
 	s.WaitForSubscribers(bus.EventsSubject, 1)
 	s.Publish(bus.EventsSubject, "after")
 	in.want(t, "after")
 	stats := c.Stats()
 	stats.Pending = 0 // The subscriber may be about to return.
-	equal(t, stats, bus.Stats{Connected: true, Disconnects: 1, Reconnects: 1, Received: 2})
+	testkit.Equal(t, stats, bus.Stats{Connected: true, Disconnects: 1, Reconnects: 1, Received: 2})
 }
 
 func TestT49TheServerComesLater(t *testing.T) {
@@ -61,12 +62,12 @@ func TestT49TheServerComesLater(t *testing.T) {
 		}
 		connected <- c
 	}()
-	log.wait(t, "level=WARN", "error from message queue, reconnecting", "no servers available", "connection refused", "attempt=1 ", "retry_in=5ms")
-	log.wait(t, "attempt=3 ")
+	log.Wait(t, 1, "level=WARN", "error from message queue, reconnecting", "no servers available", "connection refused", "attempt=1 ", "retry_in=5ms")
+	log.Wait(t, 1, "attempt=3 ")
 	s.Restart()
-	c := receive(t, connected)
+	c := testkit.Receive(t, connected)
 	defer shut(t, c)
-	log.wait(t, "level=INFO", "successfully connected to message queue", "nats://"+s.Address())
+	log.Wait(t, 1, "level=INFO", "successfully connected to message queue", "nats://"+s.Address())
 	in := subscribe(t, c)
 	s.Publish(bus.EventsSubject, "hello")
 	in.want(t, "hello")
@@ -77,12 +78,12 @@ func TestItTriesEveryThreeSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour+time.Second)
 		defer cancel()
-		log := newLogbook()
-		_, err := bus.Connect(ctx, bus.Options{URL: s.URL(), Logger: log.logger()})
+		log := new(testkit.Logbook)
+		_, err := bus.Connect(ctx, bus.Options{URL: s.URL(), Logger: log.Logger()})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got error %v", err)
 		}
-		if n := len(log.with("level=WARN", "retry_in=3s")); n != 1201 {
+		if n := len(log.With("level=WARN", "retry_in=3s")); n != 1201 {
 			t.Errorf("it tried %d times in an hour", n)
 		}
 	})
@@ -107,7 +108,7 @@ func TestT50ServerLists(t *testing.T) {
 	}
 	o, log := options(down.URL() + "," + locked.URL())
 	works(t, locked, o)
-	if lines := log.with("u:p"); len(lines) > 0 {
+	if lines := log.With("u:p"); len(lines) > 0 {
 		t.Errorf("the log shows the password: %q", lines)
 	}
 }
@@ -117,7 +118,7 @@ func TestTheNextServerOfTheListTakesOver(t *testing.T) {
 	o, log := options(first.URL() + "," + second.URL())
 	in := subscribe(t, connect(t, o))
 	used, other := first, second
-	if len(log.with("successfully connected", second.Address())) > 0 {
+	if len(log.With("successfully connected", second.Address())) > 0 {
 		used, other = second, first
 	}
 	used.Stop()
@@ -139,9 +140,9 @@ func TestD27Credentials(t *testing.T) {
 
 			wrong, wrongLog := options(strings.Replace(s.URL(), "s3cr", "s3cret", 1))
 			unreachable(t, wrong, wrongLog, "Authorization Violation")
-			wrongLog.wait(t, "nats://***@"+s.Address())
+			wrongLog.Wait(t, 1, "nats://***@"+s.Address())
 			for _, secret := range []string{"n0body", "s3cr", "ö", "%C3"} {
-				if lines := append(log.with(secret), wrongLog.with(secret)...); len(lines) > 0 {
+				if lines := append(log.With(secret), wrongLog.With(secret)...); len(lines) > 0 {
 					t.Errorf("the log shows a secret: %q", lines)
 				}
 			}
@@ -171,7 +172,7 @@ func TestAPasswordThatIsPutRightLater(t *testing.T) {
 	s.Stop()
 	s.Restart()
 	s.WaitForSubscribers(bus.EventsSubject, 1)
-	log.wait(t, "level=WARN", "authorization violation")
+	log.Wait(t, 1, "level=WARN", "authorization violation")
 	s.Publish(bus.EventsSubject, "hello")
 	in.want(t, "hello")
 }
@@ -205,7 +206,7 @@ func TestClientCertificates(t *testing.T) {
 
 // unreachable makes sure that connecting fails for a reason, again and again,
 // until its context ends.
-func unreachable(t *testing.T, o bus.Options, log *logbook, reason string) {
+func unreachable(t *testing.T, o bus.Options, log *testkit.Logbook, reason string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -214,10 +215,10 @@ func unreachable(t *testing.T, o bus.Options, log *logbook, reason string) {
 		_, err := bus.Connect(ctx, o)
 		failed <- err
 	}()
-	log.wait(t, "level=WARN", reason)
-	log.wait(t, "attempt=2 ")
+	log.Wait(t, 1, "level=WARN", reason)
+	log.Wait(t, 1, "attempt=2 ")
 	cancel()
-	if err := receive(t, failed); !errors.Is(err, context.Canceled) {
+	if err := testkit.Receive(t, failed); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v", err)
 	}
 }
@@ -359,9 +360,9 @@ func TestASignalEndsConnecting(t *testing.T) {
 		_, err := bus.Connect(ctx, o)
 		failed <- err
 	}()
-	receive(t, accepted)
+	testkit.Receive(t, accepted)
 	cancel()
-	if err := receive(t, failed); !errors.Is(err, context.Canceled) {
+	if err := testkit.Receive(t, failed); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v", err)
 	}
 }
@@ -379,13 +380,13 @@ func TestCloseDoesNotWaitForAReconnect(t *testing.T) {
 	in.want(t, "last")
 	s.Stop()
 	_, accepted := mute(t, s.Address())
-	log.wait(t, "Disconnected from NATS server")
-	receive(t, accepted) // It is connecting now, and would for an hour.
+	log.Wait(t, 1, "Disconnected from NATS server")
+	testkit.Receive(t, accepted) // It is connecting now, and would for an hour.
 	shut(t, c)
 	if c.Connected() {
 		t.Error("a closed connection counts as connected")
 	}
-	receive(t, c.Closed())
+	testkit.Receive(t, c.Closed())
 }
 
 func TestTheEndOfTheContextOfConnectIsNotTheEndOfTheConnection(t *testing.T) {
@@ -455,8 +456,8 @@ func TestAnEndThatNoReconnectHealsIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(hangUp)
-	receive(t, c.Closed())
-	log.wait(t, "level=ERROR", "message queue ended the connection for good", "We Are Closed")
+	testkit.Receive(t, c.Closed())
+	log.Wait(t, 1, "level=ERROR", "message queue ended the connection for good", "We Are Closed")
 	if c.Connected() {
 		t.Error("it counts as connected")
 	}
@@ -490,7 +491,7 @@ func TestAServerThatNoLongerAnswersTakesHalfTheTimeToDrain(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Error("it took all the time there was")
 	}
-	equal(t, receive(t, b.began), "hello")
+	testkit.Equal(t, testkit.Receive(t, b.began), "hello")
 	if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v for signals that may not have been sent", err)
 	}

@@ -16,7 +16,7 @@ func TestMetricsAreThereBeforeTheConnection(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	var conn atomic.Pointer[bus.Conn]
 	bus.Register(reg, conn.Load)
-	equal(t, testkit.Samples(t, reg), []string{`dsiem_nats_connected 0`, `dsiem_nats_published_total 0`})
+	testkit.Equal(t, testkit.Samples(t, reg), []string{`dsiem_nats_connected 0`, `dsiem_nats_published_total 0`})
 
 	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
@@ -25,9 +25,9 @@ func TestMetricsAreThereBeforeTheConnection(t *testing.T) {
 	if err := c.PublishEvents(t.Context(), [][]byte{[]byte("a"), []byte("b")}); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, testkit.Samples(t, reg), []string{`dsiem_nats_connected 1`, `dsiem_nats_published_total 2`})
+	testkit.Equal(t, testkit.Samples(t, reg), []string{`dsiem_nats_connected 1`, `dsiem_nats_published_total 2`})
 
 	s.Stop()
-	log.wait(t, "Disconnected from NATS server")
-	equal(t, testkit.Samples(t, reg), []string{`dsiem_nats_connected 0`, `dsiem_nats_published_total 2`})
+	log.Wait(t, 1, "Disconnected from NATS server")
+	testkit.Equal(t, testkit.Samples(t, reg), []string{`dsiem_nats_connected 0`, `dsiem_nats_published_total 2`})
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -23,14 +24,14 @@ func TestTheLastSignalOfAnOutageIsSentAfterIt(t *testing.T) {
 	collector.Wait(1)
 	p.down.Store(true)
 	p.cut()
-	log.wait(t, "Disconnected from NATS server")
+	log.Wait(t, 1, "Disconnected from NATS server")
 	signal(false)
 	signal(true)
 	signal(false)
 	p.down.Store(false)
-	equal(t, collector.Wait(2), []string{"true", "false"})
+	testkit.Equal(t, collector.Wait(2), []string{"true", "false"})
 	signal(true)
-	equal(t, collector.Wait(3), []string{"true", "false", "true"})
+	testkit.Equal(t, collector.Wait(3), []string{"true", "false", "true"})
 }
 
 func TestASignalThatNeverWentIsReported(t *testing.T) {
@@ -38,12 +39,12 @@ func TestASignalThatNeverWentIsReported(t *testing.T) {
 	o, log := options(s.URL())
 	c := connect(t, o)
 	s.Stop()
-	log.wait(t, "Disconnected from NATS server")
+	log.Wait(t, 1, "Disconnected from NATS server")
 	if err := c.PublishOverload(true); err != nil {
 		t.Error(err)
 	}
 	shut(t, c)
-	equal(t, len(log.with("level=WARN", "overload signal not sent, there was no connection", "payload=true")), 1)
+	testkit.Equal(t, len(log.With("level=WARN", "overload signal not sent, there was no connection", "payload=true")), 1)
 	if err := c.PublishOverload(true); !errors.Is(err, bus.ErrClosed) {
 		t.Errorf("got error %v", err)
 	}

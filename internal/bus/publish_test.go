@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -46,7 +47,7 @@ func TestT43BothBackendsGetWhatAFrontendPublishes(t *testing.T) {
 	for _, in := range []inbox{first, second} {
 		in.want(t, "a", "b", "c")
 	}
-	equal(t, frontend.Stats(), bus.Stats{Connected: true, Published: 3})
+	testkit.Equal(t, frontend.Stats(), bus.Stats{Connected: true, Published: 3})
 }
 
 // TestManyCallers also makes sure that payloads are the caller's again: the
@@ -87,7 +88,7 @@ func TestManyCallers(t *testing.T) {
 			t.Errorf("%d events of caller %d came", n, caller)
 		}
 	}
-	equal(t, c.Stats().Published, uint64(callers*calls*each))
+	testkit.Equal(t, c.Stats().Published, uint64(callers*calls*each))
 }
 
 func TestWhatIsTooLargeIsRefusedAsAWhole(t *testing.T) {
@@ -101,8 +102,8 @@ func TestWhatIsTooLargeIsRefusedAsAWhole(t *testing.T) {
 	}
 	largest := strings.Repeat("x", 1000)
 	publish(t, c, largest)
-	equal(t, collector.All(), []string{largest})
-	equal(t, c.Stats(), bus.Stats{Connected: true, Published: 1, Failed: 3})
+	testkit.Equal(t, collector.All(), []string{largest})
+	testkit.Equal(t, c.Stats(), bus.Stats{Connected: true, Published: 1, Failed: 3})
 }
 
 func TestALimitThatChanges(t *testing.T) {
@@ -120,7 +121,7 @@ func TestALimitThatChanges(t *testing.T) {
 	}
 	p.to(large.Address())
 	p.cut()
-	log.wait(t, "Reconnected to NATS server")
+	log.Wait(t, 1, "Reconnected to NATS server")
 	publish(t, c, event)
 }
 
@@ -132,14 +133,14 @@ func TestWithoutConnectionItFailsAtOnce(t *testing.T) {
 	publish(t, c, "before")
 	s.Stop()
 	_, accepted := mute(t, s.Address())
-	log.wait(t, "Disconnected from NATS server")
-	receive(t, accepted)
+	log.Wait(t, 1, "Disconnected from NATS server")
+	testkit.Receive(t, accepted)
 	err := c.PublishEvents(t.Context(), texts("a", "b"))
 	if !errors.Is(err, bus.ErrNotConnected) || errors.Is(err, bus.ErrUnconfirmed) {
 		t.Errorf("got error %v", err)
 	}
 	stats := c.Stats()
-	equal(t, [2]uint64{stats.Published, stats.Failed}, [2]uint64{1, 2})
+	testkit.Equal(t, [2]uint64{stats.Published, stats.Failed}, [2]uint64{1, 2})
 }
 
 func TestTheServerRefusesEvents(t *testing.T) {
@@ -155,13 +156,13 @@ func TestTheServerRefusesEvents(t *testing.T) {
 			t.Errorf("got error %v", err)
 		}
 	}
-	equal(t, c.Stats().Failed, uint64(2))
+	testkit.Equal(t, c.Stats().Failed, uint64(2))
 }
 
 // waiting returns when a number of events waits behind what is on its way.
 func waiting(t *testing.T, c *bus.Conn, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); c.Waiting() != n; runtime.Gosched() {
+	for deadline := time.Now().Add(testkit.Patience); c.Waiting() != n; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d events wait, want %d", c.Waiting(), n)
 		}
@@ -178,22 +179,22 @@ func begin(ctx context.Context, c *bus.Conn, payloads ...string) <-chan error {
 func TestCallersShareAConfirmation(t *testing.T) {
 	p, c := connectToPeer(t, nil)
 	first := begin(t.Context(), c, "first")
-	equal(t, receive(t, p.pings), "PUB dsiem_events 5|first")
+	testkit.Equal(t, testkit.Receive(t, p.pings), "PUB dsiem_events 5|first")
 	var rest []<-chan error
 	for range 50 {
 		rest = append(rest, begin(t.Context(), c, "x", "y"))
 	}
 	waiting(t, c, 100)
 	p.answer <- "PONG\r\n"
-	if err := receive(t, first); err != nil {
+	if err := testkit.Receive(t, first); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Count(receive(t, p.pings), "PUB dsiem_events 1|"); got != 100 {
+	if got := strings.Count(testkit.Receive(t, p.pings), "PUB dsiem_events 1|"); got != 100 {
 		t.Errorf("%d events came before the second ping", got)
 	}
 	p.answer <- "PONG\r\n"
 	for _, done := range rest {
-		if err := receive(t, done); err != nil {
+		if err := testkit.Receive(t, done); err != nil {
 			t.Error(err)
 		}
 	}
@@ -202,27 +203,27 @@ func TestCallersShareAConfirmation(t *testing.T) {
 func TestTheConnectionIsLostBeforeTheConfirmation(t *testing.T) {
 	p, c := connectToPeer(t, nil)
 	first := begin(t.Context(), c, "a")
-	receive(t, p.pings)
+	testkit.Receive(t, p.pings)
 	second := begin(t.Context(), c, "b", "c")
 	waiting(t, c, 2)
 	p.answer <- hangUp
-	if err := receive(t, first); !errors.Is(err, bus.ErrUnconfirmed) || errors.Is(err, bus.ErrNotConnected) {
+	if err := testkit.Receive(t, first); !errors.Is(err, bus.ErrUnconfirmed) || errors.Is(err, bus.ErrNotConnected) {
 		t.Errorf("what was on its way: got error %v", err)
 	}
 	// It may be on its way, too, before the connection knows.
-	if err := receive(t, second); !errors.Is(err, bus.ErrNotConnected) && !errors.Is(err, bus.ErrUnconfirmed) {
+	if err := testkit.Receive(t, second); !errors.Is(err, bus.ErrNotConnected) && !errors.Is(err, bus.ErrUnconfirmed) {
 		t.Errorf("what waited: got error %v", err)
 	}
-	equal(t, c.Stats().Failed, uint64(3))
+	testkit.Equal(t, c.Stats().Failed, uint64(3))
 }
 
 func TestAConfirmationOfAnotherConnectionIsNone(t *testing.T) {
 	p, c := connectToPeer(t, nil)
 	done := begin(t.Context(), c, "a")
-	receive(t, p.pings)
+	testkit.Receive(t, p.pings)
 	c.Redialled()
 	p.answer <- "PONG\r\n"
-	if err := receive(t, done); !errors.Is(err, bus.ErrUnconfirmed) || !errors.Is(err, nats.ErrDisconnected) {
+	if err := testkit.Receive(t, done); !errors.Is(err, bus.ErrUnconfirmed) || !errors.Is(err, nats.ErrDisconnected) {
 		t.Errorf("got error %v", err)
 	}
 }
@@ -230,8 +231,8 @@ func TestAConfirmationOfAnotherConnectionIsNone(t *testing.T) {
 func TestAServerThatDoesNotConfirm(t *testing.T) {
 	p, c := connectToPeer(t, func(o *bus.Options) { o.Timeout = 50 * time.Millisecond })
 	done := begin(t.Context(), c, "a")
-	receive(t, p.pings)
-	if err := receive(t, done); !errors.Is(err, bus.ErrUnconfirmed) || !errors.Is(err, nats.ErrTimeout) {
+	testkit.Receive(t, p.pings)
+	if err := testkit.Receive(t, done); !errors.Is(err, bus.ErrUnconfirmed) || !errors.Is(err, nats.ErrTimeout) {
 		t.Errorf("got error %v", err)
 	}
 	if err := c.Close(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
@@ -244,13 +245,13 @@ func TestARefusalCountsForTheBatchThatMetIt(t *testing.T) {
 	const denied = "-ERR 'Permissions Violation for Publish to \"dsiem_events\"'\r\n"
 	for i, want := range []bool{true, true, false, false, true, false} {
 		done := begin(t.Context(), c, "a")
-		receive(t, p.pings)
+		testkit.Receive(t, p.pings)
 		text := "PONG\r\n"
 		if want {
 			text = denied + text
 		}
 		p.answer <- text
-		if err := receive(t, done); errors.Is(err, nats.ErrPermissionViolation) != want || (err != nil) != want {
+		if err := testkit.Receive(t, done); errors.Is(err, nats.ErrPermissionViolation) != want || (err != nil) != want {
 			t.Errorf("call %d: got error %v, refused is %t", i, err, want)
 		}
 	}
@@ -261,9 +262,9 @@ func TestTheEndOfTheContextEndsTheWait(t *testing.T) {
 	ended, end := context.WithCancelCause(t.Context())
 	why := errors.New("the client has left")
 	first := begin(ended, c, "a")
-	receive(t, p.pings)
+	testkit.Receive(t, p.pings)
 	end(why)
-	if err := receive(t, first); !errors.Is(err, why) || !errors.Is(err, bus.ErrUnconfirmed) {
+	if err := testkit.Receive(t, first); !errors.Is(err, why) || !errors.Is(err, bus.ErrUnconfirmed) {
 		t.Errorf("what was on its way: got error %v", err)
 	}
 	if err := c.PublishEvents(ended, texts("b")); !errors.Is(err, why) || errors.Is(err, bus.ErrUnconfirmed) {
@@ -280,13 +281,13 @@ func TestTheEndOfTheContextEndsTheWait(t *testing.T) {
 	}
 	patient := begin(t.Context(), c, "d")
 	p.answer <- "PONG\r\n"
-	if got := strings.Count(receive(t, p.pings), "PUB"); got < bus.FullBatch {
+	if got := strings.Count(testkit.Receive(t, p.pings), "PUB"); got < bus.FullBatch {
 		t.Errorf("%d events came", got)
 	}
 	p.answer <- "PONG\r\n"
 	p.answer <- "PONG\r\n" // if the patient one came too late for that
 	for _, done := range []<-chan error{rest, patient} {
-		if err := receive(t, done); err != nil {
+		if err := testkit.Receive(t, done); err != nil {
 			t.Error(err)
 		}
 	}
@@ -295,7 +296,7 @@ func TestTheEndOfTheContextEndsTheWait(t *testing.T) {
 func TestDrainFinishesWhatIsAccepted(t *testing.T) {
 	p, c := connectToPeer(t, nil)
 	first := begin(t.Context(), c, "a")
-	receive(t, p.pings)
+	testkit.Receive(t, p.pings)
 	second := begin(t.Context(), c, "b")
 	waiting(t, c, 1)
 	drained := make(chan error, 1)
@@ -304,7 +305,7 @@ func TestDrainFinishesWhatIsAccepted(t *testing.T) {
 		p.answer <- "PONG\r\n"
 	}
 	for _, done := range []<-chan error{first, second, drained} {
-		if err := receive(t, done); err != nil {
+		if err := testkit.Receive(t, done); err != nil {
 			t.Error(err)
 		}
 	}
@@ -314,13 +315,13 @@ func TestDrainFinishesWhatIsAccepted(t *testing.T) {
 		}
 		shut(t, c)
 	}
-	equal(t, c.Stats(), bus.Stats{Published: 2, Failed: 2})
+	testkit.Equal(t, c.Stats(), bus.Stats{Published: 2, Failed: 2})
 }
 
 func TestCloseDoesNotWaitForAConfirmationForEver(t *testing.T) {
 	p, c := connectToPeer(t, func(o *bus.Options) { o.Timeout = time.Hour })
 	first := begin(t.Context(), c, "a")
-	receive(t, p.pings)
+	testkit.Receive(t, p.pings)
 	second := begin(t.Context(), c, "b")
 	waiting(t, c, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -329,21 +330,15 @@ func TestCloseDoesNotWaitForAConfirmationForEver(t *testing.T) {
 		t.Error("closed without a word")
 	}
 	for _, done := range []<-chan error{first, second} {
-		if err := receive(t, done); err == nil {
+		if err := testkit.Receive(t, done); err == nil {
 			t.Error("an event is confirmed that nobody has")
 		}
 	}
 }
 
 // connected returns when a connection is up.
-func connected(c *bus.Conn, log *logbook) {
-	for {
-		line := log.next()
-		if c.Connected() {
-			return
-		}
-		<-line // which it writes when it is
-	}
+func connected(c *bus.Conn, log *testkit.Logbook) {
+	log.Until(func([]string) bool { return c.Connected() }) // it writes a line when it is
 }
 
 // TestWhatIsConfirmedHasArrived cuts the frontend's connection again and again
@@ -443,7 +438,7 @@ func TestTheServerIsRestartedUnderLoad(t *testing.T) {
 	}
 	before.Wait()
 	for range callers * each {
-		arrived[receive(t, in)] = true
+		arrived[testkit.Receive(t, in)] = true
 	}
 	for caller := range callers {
 		for n := range each {
@@ -468,21 +463,21 @@ func TestTheServerIsRestartedUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	equal(t, receive(t, in), "during")
+	testkit.Equal(t, testkit.Receive(t, in), "during")
 	s.Stop()
 	during.Wait() // None of them hangs.
-	log.wait(t, "Disconnected from NATS server")
+	log.Wait(t, 1, "Disconnected from NATS server")
 	if err := frontend.PublishEvents(t.Context(), texts("lost")); !errors.Is(err, bus.ErrNotConnected) {
 		t.Errorf("got error %v", err)
 	}
 
 	s.Restart()
-	log.wait(t, "Reconnected to NATS server")
+	log.Wait(t, 1, "Reconnected to NATS server")
 	s.WaitForSubscribers(bus.EventsSubject, 1)
 	publish(t, frontend, "after")
-	text := receive(t, in)
+	text := testkit.Receive(t, in)
 	for text == "during" {
-		text = receive(t, in)
+		text = testkit.Receive(t, in)
 	}
-	equal(t, text, "after")
+	testkit.Equal(t, text, "after")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 )
 
 // sockets returns the TCP sockets of this process that listen.
@@ -45,7 +46,7 @@ func TestNothingListensWithoutAnAddress(t *testing.T) {
 	before := sockets(t)
 	s, _ := serve(t, bus.ServerOptions{Name: "b0"})
 	subscribe(t, inside(t, s, nil))
-	equal(t, sockets(t), before)
+	testkit.Equal(t, sockets(t), before)
 	listening, _ := serve(t, bus.ServerOptions{Listen: "127.0.0.1:0"})
 	if len(sockets(t)) != len(before)+1 {
 		t.Errorf("nothing listens on %s, or more: this test sees nothing", listening.Addr())

@@ -3,7 +3,6 @@ package bus_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,14 +18,14 @@ import (
 
 	"dsiem/internal/bus"
 	"dsiem/internal/event"
-	"dsiem/test/testkit/natstest"
+	"dsiem/test/testkit"
 )
 
 // serve starts a server that ends with the test, after its connections.
-func serve(t *testing.T, o bus.ServerOptions) (*bus.Server, *logbook) {
+func serve(t *testing.T, o bus.ServerOptions) (*bus.Server, *testkit.Logbook) {
 	t.Helper()
-	log := newLogbook()
-	o.Logger = log.logger()
+	log := new(testkit.Logbook)
+	o.Logger = log.Logger()
 	s, err := bus.StartServer(o)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +36,7 @@ func serve(t *testing.T, o bus.ServerOptions) (*bus.Server, *logbook) {
 
 func end(t *testing.T, s *bus.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		t.Error(err)
@@ -69,7 +68,7 @@ func carries(t *testing.T, s *bus.Server, o bus.Options) {
 	if err := backend.PublishOverload(true); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, receive(t, signals), true)
+	testkit.Equal(t, testkit.Receive(t, signals), true)
 }
 
 func TestAServerForTheProcessOnly(t *testing.T) {
@@ -80,8 +79,8 @@ func TestAServerForTheProcessOnly(t *testing.T) {
 	o, connLog := options("")
 	o.Server = s
 	carries(t, s, o)
-	connLog.wait(t, "successfully connected to message queue", "url=nats://in-process")
-	if lines := log.with("message queue listening"); len(lines) > 0 {
+	connLog.Wait(t, 1, "successfully connected to message queue", "url=nats://in-process")
+	if lines := log.With("message queue listening"); len(lines) > 0 {
 		t.Errorf("%q", lines)
 	}
 }
@@ -106,8 +105,8 @@ func TestAServerWithoutLogin(t *testing.T) {
 		s, log := serve(t, bus.ServerOptions{Listen: listen})
 		o, _ := options("nats://" + s.Addr())
 		carries(t, s, o)
-		log.wait(t, "level=INFO", "message queue listening", s.Addr(), "login=false", "tls=false")
-		log.wait(t, "level=WARN", "from everybody who can reach it")
+		log.Wait(t, 1, "level=INFO", "message queue listening", s.Addr(), "login=false", "tls=false")
+		log.Wait(t, 1, "level=WARN", "from everybody who can reach it")
 	}
 }
 
@@ -129,7 +128,7 @@ func TestALogin(t *testing.T) {
 				return o
 			}
 			carries(t, s, at(login))
-			log.wait(t, "level=INFO", "message queue listening", "login=true")
+			log.Wait(t, 1, "level=INFO", "message queue listening", "login=true")
 
 			for _, wrong := range []string{
 				url.UserPassword(user, password+"x").String(), url.UserPassword(user+"x", password).String(),
@@ -139,11 +138,11 @@ func TestALogin(t *testing.T) {
 				turnedAway(t, o)
 			}
 			turnedAway(t, bus.Options{URL: "nats://" + s.Addr()})
-			log.wait(t, "level=WARN", "message queue server reports", "authentication error", `User \"***\"`)
-			if lines := append(log.with(fmt.Sprintf("u%d", i)), log.with("level=ERROR")...); len(lines) > 0 {
+			log.Wait(t, 1, "level=WARN", "message queue server reports", "authentication error", `User \"***\"`)
+			if lines := append(log.With(fmt.Sprintf("u%d", i)), log.With("level=ERROR")...); len(lines) > 0 {
 				t.Errorf("the log shows the user: %q", lines)
 			}
-			if lines := log.with("level=WARN", "Plaintext"); len(lines) > 0 {
+			if lines := log.With("level=WARN", "Plaintext"); len(lines) > 0 {
 				t.Errorf("%q", lines)
 			}
 		})
@@ -153,31 +152,31 @@ func TestALogin(t *testing.T) {
 // turnedAway makes sure that a server does not let a connection in.
 func turnedAway(t *testing.T, o bus.Options) {
 	t.Helper()
-	log := newLogbook()
-	o.Logger = log.logger()
-	unreachable(t, bus.Options{URL: o.URL, Retry: 1, Timeout: patience, Logger: o.Logger}, log, "Authorization Violation")
+	log := new(testkit.Logbook)
+	o.Logger = log.Logger()
+	unreachable(t, bus.Options{URL: o.URL, Retry: 1, Timeout: testkit.Patience, Logger: o.Logger}, log, "Authorization Violation")
 }
 
 func TestTheLogDoesNotShowSecrets(t *testing.T) {
 	s, log := serve(t, bus.ServerOptions{Listen: "nats://n0body:s3cret@127.0.0.1:0"})
 	o, _ := options("nats://n0body:s3cret@" + s.Addr())
 	shut(t, connect(t, o))
-	log.wait(t, "Client connection closed", "user:***")
+	log.Wait(t, 1, "Client connection closed", "user:***")
 	turnedAway(t, bus.Options{URL: "nats://n0body2:s3cret2@" + s.Addr()})
 	turnedAway(t, bus.Options{URL: "nats://s3cret3@" + s.Addr()})
-	log.wait(t, "authentication error", `User \"***\"`)
+	log.Wait(t, 1, "authentication error", `User \"***\"`)
 	for _, secret := range []string{"n0body", "s3cret"} {
-		if lines := log.with(secret); len(lines) > 0 {
+		if lines := log.With(secret); len(lines) > 0 {
 			t.Errorf("the log shows a secret: %q", lines)
 		}
 	}
 }
 
 func TestAServerWithTLS(t *testing.T) {
-	authority := natstest.NewAuthority(t)
+	authority := testkit.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	s, log := serve(t, bus.ServerOptions{Listen: "nats://u:p@127.0.0.1:0", CertFile: cert, KeyFile: key})
-	log.wait(t, "message queue listening", "tls=true", "client_certificates=false")
+	log.Wait(t, 1, "message queue listening", "tls=true", "client_certificates=false")
 	for _, scheme := range []string{"tls", "nats"} {
 		o, _ := options(scheme + "://u:p@" + s.Addr())
 		o.CAFile = authority.CAFile()
@@ -188,32 +187,26 @@ func TestAServerWithTLS(t *testing.T) {
 }
 
 func TestAServerThatWantsClientCertificates(t *testing.T) {
-	authority := natstest.NewAuthority(t)
+	authority := testkit.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	s, log := serve(t, bus.ServerOptions{Listen: "127.0.0.1:0", CertFile: cert, KeyFile: key, CAFile: authority.CAFile()})
-	log.wait(t, "message queue listening", "tls=true", "client_certificates=true")
+	log.Wait(t, 1, "message queue listening", "tls=true", "client_certificates=true")
 	o, clientLog := options("tls://" + s.Addr())
 	o.CAFile = authority.CAFile()
 	unreachable(t, o, clientLog, "certificate required")
-	stranger := natstest.NewAuthority(t)
+	stranger := testkit.NewAuthority(t)
 	o.CertFile, o.KeyFile = stranger.ClientCert()
 	unreachable(t, o, clientLog, "remote error: tls")
 	o.CertFile, o.KeyFile = authority.ClientCert()
 	carries(t, s, o)
-	if lines := log.with("from everybody"); len(lines) > 0 {
+	if lines := log.With("from everybody"); len(lines) > 0 {
 		t.Errorf("%q", lines)
 	}
 }
 
 // certificate returns the serial number of the certificate that a server shows.
-func certificate(t *testing.T, s *bus.Server, authority *natstest.Authority) string {
+func certificate(t *testing.T, s *bus.Server, authority *testkit.Authority) string {
 	t.Helper()
-	pem, err := os.ReadFile(authority.CAFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
 	conn, err := net.Dial("tcp", s.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +215,7 @@ func certificate(t *testing.T, s *bus.Server, authority *natstest.Authority) str
 	if _, err := conn.Read(make([]byte, 4096)); err != nil { // INFO
 		t.Fatal(err)
 	}
-	session := tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "localhost"})
+	session := tls.Client(conn, &tls.Config{RootCAs: authority.Pool(), ServerName: "localhost"})
 	if err := session.HandshakeContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +223,7 @@ func certificate(t *testing.T, s *bus.Server, authority *natstest.Authority) str
 }
 
 func TestCertificatesAreReloaded(t *testing.T) {
-	authority := natstest.NewAuthority(t)
+	authority := testkit.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	s, _ := serve(t, bus.ServerOptions{Listen: "nats://u:p@127.0.0.1:0", CertFile: cert, KeyFile: key})
 	o, log := options("tls://u:p@" + s.Addr())
@@ -258,10 +251,10 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "reloading the certificates of the message queue: ") {
 		t.Errorf("got error %v", err)
 	}
-	equal(t, certificate(t, s, authority), after)
+	testkit.Equal(t, certificate(t, s, authority), after)
 	publish(t, frontend, "hello")
 	in.want(t, "hello")
-	if lines := log.with("Disconnected"); len(lines) > 0 {
+	if lines := log.With("Disconnected"); len(lines) > 0 {
 		t.Errorf("a connection was lost: %q", lines)
 	}
 }
@@ -272,7 +265,7 @@ func TestEveryEventFits(t *testing.T) {
 	in := subscribe(t, c)
 	largest := strings.Repeat("x", 2*event.MaxSize)
 	publish(t, c, largest)
-	equal(t, receive(t, in), largest)
+	testkit.Equal(t, testkit.Receive(t, in), largest)
 	if err := c.PublishEvents(t.Context(), texts(largest+"x")); !errors.Is(err, bus.ErrTooLarge) {
 		t.Errorf("got error %v", err)
 	}
@@ -288,7 +281,7 @@ func TestAServerThatCannotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	authority := natstest.NewAuthority(t)
+	authority := testkit.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	_, otherKey := authority.ServerCert()
 	garbage := write(t, "garbage", "not what you think")
@@ -347,7 +340,7 @@ func TestClosingAServer(t *testing.T) {
 	publish(t, inside(t, s, nil), "last")
 	end(t, s)
 	in.want(t, "last") // It was in the server's hands.
-	log.wait(t, "Disconnected from NATS server")
+	log.Wait(t, 1, "Disconnected from NATS server")
 	l, err := net.Listen("tcp", s.Addr())
 	if err != nil {
 		t.Fatalf("the port is not free: %v", err)
@@ -411,37 +404,37 @@ func FuzzQuote(f *testing.F) {
 }
 
 func TestTheLogOfAServer(t *testing.T) {
-	log := newLogbook()
-	l := bus.NewServerLog(log.logger())
+	log := new(testkit.Logbook)
+	l := bus.NewServerLog(log.Logger())
 	l.Fatalf("no %s", "start")
-	if lines := log.with(); len(lines) > 0 {
+	if lines := log.With(); len(lines) > 0 {
 		t.Errorf("logged what is returned: %q", lines)
 	}
 	l.Noticef("Server is %s", "ready")
 	l.Warnf("Plaintext passwords detected, use nkeys or bcrypt")
 	l.Debugf("debug")
 	l.Tracef("CONNECT {\"pass\":\"s3cret\"}")
-	equal(t, len(log.with("level=DEBUG", "message queue server reports")), 3)
+	testkit.Equal(t, len(log.With("level=DEBUG", "message queue server reports")), 3)
 	l.Noticef("%s - Slow Consumer Detected: MaxPending of %d Exceeded", "127.0.0.1:1 - cid:1", 10)
-	log.wait(t, "level=WARN", "Slow Consumer Detected: MaxPending of 10 Exceeded")
+	log.Wait(t, 1, "level=WARN", "Slow Consumer Detected: MaxPending of 10 Exceeded")
 	l.Errorf("cid:1 - authentication error - %s", `User "s3cret \" s3cret"`)
-	log.wait(t, "level=WARN", "authentication error - User")
+	log.Wait(t, 1, "level=WARN", "authentication error - User")
 	l.Errorf("%s", strings.Repeat("ä", 1000))
 	for range 100 {
 		l.Warnf("flood")
 	}
-	equal(t, len(log.with("level=WARN")), 10)
-	for _, line := range log.with() {
+	testkit.Equal(t, len(log.With("level=WARN")), 10)
+	for _, line := range log.With() {
 		if len(line) > 700 || strings.Contains(line, "s3cret") {
 			t.Errorf("%s", line)
 		}
 	}
 
-	quiet := newLogbook()
+	quiet := new(testkit.Logbook)
 	l = bus.NewServerLog(slog.New(slog.NewTextHandler(quiet, nil)))
 	l.Debugf("debug")
 	l.Noticef("notice")
-	equal(t, len(quiet.with()), 0)
+	testkit.Equal(t, len(quiet.With()), 0)
 }
 
 func TestAFailedWriteEndsAConnection(t *testing.T) {

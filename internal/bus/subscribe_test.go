@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -19,7 +20,7 @@ func TestT43EveryBackendGetsEveryEvent(t *testing.T) {
 	s := natstest.Start(t, natstest.Options{})
 	o, log := options(s.URL())
 	first, second := subscribe(t, connect(t, o)), subscribe(t, connect(t, o))
-	if n := len(log.with("level=INFO", "listening for new events")); n != 2 {
+	if n := len(log.With("level=INFO", "listening for new events")); n != 2 {
 		t.Errorf("%d backends say that they listen", n)
 	}
 	s.Publish(bus.EventsSubject, "a", "b")
@@ -69,7 +70,7 @@ func TestTheOrderOfABurstIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	receive(t, done)
+	testkit.Receive(t, done)
 	if stats := c.Stats(); stats.Received != n || stats.Dropped != 0 {
 		t.Errorf("%+v", stats)
 	}
@@ -103,7 +104,7 @@ func arrived(t *testing.T, s *natstest.Server, c *bus.Conn) {
 		t.Fatal(err)
 	}
 	s.Publish(bus.OverloadSubject, "true")
-	receive(t, signals)
+	testkit.Receive(t, signals)
 }
 
 func TestD28ASlowSubscriberLosesACountedNumberOfEvents(t *testing.T) {
@@ -115,16 +116,16 @@ func TestD28ASlowSubscriberLosesACountedNumberOfEvents(t *testing.T) {
 	for i := range 100 {
 		s.Publish(bus.EventsSubject, fmt.Sprint(i))
 	}
-	log.wait(t, "level=WARN", "events dropped", "dropped_total=90")
-	equal(t, c.Stats(), bus.Stats{Connected: true, Received: 1, Dropped: 90, Pending: 10})
+	log.Wait(t, 1, "level=WARN", "events dropped", "dropped_total=90")
+	testkit.Equal(t, c.Stats(), bus.Stats{Connected: true, Received: 1, Dropped: 90, Pending: 10})
 	close(b.allow)
 	for i := range 10 {
-		equal(t, receive(t, b.began), fmt.Sprint(i))
+		testkit.Equal(t, testkit.Receive(t, b.began), fmt.Sprint(i))
 	}
 	s.Publish(bus.EventsSubject, "later")
-	equal(t, receive(t, b.began), "later")
+	testkit.Equal(t, testkit.Receive(t, b.began), "later")
 	total := 0
-	for _, line := range log.with("events dropped") {
+	for _, line := range log.With("events dropped") {
 		var n int
 		_, fields, _ := strings.Cut(line, " dropped=")
 		if _, err := fmt.Sscan(fields, &n); err != nil {
@@ -132,7 +133,7 @@ func TestD28ASlowSubscriberLosesACountedNumberOfEvents(t *testing.T) {
 		}
 		total += n
 	}
-	equal(t, total, 90)
+	testkit.Equal(t, total, 90)
 }
 
 func TestDropsAreReportedAtTheEndToo(t *testing.T) {
@@ -144,15 +145,15 @@ func TestDropsAreReportedAtTheEndToo(t *testing.T) {
 	}
 	b := block(t, c, 1)
 	s.Publish(bus.EventsSubject, "a", "b", "c")
-	receive(t, b.began)
+	testkit.Receive(t, b.began)
 	arrived(t, s, c)
-	equal(t, c.Stats(), bus.Stats{Connected: true, Received: 1, Dropped: 2, Pending: 1})
-	if lines := log.with("events dropped"); len(lines) > 0 {
+	testkit.Equal(t, c.Stats(), bus.Stats{Connected: true, Received: 1, Dropped: 2, Pending: 1})
+	if lines := log.With("events dropped"); len(lines) > 0 {
 		t.Errorf("reported before the interval: %q", lines)
 	}
 	close(b.allow)
 	shut(t, c)
-	equal(t, len(log.with("level=WARN", "events dropped", "dropped=2 dropped_total=2")), 1)
+	testkit.Equal(t, len(log.With("level=WARN", "events dropped", "dropped=2 dropped_total=2")), 1)
 }
 
 func TestTheLimitFollowsMaxQueueNotTheLibrary(t *testing.T) {
@@ -168,10 +169,10 @@ func TestTheLimitFollowsMaxQueueNotTheLibrary(t *testing.T) {
 	s.Publish(bus.EventsSubject, "last")
 	close(b.allow)
 	for range 80 {
-		equal(t, len(receive(t, b.began)), len(large))
+		testkit.Equal(t, len(testkit.Receive(t, b.began)), len(large))
 	}
-	equal(t, receive(t, b.began), "last")
-	equal(t, c.Stats().Dropped, uint64(0))
+	testkit.Equal(t, testkit.Receive(t, b.began), "last")
+	testkit.Equal(t, c.Stats().Dropped, uint64(0))
 }
 
 func TestT41OnlyTrueAndFalseAreOverloadSignals(t *testing.T) {
@@ -182,15 +183,15 @@ func TestT41OnlyTrueAndFalseAreOverloadSignals(t *testing.T) {
 	if err := c.SubscribeOverload(t.Context(), func(overloaded bool) { signals <- overloaded }); err != nil {
 		t.Fatal(err)
 	}
-	log.wait(t, "level=INFO", "listening for new back pressure signal")
+	log.Wait(t, 1, "level=INFO", "listening for new back pressure signal")
 	others := []string{"TRUE", `"true"`, "1", "", "true\n", " false", strings.Repeat("x", 10_000)}
 	s.Publish(bus.OverloadSubject, others...)
 	s.Publish(bus.OverloadSubject, "true", "false", "true")
 	for _, want := range []bool{true, false, true} {
-		equal(t, receive(t, signals), want)
+		testkit.Equal(t, testkit.Receive(t, signals), want)
 	}
-	lines := log.with("level=WARN", "neither true nor false")
-	equal(t, len(lines), len(others))
+	lines := log.With("level=WARN", "neither true nor false")
+	testkit.Equal(t, len(lines), len(others))
 	for _, line := range lines {
 		if len(line) > 300 {
 			t.Errorf("line of %d bytes: %.400s", len(line), line)
@@ -211,10 +212,10 @@ func TestAFloodOfBadSignalsDoesNotFloodTheLog(t *testing.T) {
 	}
 	flood := make([]string, 1000)
 	s.Publish(bus.OverloadSubject, append(flood, "true")...)
-	receive(t, signals)
+	testkit.Receive(t, signals)
 	shut(t, c)
-	equal(t, len(log.with("neither true nor false")), 10)
-	equal(t, len(log.with("level=WARN", "more warnings", "count=990")), 1)
+	testkit.Equal(t, len(log.With("neither true nor false")), 10)
+	testkit.Equal(t, len(log.With("level=WARN", "more warnings", "count=990")), 1)
 }
 
 func TestOverloadIsPublishedAsTheReferencesDo(t *testing.T) {
@@ -239,12 +240,12 @@ func TestOverloadIsPublishedAsTheReferencesDo(t *testing.T) {
 	}
 	shut(t, c)
 	for _, want := range []string{"true", "false"} {
-		m, err := sub.NextMsg(patience)
+		m, err := sub.NextMsg(testkit.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, string(m.Data), want)
-		equal(t, len(log.with("level=INFO", "overload = "+want+" signal sent to frontend")), 1)
+		testkit.Equal(t, string(m.Data), want)
+		testkit.Equal(t, len(log.With("level=INFO", "overload = "+want+" signal sent to frontend")), 1)
 	}
 	if err := c.PublishOverload(true); err == nil {
 		t.Error("a closed connection took a signal")
@@ -284,21 +285,21 @@ func TestSubscribeWaitsForALostConnection(t *testing.T) {
 	o.Timeout = 50 * time.Millisecond
 	c := connect(t, o)
 	s.Stop()
-	log.wait(t, "Disconnected")
+	log.Wait(t, 1, "Disconnected")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() { failed <- c.Subscribe(ctx, 10, func([]byte) {}) }()
-	log.wait(t, "did not confirm the subscription yet")
+	log.Wait(t, 1, "did not confirm the subscription yet")
 	cancel()
-	if err := receive(t, failed); !errors.Is(err, context.Canceled) {
+	if err := testkit.Receive(t, failed); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v", err)
 	}
 
 	in := make(inbox, 10)
 	go func() { failed <- c.Subscribe(t.Context(), 10, func(data []byte) { in <- string(data) }) }()
 	s.Restart()
-	if err := receive(t, failed); err != nil {
+	if err := testkit.Receive(t, failed); err != nil {
 		t.Fatal(err)
 	}
 	s.Publish(bus.EventsSubject, "hello")
@@ -315,23 +316,23 @@ func TestDrainHandsOverWhatHasArrived(t *testing.T) {
 		events[i] = fmt.Sprint(i)
 	}
 	s.Publish(bus.EventsSubject, events...)
-	receive(t, b.began)
+	testkit.Receive(t, b.began)
 	drained := make(chan error, 1)
 	go func() { drained <- c.Drain(t.Context()) }()
 	close(b.allow)
-	if err := receive(t, drained); err != nil {
+	if err := testkit.Receive(t, drained); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, len(b.began), 499) // Drain has waited for them.
+	testkit.Equal(t, len(b.began), 499) // Drain has waited for them.
 	for _, want := range events[1:] {
-		equal(t, receive(t, b.began), want)
+		testkit.Equal(t, testkit.Receive(t, b.began), want)
 	}
 	s.Publish(bus.EventsSubject, "too late")
 	if err := c.PublishOverload(false); err != nil {
 		t.Errorf("a drained connection takes no signal: %v", err)
 	}
 	shut(t, c)
-	equal(t, c.Stats(), bus.Stats{Received: 500})
+	testkit.Equal(t, c.Stats(), bus.Stats{Received: 500})
 	if len(b.began) > 0 {
 		t.Errorf("handed over after Drain: %q", <-b.began)
 	}
@@ -345,11 +346,11 @@ func TestDrainHandsOverWhatHasArrivedWithTheServerGone(t *testing.T) {
 	s.Publish(bus.EventsSubject, "a", "b", "c")
 	arrived(t, s, c)
 	s.Stop()
-	log.wait(t, "Disconnected")
+	log.Wait(t, 1, "Disconnected")
 	close(b.allow)
 	shut(t, c)
 	for _, want := range []string{"a", "b", "c"} {
-		equal(t, receive(t, b.began), want)
+		testkit.Equal(t, testkit.Receive(t, b.began), want)
 	}
 }
 
@@ -373,5 +374,5 @@ func TestDrainIsBoundedByItsContext(t *testing.T) {
 	if again := c.Close(t.Context()); !errors.Is(again, err) {
 		t.Errorf("the second call says %v", again)
 	}
-	receive(t, c.Closed())
+	testkit.Receive(t, c.Closed())
 }

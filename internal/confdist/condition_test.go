@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 func TestAChangeWithIfMatchNeedsTheFileThatTheEditorKnows(t *testing.T) {
@@ -23,7 +24,7 @@ func TestAChangeWithIfMatchNeedsTheFileThatTheEditorKnows(t *testing.T) {
 	n.want(t, 412, "nope.json does not exist, and If-Match asks for one that does\n", "POST", "/config/nope.json", "2", "If-Match", tag)
 	n.want(t, 412, "nope.json does not exist, and If-Match asks for one that does\n", "POST", "/config/nope.json", "2", "If-Match", "*")
 	n.want(t, 400, "cannot delete nope.json", "DELETE", "/config/nope.json", "", "If-Match", tag)
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "1"})
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "1"})
 
 	a := n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "2", "If-Match", `"x", `+tag)
 	n.want(t, 412, changed, "POST", "/config/a.json", "3", "If-Match", tag)
@@ -42,7 +43,7 @@ func TestAnUploadWithIfNoneMatchReplacesNothing(t *testing.T) {
 	n.want(t, 412, exists, "POST", "/config/a.json", "2", "If-None-Match", "*")
 	n.want(t, 412, exists, "POST", "/config/a.json", "2", "If-None-Match", a.header.Get("ETag"))
 	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "2", "If-None-Match", a.header.Get("ETag")[:10]+`"`)
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "2"})
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "2"})
 }
 
 func TestContentIsJudgedBeforeConditions(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 func TestT24ABackendDownloadsWhatConcernsIt(t *testing.T) {
@@ -29,16 +30,16 @@ func TestT24ABackendDownloadsWhatConcernsIt(t *testing.T) {
 	for _, name := range []string{"assets_a.json", "directives_dsiem-backend-1_a.json", "intel_a.json", "vuln_a.json"} {
 		want[name] = f.files[name]
 	}
-	equal(t, content(t, dir), want)
-	equal(t, result, confdist.Result{Files: []string{"assets_a.json", "directives_dsiem-backend-1_a.json", "intel_a.json", "vuln_a.json"}})
-	equal(t, f.asked(), []string{"/config/", "/config/assets_a.json", "/config/directives_dsiem-backend-1_a.json", "/config/intel_a.json", "/config/vuln_a.json"})
-	if n := len(log.with("level=INFO", `msg="downloading `+f.URL+`/config/`)); n != 4 {
+	testkit.Equal(t, content(t, dir), want)
+	testkit.Equal(t, result, confdist.Result{Files: []string{"assets_a.json", "directives_dsiem-backend-1_a.json", "intel_a.json", "vuln_a.json"}})
+	testkit.Equal(t, f.asked(), []string{"/config/", "/config/assets_a.json", "/config/directives_dsiem-backend-1_a.json", "/config/intel_a.json", "/config/vuln_a.json"})
+	if n := len(log.With("level=INFO", `msg="downloading `+f.URL+`/config/`)); n != 4 {
 		t.Errorf("%d lines say what is downloaded", n)
 	}
-	if n := len(log.with("level=DEBUG", "not for this node")); n != 3 {
+	if n := len(log.With("level=DEBUG", "not for this node")); n != 3 {
 		t.Errorf("%d lines say what is ignored", n)
 	}
-	if lines := log.with("level=WARN"); len(lines) > 0 {
+	if lines := log.With("level=WARN"); len(lines) > 0 {
 		t.Errorf("warnings: %q", lines)
 	}
 }
@@ -71,20 +72,20 @@ func TestT25AFileThatTheFrontendCannotServe(t *testing.T) {
 				f.answer = fails("/config/intel_a.json", b.status, b.body)
 			})
 			mustFail(t.Context(), t, o, b.want)
-			equal(t, content(t, dir), map[string]string{"assets_a.json": "{}", "intel_a.json": "{}"})
+			testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": "{}", "intel_a.json": "{}"})
 			attempts := -1 // without the first download
 			for _, path := range f.asked() {
 				if path == "/config/intel_a.json" {
 					attempts++
 				}
 			}
-			if n := len(log.with("level=WARN", "error downloading config", "/config/intel_a.json")); n != attempts-1 {
+			if n := len(log.With("level=WARN", "error downloading config", "/config/intel_a.json")); n != attempts-1 {
 				t.Errorf("%d warnings for %d attempts, the last of which is the error", n, attempts)
 			}
 
 			f.set(func(f *frontend) { f.answer = nil })
 			mustDownload(t, o)
-			equal(t, content(t, dir), f.files)
+			testkit.Equal(t, content(t, dir), f.files)
 		})
 	}
 }
@@ -100,9 +101,9 @@ func TestT26NamesThatLeadElsewhereAreIgnored(t *testing.T) {
 	dir := filepath.Join(top, "a", "b")
 	o, _ := options(f, dir)
 	result := mustDownload(t, o)
-	equal(t, result.Files, []string{"assets_a.json"})
-	equal(t, content(t, dir), map[string]string{"assets_a.json": "{}"})
-	equal(t, f.asked(), []string{"/config/", "/config/assets_a.json"})
+	testkit.Equal(t, result.Files, []string{"assets_a.json"})
+	testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": "{}"})
+	testkit.Equal(t, f.asked(), []string{"/config/", "/config/assets_a.json"})
 	var files []string
 	if err := filepath.WalkDir(top, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -112,7 +113,7 @@ func TestT26NamesThatLeadElsewhereAreIgnored(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, files, []string{"/a/b/.dsiem-managed.json", "/a/b/assets_a.json"})
+	testkit.Equal(t, files, []string{"/a/b/.dsiem-managed.json", "/a/b/assets_a.json"})
 }
 
 func TestT27ATrailingSlashOfTheFrontend(t *testing.T) {
@@ -121,7 +122,7 @@ func TestT27ATrailingSlashOfTheFrontend(t *testing.T) {
 		o, _ := options(f, t.TempDir())
 		o.Frontend += suffix
 		mustDownload(t, o)
-		equal(t, f.asked(), []string{"/config/", "/config/assets_a.json"})
+		testkit.Equal(t, f.asked(), []string{"/config/", "/config/assets_a.json"})
 	}
 }
 
@@ -134,7 +135,7 @@ func TestAFrontendBehindAPath(t *testing.T) {
 	o, _ := options(f, t.TempDir())
 	o.Frontend += "/dsiem/"
 	mustDownload(t, o)
-	equal(t, f.asked(), []string{"/dsiem/config/", "/dsiem/config/assets_a.json"})
+	testkit.Equal(t, f.asked(), []string{"/dsiem/config/", "/dsiem/config/assets_a.json"})
 }
 
 func TestARedirectedListIsFollowed(t *testing.T) {
@@ -150,7 +151,7 @@ func TestARedirectedListIsFollowed(t *testing.T) {
 	o, _ := options(f, dir)
 	o.Frontend += "/old"
 	mustDownload(t, o)
-	equal(t, content(t, dir), map[string]string{"assets_a.json": "{}"})
+	testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": "{}"})
 }
 
 func TestAListThatIsNone(t *testing.T) {
@@ -171,7 +172,7 @@ func TestAListThatIsNone(t *testing.T) {
 			dir := t.TempDir()
 			o, _ := options(f, dir)
 			mustFail(t.Context(), t, o, want)
-			equal(t, content(t, dir), map[string]string{})
+			testkit.Equal(t, content(t, dir), map[string]string{})
 		})
 	}
 }
@@ -184,8 +185,8 @@ func TestAnEmptyListIsOneWithoutFiles(t *testing.T) {
 		if result := mustDownload(t, o); len(result.Files) > 0 {
 			t.Errorf("%s: downloaded %q", body, result.Files)
 		}
-		if len(log.with("level=WARN", "no directives for this node", "directives_dsiem-backend-1_*.json")) != 1 {
-			t.Errorf("%s: no warning in %q", body, log.lines)
+		if len(log.With("level=WARN", "no directives for this node", "directives_dsiem-backend-1_*.json")) != 1 {
+			t.Errorf("%s: no warning in %q", body, log.All())
 		}
 	}
 }
@@ -196,10 +197,10 @@ func TestAFileThatIsTooLarge(t *testing.T) {
 	o, _ := options(f, dir)
 	o.MaxFileSize = int64(len(f.files["assets_a.json"])) - 1
 	mustFail(t.Context(), t, o, "larger than")
-	equal(t, content(t, dir), map[string]string{})
+	testkit.Equal(t, content(t, dir), map[string]string{})
 	o.MaxFileSize++
 	mustDownload(t, o)
-	equal(t, content(t, dir), f.files)
+	testkit.Equal(t, content(t, dir), f.files)
 }
 
 func TestKeysGivenTwiceAreLeftToTheReader(t *testing.T) {
@@ -207,7 +208,7 @@ func TestKeysGivenTwiceAreLeftToTheReader(t *testing.T) {
 	dir := t.TempDir()
 	o, _ := options(f, dir)
 	mustDownload(t, o)
-	equal(t, content(t, dir), f.files)
+	testkit.Equal(t, content(t, dir), f.files)
 }
 
 func TestManyFilesNeedFewOpenOnes(t *testing.T) {
@@ -234,7 +235,7 @@ func TestManyFilesNeedFewOpenOnes(t *testing.T) {
 		}
 	}()
 	mustDownload(t, o)
-	equal(t, content(t, dir), files)
+	testkit.Equal(t, content(t, dir), files)
 }
 
 func TestValidName(t *testing.T) {

@@ -6,14 +6,15 @@ import (
 	"testing"
 
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 func TestWithoutFrontendNothingIsDownloaded(t *testing.T) {
 	for _, frontend := range []string{"", " ", "file:", "file:///etc/dsiem", "FILE:configs"} {
 		dir := t.TempDir()
 		result := mustDownload(t, confdist.Options{Frontend: frontend, Node: "b0", Dir: dir})
-		equal(t, result, confdist.Result{Skipped: true})
-		equal(t, content(t, dir), map[string]string{})
+		testkit.Equal(t, result, confdist.Result{Skipped: true})
+		testkit.Equal(t, content(t, dir), map[string]string{})
 	}
 }
 
@@ -75,7 +76,7 @@ func TestCredentialsAreUsedAndNeverShown(t *testing.T) {
 				if err != nil && strings.Contains(err.Error(), secret) {
 					t.Errorf("the error shows a secret: %v", err)
 				}
-				if lines := log.with(secret); len(lines) > 0 {
+				if lines := log.With(secret); len(lines) > 0 {
 					t.Errorf("the log shows a secret: %q", lines)
 				}
 			}

@@ -3,7 +3,6 @@ package confdist_test
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -15,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 // frontend is a frontend with configuration files. Its fields may be changed
@@ -108,42 +106,16 @@ func fails(path string, status int, body string) func(http.ResponseWriter, *http
 	}
 }
 
-// logbook keeps log lines.
-type logbook struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, strings.TrimSpace(string(p)))
-	return len(p), nil
-}
-
-// with returns the lines that contain all texts.
-func (l *logbook) with(texts ...string) []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(l.lines), func(line string) bool {
-		return slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) })
-	})
-}
-
-func (l *logbook) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
 // options returns options for a frontend that give up soon.
-func options(f *frontend, dir string) (confdist.Options, *logbook) {
-	log := &logbook{}
+func options(f *frontend, dir string) (confdist.Options, *testkit.Logbook) {
+	log := new(testkit.Logbook)
 	return confdist.Options{
 		Frontend:      f.URL,
 		Node:          "dsiem-backend-1",
 		Dir:           dir,
 		RetryInterval: time.Millisecond,
 		GiveUp:        20 * time.Millisecond,
-		Logger:        log.logger(),
+		Logger:        log.Logger(),
 	}, log
 }
 
@@ -186,13 +158,6 @@ func content(t *testing.T, dir string) map[string]string {
 		files[e.Name()] = string(text)
 	}
 	return files
-}
-
-func equal(t *testing.T, got, want any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
 }
 
 func write(t *testing.T, dir, name, text string) {

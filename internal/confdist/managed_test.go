@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"dsiem/test/testkit"
 )
 
 func TestD23StaleManagedFilesAreRemoved(t *testing.T) {
@@ -16,19 +18,19 @@ func TestD23StaleManagedFilesAreRemoved(t *testing.T) {
 
 	f.set(func(f *frontend) { delete(f.files, "directives_dsiem-backend-1_b.json") })
 	result := mustDownload(t, o)
-	equal(t, result.Removed, []string{"directives_dsiem-backend-1_b.json"})
-	equal(t, content(t, dir), map[string]string{
+	testkit.Equal(t, result.Removed, []string{"directives_dsiem-backend-1_b.json"})
+	testkit.Equal(t, content(t, dir), map[string]string{
 		"assets_a.json": "{}", "directives_dsiem-backend-1_a.json": "{}",
 		"directives_dsiem-backend-1_mine.json": `{"mine":1}`, "kingdom.json": `{"mine":2}`,
 	})
-	if len(log.with("level=INFO", "removed configuration file", "directives_dsiem-backend-1_b.json")) != 1 {
-		t.Errorf("the removal is not in the log: %q", log.lines)
+	if len(log.With("level=INFO", "removed configuration file", "directives_dsiem-backend-1_b.json")) != 1 {
+		t.Errorf("the removal is not in the log: %q", log.All())
 	}
 
 	// Every file that came is gone when the frontend has none left.
 	f.set(func(f *frontend) { f.files = nil })
 	mustDownload(t, o)
-	equal(t, content(t, dir), map[string]string{"directives_dsiem-backend-1_mine.json": `{"mine":1}`, "kingdom.json": `{"mine":2}`})
+	testkit.Equal(t, content(t, dir), map[string]string{"directives_dsiem-backend-1_mine.json": `{"mine":1}`, "kingdom.json": `{"mine":2}`})
 }
 
 func TestNothingIsRemovedByADownloadThatFails(t *testing.T) {
@@ -41,7 +43,7 @@ func TestNothingIsRemovedByADownloadThatFails(t *testing.T) {
 		f.answer = fails("/config/assets_a.json", 500, "")
 	})
 	mustFail(t.Context(), t, o, "status 500")
-	equal(t, content(t, dir), map[string]string{"assets_a.json": "{}", "assets_b.json": "{}"})
+	testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": "{}", "assets_b.json": "{}"})
 }
 
 func TestAFileThatIsNowForAnotherNodeStays(t *testing.T) {
@@ -54,13 +56,13 @@ func TestAFileThatIsNowForAnotherNodeStays(t *testing.T) {
 	if result := mustDownload(t, o); len(result.Removed) > 0 {
 		t.Errorf("removed %q, which may be the frontend's own", result.Removed)
 	}
-	equal(t, content(t, dir), f.files)
-	if len(log.with("level=WARN", "downloaded for another node", "directives_dsiem-backend-1_a.json")) != 1 {
-		t.Errorf("no warning in %q", log.lines)
+	testkit.Equal(t, content(t, dir), f.files)
+	if len(log.With("level=WARN", "downloaded for another node", "directives_dsiem-backend-1_a.json")) != 1 {
+		t.Errorf("no warning in %q", log.All())
 	}
 
 	f.set(func(f *frontend) { f.files = map[string]string{"assets_a.json": "{}"} })
-	equal(t, mustDownload(t, o).Removed, []string{"directives_dsiem-backend-1_a.json"})
+	testkit.Equal(t, mustDownload(t, o).Removed, []string{"directives_dsiem-backend-1_a.json"})
 }
 
 func TestTheListOfManagedFilesCannotNameOthers(t *testing.T) {
@@ -77,7 +79,7 @@ func TestTheListOfManagedFilesCannotNameOthers(t *testing.T) {
 	if result := mustDownload(t, o); len(result.Removed) > 0 {
 		t.Errorf("removed %q", result.Removed)
 	}
-	equal(t, content(t, dir), map[string]string{"assets_a.json": "{}", ".hidden.json": "{}"})
+	testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": "{}", ".hidden.json": "{}"})
 	if _, err := os.Stat(filepath.Join(top, "mine.json")); err != nil {
 		t.Error(err)
 	}
@@ -90,12 +92,12 @@ func TestACorruptListOfManagedFilesIsNoObstacle(t *testing.T) {
 	write(t, dir, "assets_old.json", `{}`)
 	o, log := options(f, dir)
 	mustDownload(t, o)
-	equal(t, content(t, dir), map[string]string{"assets_a.json": "{}", "assets_old.json": "{}"})
-	if len(log.with("level=WARN", "cannot read the list of downloaded files")) != 1 {
-		t.Errorf("no warning in %q", log.lines)
+	testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": "{}", "assets_old.json": "{}"})
+	if len(log.With("level=WARN", "cannot read the list of downloaded files")) != 1 {
+		t.Errorf("no warning in %q", log.All())
 	}
 	f.set(func(f *frontend) { f.files = map[string]string{"assets_b.json": "{}"} })
-	equal(t, mustDownload(t, o).Removed, []string{"assets_a.json"})
+	testkit.Equal(t, mustDownload(t, o).Removed, []string{"assets_a.json"})
 }
 
 func TestWhatAKilledRunLeftIsCleanedUp(t *testing.T) {
@@ -109,7 +111,7 @@ func TestWhatAKilledRunLeftIsCleanedUp(t *testing.T) {
 	write(t, staging, "assets_old.json", "{")
 	o, _ := options(f, dir)
 	mustDownload(t, o)
-	equal(t, content(t, dir), f.files)
+	testkit.Equal(t, content(t, dir), f.files)
 }
 
 func TestAFolderThatCannotBeWrittenEndsItAtOnce(t *testing.T) {
@@ -119,7 +121,7 @@ func TestAFolderThatCannotBeWrittenEndsItAtOnce(t *testing.T) {
 	o, log := options(f, filepath.Join(top, "configs"))
 	o.GiveUp = 0 // a minute
 	mustFail(t.Context(), t, o, "making the folder for downloads")
-	if lines := log.with("retrying"); len(lines) > 0 {
+	if lines := log.With("retrying"); len(lines) > 0 {
 		t.Errorf("retried: %q", lines)
 	}
 

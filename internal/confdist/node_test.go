@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 // node is a frontend with a real Server and its routes.
@@ -23,7 +24,7 @@ type node struct {
 
 	server *confdist.Server
 	dir    string
-	log    *logbook
+	log    *testkit.Logbook
 }
 
 // errRejected is what the fake check says of a file with the word "wrong".
@@ -43,7 +44,7 @@ func settings() confdist.Settings {
 // newNode starts a writable node with files; change may change its options.
 func newNode(t testing.TB, files map[string]string, change ...func(*confdist.ServerOptions)) *node {
 	t.Helper()
-	n := &node{dir: filepath.Join(t.TempDir(), "configs"), log: &logbook{}}
+	n := &node{dir: filepath.Join(t.TempDir(), "configs"), log: new(testkit.Logbook)}
 	if err := os.Mkdir(n.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func newNode(t testing.TB, files map[string]string, change ...func(*confdist.Ser
 			t.Fatal(err)
 		}
 	}
-	o := confdist.ServerOptions{Dir: n.dir, Writable: true, Check: rejectWrong, Settings: settings(), Logger: n.log.logger()}
+	o := confdist.ServerOptions{Dir: n.dir, Writable: true, Check: rejectWrong, Settings: settings(), Logger: n.log.Logger()}
 	for _, f := range change {
 		f(&o)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 func TestAFrontendThatComesLater(t *testing.T) {
@@ -31,11 +32,11 @@ func TestAFrontendThatComesLater(t *testing.T) {
 		return false
 	}
 	mustDownload(t, o)
-	equal(t, content(t, dir), f.files)
+	testkit.Equal(t, content(t, dir), f.files)
 	for i, want := range []string{"EOF", "status 502", "not valid JSON"} {
 		attempt := "attempt=" + string(rune('1'+i))
-		if lines := log.with("level=WARN", "error downloading config, retrying", attempt, want); len(lines) != 1 {
-			t.Errorf("got %d warnings with %s and %q in %q", len(lines), attempt, want, log.lines)
+		if lines := log.With("level=WARN", "error downloading config, retrying", attempt, want); len(lines) != 1 {
+			t.Errorf("got %d warnings with %s and %q in %q", len(lines), attempt, want, log.All())
 		}
 	}
 }
@@ -48,10 +49,10 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestItGivesUpAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts := 0
-		log := &logbook{}
+		log := new(testkit.Logbook)
 		start := time.Now()
 		mustFail(t.Context(), t, confdist.Options{
-			Frontend: "http://frontend:8080", Node: "b0", Dir: t.TempDir(), Logger: log.logger(),
+			Frontend: "http://frontend:8080", Node: "b0", Dir: t.TempDir(), Logger: log.Logger(),
 			Client: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 				attempts++
 				return nil, errors.New("connection refused")
@@ -64,7 +65,7 @@ func TestItGivesUpAfterAMinute(t *testing.T) {
 		if attempts < 7 || attempts > 20 {
 			t.Errorf("it tried %d times", attempts)
 		}
-		if n := len(log.with("level=WARN", "retrying")); n != attempts-1 {
+		if n := len(log.With("level=WARN", "retrying")); n != attempts-1 {
 			t.Errorf("%d warnings for %d attempts, the last of which is the error", n, attempts)
 		}
 	})
@@ -72,16 +73,16 @@ func TestItGivesUpAfterAMinute(t *testing.T) {
 
 func TestD25AFrontendThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &logbook{}
+		log := new(testkit.Logbook)
 		mustFail(t.Context(), t, confdist.Options{
-			Frontend: "http://frontend:8080", Node: "b0", Dir: t.TempDir(), Logger: log.logger(),
+			Frontend: "http://frontend:8080", Node: "b0", Dir: t.TempDir(), Logger: log.Logger(),
 			Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			})},
 		}, "http://frontend:8080/config/: no answer within 10s")
-		if len(log.with("level=WARN", "attempt=4", "no answer within 10s")) != 1 {
-			t.Errorf("the log is %q", log.lines)
+		if len(log.With("level=WARN", "attempt=4", "no answer within 10s")) != 1 {
+			t.Errorf("the log is %q", log.All())
 		}
 	})
 }
@@ -105,7 +106,7 @@ func TestD25ARealFrontendThatHangs(t *testing.T) {
 			o, _ := options(f, dir)
 			o.Timeout = 30 * time.Millisecond
 			mustFail(t.Context(), t, o, path+": no answer within 30ms")
-			equal(t, content(t, dir), map[string]string{})
+			testkit.Equal(t, content(t, dir), map[string]string{})
 		}
 	}
 }
@@ -136,13 +137,13 @@ func TestALargeFileOnASlowLine(t *testing.T) {
 			}
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body)}, nil
 		}
-		log := &logbook{}
+		log := new(testkit.Logbook)
 		mustDownload(t, confdist.Options{
-			Frontend: "http://frontend:8080", Node: "b0", Dir: dir, Logger: log.logger(),
+			Frontend: "http://frontend:8080", Node: "b0", Dir: dir, Logger: log.Logger(),
 			Client: &http.Client{Transport: roundTrip(answer)},
 		})
-		equal(t, content(t, dir), map[string]string{"assets_a.json": `{"a":1}`})
-		if lines := log.with("retrying"); len(lines) > 0 {
+		testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": `{"a":1}`})
+		if lines := log.With("retrying"); len(lines) > 0 {
 			t.Errorf("it took more than one attempt: %q", lines)
 		}
 	})
@@ -167,8 +168,8 @@ func TestASignalEndsADownload(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v", err)
 	}
-	equal(t, content(t, dir), map[string]string{"assets_a.json": `{"old":1}`})
-	if lines := log.with("retrying"); len(lines) > 0 {
+	testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": `{"old":1}`})
+	if lines := log.With("retrying"); len(lines) > 0 {
 		t.Errorf("a signal is reported as a failure: %q", lines)
 	}
 }

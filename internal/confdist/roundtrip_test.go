@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 func TestABackendDownloadsWhatWasUploaded(t *testing.T) {
@@ -22,18 +23,18 @@ func TestABackendDownloadsWhatWasUploaded(t *testing.T) {
 	for name, text := range files {
 		n.want(t, 201, "File "+name+" uploaded successfully\n", "POST", "/config/"+name, text)
 	}
-	dir, log := t.TempDir(), &logbook{}
-	o := confdist.Options{Frontend: n.URL + "/", Node: "dsiem-backend-1", Dir: dir, Logger: log.logger()}
+	dir, log := t.TempDir(), new(testkit.Logbook)
+	o := confdist.Options{Frontend: n.URL + "/", Node: "dsiem-backend-1", Dir: dir, Logger: log.Logger()}
 	mustDownload(t, o)
-	equal(t, content(t, dir), files)
-	if lines := log.with("level=WARN"); len(lines) > 0 {
+	testkit.Equal(t, content(t, dir), files)
+	if lines := log.With("level=WARN"); len(lines) > 0 {
 		t.Errorf("warnings: %q", lines)
 	}
 
 	n.want(t, 200, "", "DELETE", "/config/intel_a.json", "")
 	n.want(t, 201, "File vuln_a.json uploaded successfully\n", "POST", "/config/vuln_a.json", `{"vuln_sources":[2]}`)
-	equal(t, mustDownload(t, o).Removed, []string{"intel_a.json"})
-	equal(t, content(t, dir)["vuln_a.json"], `{"vuln_sources":[2]}`)
+	testkit.Equal(t, mustDownload(t, o).Removed, []string{"intel_a.json"})
+	testkit.Equal(t, content(t, dir)["vuln_a.json"], `{"vuln_sources":[2]}`)
 }
 
 func TestABackendKeepsItsFilesWhileTheFrontendsFolderIsMissing(t *testing.T) {
@@ -46,7 +47,7 @@ func TestABackendKeepsItsFilesWhileTheFrontendsFolderIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustFail(t.Context(), t, o, "status 500")
-	equal(t, content(t, dir), map[string]string{"assets_a.json": oneAsset})
+	testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": oneAsset})
 }
 
 // FuzzServerNames makes sure that no name reads or writes outside the folder,
@@ -104,14 +105,14 @@ func FuzzServerNames(f *testing.F) {
 		} else if got.Code == 201 {
 			before[filepath.Join("configs", name)] = text
 		}
-		equal(t, tree(t, top), before)
+		testkit.Equal(t, tree(t, top), before)
 		if got := ask("DELETE", ""); (got.Code == 200) != confdist.ValidName(name) {
 			t.Errorf("DELETE %q: %d", name, got.Code)
 		}
 		if confdist.ValidName(name) {
 			delete(before, filepath.Join("configs", name))
 		}
-		equal(t, tree(t, top), before)
+		testkit.Equal(t, tree(t, top), before)
 	})
 }
 
@@ -150,7 +151,7 @@ func FuzzUploadedContent(f *testing.F) {
 		}
 		to := t.TempDir()
 		mustDownload(t, confdist.Options{Frontend: server.URL, Node: "b0", Dir: to})
-		equal(t, content(t, to), map[string]string{name: text})
+		testkit.Equal(t, content(t, to), map[string]string{name: text})
 	})
 }
 

@@ -33,7 +33,7 @@ func TestT13TheListNamesTheFiles(t *testing.T) {
     }
   ]
 }`, "GET", "/config/", "")
-	equal(t, a.header.Get("Content-Type"), "application/json")
+	testkit.Equal(t, a.header.Get("Content-Type"), "application/json")
 	n.want(t, 304, "", "GET", "/config/", "", "If-None-Match", a.header.Get("ETag"))
 	if a := n.do(t, "HEAD", "/config/", ""); a.status != 200 || a.body != "" {
 		t.Errorf("HEAD: got %v", a)
@@ -79,7 +79,7 @@ func TestD48OnlyFilesThatCanBeDownloadedAreListed(t *testing.T) {
 	}
 
 	names := listedNames(t, n)
-	equal(t, names, []string{"assets_a.json", "assets_map.json", "dsiem_config.json"})
+	testkit.Equal(t, names, []string{"assets_a.json", "assets_map.json", "dsiem_config.json"})
 	for _, name := range names {
 		if a := n.do(t, "GET", "/config/"+name, ""); a.status != 200 {
 			t.Errorf("%s is listed and gives %v", name, a)
@@ -92,11 +92,11 @@ func TestD48OnlyFilesThatCanBeDownloadedAreListed(t *testing.T) {
 		n.want(t, 400, "cannot open "+name, "GET", "/config/"+name, "")
 		n.want(t, 400, "cannot delete "+name, "DELETE", "/config/"+name, "")
 		n.want(t, 500, "Cannot open target file location\n", "POST", "/config/"+name, "{}")
-		if len(n.log.with("level=WARN", "configuration file is not listed", "name="+name)) == 0 {
+		if len(n.log.With("level=WARN", "configuration file is not listed", "name="+name)) == 0 {
 			t.Errorf("nothing says why %s is not listed", name)
 		}
 	}
-	equal(t, tree(t, filepath.Dir(n.dir)), before)
+	testkit.Equal(t, tree(t, filepath.Dir(n.dir)), before)
 	if _, err := os.Stat(filepath.Join(n.dir, "folder.json")); err != nil {
 		t.Error(err)
 	}
@@ -125,8 +125,8 @@ func TestT15D68AFileIsServedByteByByte(t *testing.T) {
 	n := newNode(t, files)
 	for name, text := range files {
 		a := n.want(t, 200, text, "GET", "/config/"+name, "")
-		equal(t, a.header.Get("Content-Type"), "application/json")
-		equal(t, a.header.Get("X-Content-Type-Options"), "nosniff")
+		testkit.Equal(t, a.header.Get("Content-Type"), "application/json")
+		testkit.Equal(t, a.header.Get("X-Content-Type-Options"), "nosniff")
 		tag := a.header.Get("ETag")
 		if len(tag) != 66 || tag[0] != '"' {
 			t.Errorf("%s: the ETag is %s", name, tag)
@@ -150,7 +150,7 @@ func TestT16AMissingFile(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, nil)
 	a := n.want(t, 400, "cannot open nope.json", "GET", "/config/nope.json", "")
-	equal(t, a.header.Get("Content-Type"), "text/plain; charset=utf-8")
+	testkit.Equal(t, a.header.Get("Content-Type"), "text/plain; charset=utf-8")
 	n.want(t, 400, "", "HEAD", "/config/nope.json", "")
 }
 
@@ -200,7 +200,7 @@ func TestT18NoPathLeavesTheFolder(t *testing.T) {
 			}
 		}
 	}
-	equal(t, tree(t, filepath.Dir(n.dir)), before)
+	testkit.Equal(t, tree(t, filepath.Dir(n.dir)), before)
 	n.want(t, 200, "{}", "GET", "/config/assets_a.json", "")
 }
 
@@ -234,7 +234,7 @@ func TestT19T20WhatIsNotRegisteredIsNotAllowed(t *testing.T) {
 		if a.status != 405 || a.header.Get("Allow") != c.allow {
 			t.Errorf("%s: got %v, Allow is %q", c.method, a, a.header.Get("Allow"))
 		}
-		equal(t, content(t, c.node.dir), map[string]string{"assets_a.json": "{}"})
+		testkit.Equal(t, content(t, c.node.dir), map[string]string{"assets_a.json": "{}"})
 	}
 }
 
@@ -244,9 +244,9 @@ func TestAServerThatIsNotWritableRefusesEvenIfRegistered(t *testing.T) {
 	n.Config.Handler = routes(n.server, true)
 	for _, method := range []string{"POST", "DELETE"} {
 		a := n.want(t, 405, "Method Not Allowed\n", method, "/config/a.json", "{}")
-		equal(t, a.header.Get("Allow"), "GET, HEAD")
+		testkit.Equal(t, a.header.Get("Allow"), "GET, HEAD")
 	}
-	equal(t, content(t, n.dir), map[string]string{"a.json": "{}"})
+	testkit.Equal(t, content(t, n.dir), map[string]string{"a.json": "{}"})
 }
 
 func TestErrorsAreJSONForWhoPrefersIt(t *testing.T) {
@@ -292,8 +292,8 @@ func TestAFileThatCannotBeReadIsTheServersFault(t *testing.T) {
 	n.want(t, 500, "cannot open a.json", "GET", "/config/a.json", "")
 	n.want(t, 500, "cannot delete a.json", "DELETE", "/config/a.json", "")
 	n.want(t, 500, "Cannot open target file location\n", "POST", "/config/a.json", "{}")
-	if len(n.log.with("level=ERROR", "configuration request failed", "not a directory")) != 4 {
-		t.Errorf("the log is %q", n.log.lines)
+	if len(n.log.With("level=ERROR", "configuration request failed", "not a directory")) != 4 {
+		t.Errorf("the log is %q", n.log.All())
 	}
 }
 
@@ -330,7 +330,7 @@ func TestChangesAreCountedByAction(t *testing.T) {
 	n := newNode(t, nil)
 	reg := prometheus.NewPedanticRegistry()
 	n.server.Register(reg)
-	equal(t, testkit.Samples(t, reg), []string{
+	testkit.Equal(t, testkit.Samples(t, reg), []string{
 		`dsiem_config_changes_total{action="delete"} 0`, `dsiem_config_changes_total{action="upload"} 0`,
 	})
 	n.do(t, "POST", "/config/a.json", "{}")
@@ -339,7 +339,7 @@ func TestChangesAreCountedByAction(t *testing.T) {
 	n.do(t, "GET", "/config/a.json", "")
 	n.do(t, "DELETE", "/config/a.json", "")
 	n.do(t, "DELETE", "/config/a.json", "")
-	equal(t, testkit.Samples(t, reg), []string{
+	testkit.Equal(t, testkit.Samples(t, reg), []string{
 		`dsiem_config_changes_total{action="delete"} 1`, `dsiem_config_changes_total{action="upload"} 2`,
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 const settingsText = `{
@@ -32,8 +33,8 @@ func TestD51SettingsHoldNothingElse(t *testing.T) {
 	if err := confdist.WriteSettings(dir, settings()); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, content(t, dir), map[string]string{"dsiem_config.json": settingsText, ".dsiem_config.json4x": "the operator's"})
-	equal(t, mode(t, filepath.Join(dir, "dsiem_config.json")), fs.FileMode(0o644))
+	testkit.Equal(t, content(t, dir), map[string]string{"dsiem_config.json": settingsText, ".dsiem_config.json4x": "the operator's"})
+	testkit.Equal(t, mode(t, filepath.Join(dir, "dsiem_config.json")), fs.FileMode(0o644))
 }
 
 func TestSettingsThatAreThereAlreadyAreLeftAlone(t *testing.T) {
@@ -57,10 +58,10 @@ func TestSettingsThatAreThereAlreadyAreLeftAlone(t *testing.T) {
 	if err := os.Chmod(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, stat().Mode(), fs.FileMode(0o644))
+	testkit.Equal(t, stat().Mode(), fs.FileMode(0o644))
 	write(t, dir, "dsiem_config.json", strings.ToUpper(settingsText))
 	stat()
-	equal(t, content(t, dir), map[string]string{"dsiem_config.json": settingsText})
+	testkit.Equal(t, content(t, dir), map[string]string{"dsiem_config.json": settingsText})
 }
 
 func TestEmptySettingsAreEmptyLists(t *testing.T) {
@@ -69,7 +70,7 @@ func TestEmptySettingsAreEmptyLists(t *testing.T) {
 	if err := confdist.WriteSettings(dir, confdist.Settings{Tags: []string{"\"\xff\n"}}); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, content(t, dir), map[string]string{"dsiem_config.json": "{\n  \"status\": [],\n  \"tags\": [\n    \"\\\"\uFFFD\\n\"\n  ]\n}\n"})
+	testkit.Equal(t, content(t, dir), map[string]string{"dsiem_config.json": "{\n  \"status\": [],\n  \"tags\": [\n    \"\\\"\uFFFD\\n\"\n  ]\n}\n"})
 }
 
 func TestD11T28SettingsThatCannotBeWritten(t *testing.T) {
@@ -90,7 +91,7 @@ func TestD11T28SettingsThatCannotBeWritten(t *testing.T) {
 	if _, err := os.Stat(missing); err == nil {
 		t.Error("the missing folder was made")
 	}
-	equal(t, len(tree(t, occupied)), 0)
+	testkit.Equal(t, len(tree(t, occupied)), 0)
 
 	// A backend would take a list without files for the deletion of all.
 	n := newNode(t, nil, func(o *confdist.ServerOptions) { o.Dir = missing })
@@ -103,7 +104,7 @@ func TestD11T28SettingsThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, missing, "assets_a.json", "{}")
-	equal(t, listedNames(t, n), []string{"assets_a.json", "dsiem_config.json"})
+	testkit.Equal(t, listedNames(t, n), []string{"assets_a.json", "dsiem_config.json"})
 	n.want(t, 200, "{}", "GET", "/config/assets_a.json", "")
 }
 
@@ -112,12 +113,12 @@ func TestT29TheSettingsOfAnOlderStartAreNotServed(t *testing.T) {
 	old := `{"msq":"nats://user:s3cret@nats:4222","status":"Open"}`
 	n := newNode(t, map[string]string{"dsiem_config.json": old})
 	a := n.want(t, 200, settingsText, "GET", "/config/dsiem_config.json", "")
-	equal(t, a.header.Get("Content-Type"), "application/json")
+	testkit.Equal(t, a.header.Get("Content-Type"), "application/json")
 	n.want(t, 304, "", "GET", "/config/dsiem_config.json", "", "If-None-Match", a.header.Get("ETag"))
-	equal(t, listedNames(t, n), []string{"dsiem_config.json"})
+	testkit.Equal(t, listedNames(t, n), []string{"dsiem_config.json"})
 
 	const refused = "dsiem_config.json cannot be changed here, the node writes it from its options status and tags when it starts\n"
 	n.want(t, 403, refused, "POST", "/config/dsiem_config.json", settingsText)
 	n.want(t, 403, refused, "DELETE", "/config/dsiem_config.json", "")
-	equal(t, content(t, n.dir), map[string]string{"dsiem_config.json": old})
+	testkit.Equal(t, content(t, n.dir), map[string]string{"dsiem_config.json": old})
 }

@@ -13,18 +13,19 @@ import (
 	"time"
 
 	"dsiem/internal/confdist"
+	"dsiem/test/testkit"
 )
 
 func TestT21AnUploadIsStoredAsItIs(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, nil, func(o *confdist.ServerOptions) { o.User = func(*http.Request) string { return "alice" } })
 	a := n.want(t, 201, "File assets_x.json uploaded successfully\n", "POST", "/config/assets_x.json", oneAsset)
-	equal(t, a.header.Get("ETag"), n.do(t, "GET", "/config/assets_x.json", "").header.Get("ETag"))
-	equal(t, tree(t, n.dir), map[string]string{"assets_x.json": oneAsset})
-	equal(t, mode(t, filepath.Join(n.dir, "assets_x.json")), fs.FileMode(0o600))
-	line := n.log.with("level=INFO", `msg="configuration file uploaded"`, "name=assets_x.json", fmt.Sprintf("size=%d", len(oneAsset)), "peer=127.0.0.1:", "user=alice")
+	testkit.Equal(t, a.header.Get("ETag"), n.do(t, "GET", "/config/assets_x.json", "").header.Get("ETag"))
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"assets_x.json": oneAsset})
+	testkit.Equal(t, mode(t, filepath.Join(n.dir, "assets_x.json")), fs.FileMode(0o600))
+	line := n.log.With("level=INFO", `msg="configuration file uploaded"`, "name=assets_x.json", fmt.Sprintf("size=%d", len(oneAsset)), "peer=127.0.0.1:", "user=alice")
 	if len(line) != 1 {
-		t.Errorf("the log is %q", n.log.lines)
+		t.Errorf("the log is %q", n.log.All())
 	}
 
 	// A longer and a shorter one take its place and keep its mode.
@@ -33,8 +34,8 @@ func TestT21AnUploadIsStoredAsItIs(t *testing.T) {
 	}
 	for _, text := range []string{"\n" + oneAsset + strings.Repeat("\n", 100), `{"assets": [1]}`} {
 		n.want(t, 201, "File assets_x.json uploaded successfully\n", "POST", "/config/assets_x.json", text, "Content-Type", "application/x-www-form-urlencoded")
-		equal(t, tree(t, n.dir), map[string]string{"assets_x.json": text})
-		equal(t, mode(t, filepath.Join(n.dir, "assets_x.json")), fs.FileMode(0o664))
+		testkit.Equal(t, tree(t, n.dir), map[string]string{"assets_x.json": text})
+		testkit.Equal(t, mode(t, filepath.Join(n.dir, "assets_x.json")), fs.FileMode(0o664))
 	}
 }
 
@@ -74,7 +75,7 @@ func TestT22D50ContentThatIsRefused(t *testing.T) {
 		if a.status != 418 || !strings.Contains(a.body, `"status": 418`) {
 			t.Errorf("got %v", a)
 		}
-		equal(t, tree(t, n.dir), map[string]string{"assets_x.json": "old"})
+		testkit.Equal(t, tree(t, n.dir), map[string]string{"assets_x.json": "old"})
 	}
 	a := n.do(t, "POST", "/config/other.json", "\xff", "Accept", "application/json")
 	if a.status != 418 || !strings.Contains(a.body, "not valid JSON") {
@@ -98,7 +99,7 @@ func TestContentThatIsTaken(t *testing.T) {
 	for name, text := range files {
 		n.want(t, 201, "File "+name+" uploaded successfully\n", "POST", "/config/"+name, text)
 	}
-	equal(t, tree(t, n.dir), files)
+	testkit.Equal(t, tree(t, n.dir), files)
 }
 
 func TestT23ADeletedFileIsGone(t *testing.T) {
@@ -106,11 +107,11 @@ func TestT23ADeletedFileIsGone(t *testing.T) {
 	n := newNode(t, map[string]string{"assets_x.json": oneAsset, "b.json": "{}"})
 	n.want(t, 200, "", "DELETE", "/config/assets_x.json", "")
 	n.want(t, 400, "cannot delete assets_x.json", "DELETE", "/config/assets_x.json", "")
-	equal(t, tree(t, n.dir), map[string]string{"b.json": "{}"})
-	if len(n.log.with("level=INFO", `msg="configuration file deleted"`, "name=assets_x.json", fmt.Sprintf("size=%d", len(oneAsset)), "peer=127.0.0.1:")) != 1 {
-		t.Errorf("the log is %q", n.log.lines)
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"b.json": "{}"})
+	if len(n.log.With("level=INFO", `msg="configuration file deleted"`, "name=assets_x.json", fmt.Sprintf("size=%d", len(oneAsset)), "peer=127.0.0.1:")) != 1 {
+		t.Errorf("the log is %q", n.log.All())
 	}
-	if lines := n.log.with("user="); len(lines) > 0 {
+	if lines := n.log.With("user="); len(lines) > 0 {
 		t.Errorf("nobody made the request: %q", lines)
 	}
 }
@@ -122,15 +123,15 @@ func TestASymbolicLinkWithinTheFolderBecomesAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.want(t, 201, "File b.json uploaded successfully\n", "POST", "/config/b.json", "2")
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "1", "b.json": "2"})
-	equal(t, mode(t, filepath.Join(n.dir, "b.json")), fs.FileMode(0o640))
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "1", "b.json": "2"})
+	testkit.Equal(t, mode(t, filepath.Join(n.dir, "b.json")), fs.FileMode(0o640))
 }
 
 func TestWhatAKilledUploadLeftIsRemovedByTheNext(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, map[string]string{".a.json123": "{", ".a.json": "1", ".a.json1x": "2", ".ab.json1": "3", "a.json1": "4"})
 	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "{}")
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "{}", ".a.json": "1", ".a.json1x": "2", ".ab.json1": "3", "a.json1": "4"})
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "{}", ".a.json": "1", ".a.json1x": "2", ".ab.json1": "3", "a.json1": "4"})
 }
 
 func TestAnUploadThatIsTooLarge(t *testing.T) {
@@ -149,7 +150,7 @@ func TestAnUploadThatIsTooLarge(t *testing.T) {
 			t.Errorf("%q: got %v", head, a)
 		}
 	}
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
 	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", `"12345678"`)
 }
 
@@ -173,7 +174,7 @@ func TestABodyThatEndsEarlyChangesNothing(t *testing.T) {
 			t.Error("the connection stays open in the middle of a body")
 		}
 	}
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
 }
 
 func TestABodyThatComesTooSlowly(t *testing.T) {
@@ -183,7 +184,7 @@ func TestABodyThatComesTooSlowly(t *testing.T) {
 	if a.status != 408 || a.body != "Error when parsing request: the body did not arrive in time\n" {
 		t.Errorf("got %v", a)
 	}
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
 }
 
 func TestAFileHasMoreTimeThanOtherRequests(t *testing.T) {
@@ -222,7 +223,7 @@ func TestUploadsTogetherHaveABoundInMemory(t *testing.T) {
 		<-checking
 	}
 	a := n.want(t, 503, "Error when parsing request: too many uploads at once\n", "POST", "/config/a.json", "{}")
-	equal(t, a.header.Get("Retry-After"), "1")
+	testkit.Equal(t, a.header.Get("Retry-After"), "1")
 	for range 2 {
 		goOn <- struct{}{}
 		if a := <-answers; a.status != 201 {
@@ -242,7 +243,7 @@ func TestAPageOfAnotherSiteCannotChangeFiles(t *testing.T) {
 			}
 		}
 	}
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
 	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "{}", "Origin", n.URL)
 	n.want(t, 200, "", "DELETE", "/config/a.json", "", "Sec-Fetch-Site", "same-origin")
 }
@@ -266,8 +267,8 @@ func TestADiskThatIsFullLeavesTheOldFile(t *testing.T) {
 	if err != nil || a.status != 500 || a.body != "Cannot write to target file location\n" {
 		t.Errorf("got %v, error %v", a, err)
 	}
-	equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
-	if len(n.log.with("level=ERROR", "configuration request failed", "file too large")) != 1 {
-		t.Errorf("the log is %q", n.log.lines)
+	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
+	if len(n.log.With("level=ERROR", "configuration request failed", "file too large")) != 1 {
+		t.Errorf("the log is %q", n.log.All())
 	}
 }

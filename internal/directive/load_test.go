@@ -24,14 +24,7 @@ var update = flag.Bool("update", false, "write the results of the cases in testd
 // TestLoad plays testdata/load: files of directives, the ids of those that
 // load, and what is reported of the others.
 func TestLoad(t *testing.T) {
-	const dir = "testdata/load"
-	write := func(name string, content []byte) error {
-		return os.WriteFile(filepath.Join(dir, name), content, 0o644)
-	}
-	if !*update {
-		write = nil
-	}
-	configtest.Cases(t, os.DirFS(dir), write, func(files []*jsonfile.File, report *jsonfile.Report) string {
+	configtest.Cases(t, *update, func(files []*jsonfile.File, report *jsonfile.Report) string {
 		var loaded strings.Builder
 		for _, d := range directive.Load(files, report) {
 			fmt.Fprintln(&loaded, d.ID)

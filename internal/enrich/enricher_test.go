@@ -57,7 +57,7 @@ func TestCache(t *testing.T) {
 		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, CacheTTL: time.Minute}.Observed(seen.observe))
 		req := intel("8.8.8.8", "9.9.9.9", "1.2.3.4")
 		for _, after := range []time.Duration{0, 59 * time.Second, 2 * time.Second, 59 * time.Second} {
-			pass(after)
+			testkit.Pass(after)
 			if got := show(ask(e, req).Intel); got != "Fake 8.8.8.8 bad" {
 				t.Error(got)
 			}
@@ -178,7 +178,7 @@ func TestServicesAreIsolated(t *testing.T) {
 				t.Errorf("request %d: got %s, want %s", i, got, want)
 			}
 		}
-		pass(time.Second)
+		testkit.Pass(time.Second)
 		wantText(t, "outcomes", &seen, "good dropped 3, good found 2, stuck abandoned 2, stuck dropped 3")
 	})
 }
@@ -195,9 +195,9 @@ func TestFullQueue(t *testing.T) {
 			return knows(ctx, term)
 		}}
 		var seen outcomes
-		log := &logbook{}
+		log := new(testkit.Logbook)
 		e := start(t, enrich.Options{
-			Services: []enrich.Service{f.intel("x")}, Queue: 3, Concurrency: 1, Logger: log.logger(),
+			Services: []enrich.Service{f.intel("x")}, Queue: 3, Concurrency: 1, Logger: log.Logger(),
 		}.Observed(seen.observe))
 		ask(e, intel("8.8.8.8"))
 		e.Submit(intel("9.9.9.0"), func(enrich.Result) {})
@@ -216,7 +216,7 @@ func TestFullQueue(t *testing.T) {
 		if calls != 3 {
 			t.Errorf("%d calls at once", calls)
 		}
-		pass(2 * time.Minute)
+		testkit.Pass(2 * time.Minute)
 		if got, want := show(first.Intel), "Fake 9.9.9.1 bad"; got != want { // within the budget
 			t.Errorf("got %s, want %s", got, want)
 		}
@@ -242,7 +242,7 @@ func TestManyOpenRequests(t *testing.T) {
 		if n := calls.Load(); n != 3 {
 			t.Errorf("%d calls at once", n)
 		}
-		pass(2 * time.Second)
+		testkit.Pass(2 * time.Second)
 		if n := calls.Load(); n != 5 {
 			t.Errorf("%d calls", n)
 		}
@@ -255,8 +255,8 @@ func TestMaxTerms(t *testing.T) {
 	t.Parallel()
 	f := &fake{answer: knows}
 	var seen outcomes
-	log := &logbook{}
-	e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, MaxTerms: 2, Logger: log.logger()}.Observed(seen.observe))
+	log := new(testkit.Logbook)
+	e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, MaxTerms: 2, Logger: log.Logger()}.Observed(seen.observe))
 	req := intel("8.8.8.1", "8.8.8.2", "8.8.8.3")
 	req.Alarm.DstIPs = intel("8.8.8.4", "10.0.0.1").Alarm.SrcIPs
 	if got, want := show(ask(e, req).Intel), "Fake 8.8.8.4 bad | Fake 8.8.8.1 bad"; got != want {
@@ -283,23 +283,22 @@ func TestBreaker(t *testing.T) {
 			return knows(ctx, term)
 		}}
 		var seen outcomes
-		log := &logbook{}
+		log := new(testkit.Logbook)
 		e := start(t, enrich.Options{
-			Services: []enrich.Service{f.intel("x")}, BreakerFailures: 3, BreakerPause: 30 * time.Second,
-			Logger: log.logger(),
+			Services: []enrich.Service{f.intel("x")}, BreakerFailures: 3, BreakerPause: 30 * time.Second, Logger: log.Logger(),
 		}.Observed(seen.observe))
 		for range 10 {
 			ask(e, intel("8.8.8.8"))
 		}
 		wantAsked(t, f.asked(), map[string]int{"8.8.8.8": 3})
 		for range 2 { // one attempt after each pause
-			pass(31 * time.Second)
+			testkit.Pass(31 * time.Second)
 			ask(e, intel("8.8.8.8"))
 			ask(e, intel("8.8.8.8"))
 		}
 		wantAsked(t, f.asked(), map[string]int{"8.8.8.8": 5})
 		broken.Store(false)
-		pass(31 * time.Second)
+		testkit.Pass(31 * time.Second)
 		if got := show(ask(e, intel("8.8.8.8")).Intel); got != "Fake 8.8.8.8 bad" {
 			t.Error(got)
 		}
@@ -349,8 +348,8 @@ func TestBrokenServers(t *testing.T) {
 				s.Close()
 			}
 			var seen outcomes
-			log := &logbook{}
-			e := start(t, enrich.Options{Services: wise(t, client, s.URL+"/secret"), BreakerFailures: 2, Logger: log.logger()}.Observed(seen.observe))
+			log := new(testkit.Logbook)
+			e := start(t, enrich.Options{Services: wise(t, client, s.URL+"/secret"), BreakerFailures: 2, Logger: log.Logger()}.Observed(seen.observe))
 			for range 4 {
 				ask(e, intel("8.8.8.8"))
 			}
@@ -374,7 +373,7 @@ func TestBudget(t *testing.T) {
 			return knows(ctx, term)
 		}}
 		e := start(t, enrich.Options{Services: []enrich.Service{f.intel("x")}, Budget: 3 * time.Second})
-		pass(time.Second) // the watch is not in step with the request
+		testkit.Pass(time.Second) // the watch is not in step with the request
 		begin := time.Now()
 		result := make(chan enrich.Result, 2)
 		soFar := e.Submit(intel("8.8.8.8", "9.9.9.9"), func(r enrich.Result) { result <- r })
@@ -391,7 +390,7 @@ func TestBudget(t *testing.T) {
 		if got := show(soFar().Intel); got != "Fake 8.8.8.8 bad" {
 			t.Error("so far, at the end:", got)
 		}
-		pass(3 * time.Second)
+		testkit.Pass(3 * time.Second)
 		if got := show(ask(e, intel("8.8.8.8", "9.9.9.9")).Intel); got != "Fake 8.8.8.8 bad | Fake 9.9.9.9 bad" {
 			t.Error(got)
 		}
@@ -405,9 +404,9 @@ func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := pipeClient()
 		s := serve(t, client, slowWise(time.Hour))
-		log := &logbook{}
+		log := new(testkit.Logbook)
 		var seen outcomes
-		e := start(t, enrich.Options{Services: wise(t, client, s.URL), Timeout: time.Second, Logger: log.logger()}.Observed(seen.observe))
+		e := start(t, enrich.Options{Services: wise(t, client, s.URL), Timeout: time.Second, Logger: log.Logger()}.Observed(seen.observe))
 		begin := time.Now()
 		ask(e, intel("8.8.8.8"))
 		if took := time.Since(begin); took != time.Second {
@@ -431,7 +430,7 @@ func TestShutdown(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- e.Run(ctx) }()
-		pass(2 * time.Second)
+		testkit.Pass(2 * time.Second)
 		if got := show(before.Intel); got != "Wise 8.8.8.8 list: Bad Host" {
 			t.Error(got)
 		}
@@ -444,7 +443,7 @@ func TestShutdown(t *testing.T) {
 				}
 			})
 		}
-		pass(time.Second / 2)
+		testkit.Pass(time.Second / 2)
 		begin := time.Now()
 		cancel()
 		if err := <-ended; err != nil {

@@ -1,10 +1,8 @@
 package enrich_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -14,27 +12,19 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/enrich"
 	"dsiem/internal/jsonfile"
+	"dsiem/test/testkit"
 )
 
 // start runs an Enricher until the end of the test.
 func start(t testing.TB, o enrich.Options) *enrich.Enricher {
 	t.Helper()
 	e := enrich.New(o)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	testkit.Run(t, e)
 	return e
 }
 
@@ -247,33 +237,6 @@ func (o *outcomes) String() string {
 	return strings.Join(out, ", ")
 }
 
-// logbook is a log that can be read.
-type logbook struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logbook) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
-}
-
-func (l *logbook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // desk is an alarm writer: it adds lines, starts their look-ups and writes
 // what the outbox gives it.
 type desk struct {
@@ -335,10 +298,4 @@ func (d *desk) settle() {
 		}
 		due.Stop()
 	}
-}
-
-// pass lets the clock of a bubble go on, and waits for what happens then.
-func pass(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dsiem/internal/input/file"
+	"dsiem/test/testkit"
 )
 
 func TestWriteProgress(t *testing.T) {
@@ -89,7 +90,7 @@ func TestProgressLine(t *testing.T) {
 		stop := r.watchProgress(r.reader, time.Now())
 		r.summary.add(batchCounts{read: 1000})
 		r.summary.matched.Add(10)
-		pass(progressEvery)
+		testkit.Pass(progressEvery)
 		if want := "1,000 events, 10 matched, 2,000/s"; screen.line != want {
 			t.Errorf("the line is %q, want %q", screen.line, want)
 		}
@@ -98,7 +99,7 @@ func TestProgressLine(t *testing.T) {
 			t.Errorf("the line is %q beside diagnostics", screen.line)
 		}
 		r.summary.add(batchCounts{read: 1000})
-		pass(progressEvery)
+		testkit.Pass(progressEvery)
 		if want := "2,000 events, 10 matched, 2,000/s"; screen.line != want {
 			t.Errorf("the line is %q, want %q", screen.line, want)
 		}
@@ -111,12 +112,6 @@ func TestProgressLine(t *testing.T) {
 			t.Errorf("what is left is %q", got)
 		}
 	})
-}
-
-// pass lets time pass in a bubble, and whoever waited for it act.
-func pass(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
 }
 
 func TestNoProgressLine(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"dsiem/test/testkit/natstest"
+	"dsiem/test/testkit"
 )
 
 // A backend downloads over HTTPS when its system trusts the frontend's
@@ -12,7 +12,7 @@ import (
 func TestDownloadOverHTTPS(t *testing.T) {
 	t.Parallel()
 	server := startNATS(t)
-	authority := natstest.NewAuthority(t)
+	authority := testkit.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	n := newHome(t, withoutSources(t)).start(setup{role: frontendRole, flags: []string{"--tls-cert=" + cert, "--tls-key=" + key}})
 	flags := []string{"--frontend=https://" + n.address()}

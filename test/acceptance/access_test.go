@@ -2,7 +2,6 @@ package acceptance
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -32,7 +32,7 @@ func newUser(t *testing.T, name string, rights ...string) user {
 	t.Helper()
 	n := newHome(t, nil).call("dsiem", nil, "secret", "--name="+name, "--rights="+strings.Join(rights, ","))
 	n.exit(0)
-	said := n.out.text()
+	said := n.Log.String()
 	token, entry := madeToken.FindStringSubmatch(said), userEntry.FindStringSubmatch(said)
 	if token == nil || entry == nil {
 		t.Fatalf("dsiem secret says %s", said)
@@ -45,10 +45,10 @@ func newUserWithPassword(t *testing.T, name, password string, rights ...string) 
 	t.Helper()
 	h := newHome(t, nil)
 	file := filepath.Join(h.configs, "password")
-	check(t, os.WriteFile(file, []byte(password+"\n"), 0o600))
+	testkit.Check(t, os.WriteFile(file, []byte(password+"\n"), 0o600))
 	n := h.startShell(`exec "$0" secret --password --name=`+name+` --rights=`+strings.Join(rights, ",")+` <"$1"`, file)
 	n.exit(0)
-	entry := userEntry.FindStringSubmatch(n.out.text())
+	entry := userEntry.FindStringSubmatch(n.Log.String())
 	if entry == nil {
 		t.Fatalf("dsiem secret says %s", n.written())
 	}
@@ -76,9 +76,9 @@ func authFile(t *testing.T, name string, anonymous []string, users ...user) {
 		content.Users = append(content.Users, u.entry)
 	}
 	text, err := json.Marshal(content)
-	check(t, err)
-	check(t, os.WriteFile(name+".new", text, 0o600))
-	check(t, os.Rename(name+".new", name))
+	testkit.Check(t, err)
+	testkit.Check(t, os.WriteFile(name+".new", text, 0o600))
+	testkit.Check(t, os.Rename(name+".new", name))
 }
 
 // Each right opens what it is for and nothing else; nobody gets in without.
@@ -155,10 +155,10 @@ func TestAuthFileIsReadAgain(t *testing.T) {
 	wantAnswer(t, "the old user", n.ask("GET", "/config/", "", before.bearer()), 200, "")
 	wantAnswer(t, "the new user", n.ask("GET", "/config/", "", after.bearer()), 401, "")
 	authFile(t, file, []string{"diagnostics"}, after)
-	eventually(t, "the new user may read", func() bool { return n.ask("GET", "/config/", "", after.bearer()).status == 200 })
+	testkit.Eventually(t, "the new user may read", func() bool { return n.ask("GET", "/config/", "", after.bearer()).status == 200 })
 	wantAnswer(t, "the old user", n.ask("GET", "/config/", "", before.bearer()), 401, "")
 	wantAnswer(t, "nobody's diagnostics", n.ask("GET", "/metrics", ""), 200, "")
-	check(t, os.WriteFile(file, []byte(`{"users": oops}`), 0o600))
+	testkit.Check(t, os.WriteFile(file, []byte(`{"users": oops}`), 0o600))
 	n.says("ERROR", "error reloading access rights, the old ones stay")
 	wantAnswer(t, "the new user", n.ask("GET", "/config/", "", after.bearer()), 200, "")
 	n.stop()
@@ -199,13 +199,9 @@ func TestOtherSitesAreRefused(t *testing.T) {
 }
 
 // trusting returns a client that trusts an authority alone.
-func trusting(t *testing.T, a *natstest.Authority) *http.Transport {
+func trusting(t *testing.T, a *testkit.Authority) *http.Transport {
 	t.Helper()
-	pem, err := os.ReadFile(a.CAFile())
-	check(t, err)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Pool(), MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
 }
@@ -214,19 +210,19 @@ func trusting(t *testing.T, a *natstest.Authority) *http.Transport {
 func copyFile(t *testing.T, to, from string) {
 	t.Helper()
 	content, err := os.ReadFile(from)
-	check(t, err)
-	check(t, os.WriteFile(to+".new", content, 0o600))
-	check(t, os.Rename(to+".new", to))
+	testkit.Check(t, err)
+	testkit.Check(t, os.WriteFile(to+".new", content, 0o600))
+	testkit.Check(t, os.Rename(to+".new", to))
 }
 
 // A new certificate is in use soon, without a restart; plain HTTP is not served
 // beside it.
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	first, second := natstest.NewAuthority(t), natstest.NewAuthority(t)
+	first, second := testkit.NewAuthority(t), testkit.NewAuthority(t)
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	use := func(a *natstest.Authority) {
+	use := func(a *testkit.Authority) {
 		newCert, newKey := a.ServerCert()
 		copyFile(t, key, newKey)
 		copyFile(t, cert, newCert)
@@ -242,7 +238,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("plain HTTP is answered %d", a.status)
 	}
 	use(second)
-	eventually(t, "the new certificate is used", func() bool {
+	testkit.Eventually(t, "the new certificate is used", func() bool {
 		a, err := tryURL(t, trusting(t, second), "POST", url+"/events", ev{id: "e3"}.String())
 		return err == nil && a.status == 200
 	})
@@ -255,8 +251,8 @@ func TestTLS(t *testing.T) {
 // A certificate that cannot be used is an error at the start.
 func TestTLSWithABadCertificate(t *testing.T) {
 	t.Parallel()
-	certOfOne, _ := natstest.NewAuthority(t).ServerCert()
-	_, keyOfAnother := natstest.NewAuthority(t).ServerCert()
+	certOfOne, _ := testkit.NewAuthority(t).ServerCert()
+	_, keyOfAnother := testkit.NewAuthority(t).ServerCert()
 	for _, flags := range [][]string{
 		{"--tls-cert=" + certOfOne, "--tls-key=" + keyOfAnother},
 		{"--tls-cert=" + certOfOne, "--tls-key=/no/such/file"},
@@ -276,7 +272,7 @@ func TestMessageQueueOverTLS(t *testing.T) {
 	front.takesPosted(ev{id: "e1"}.String())
 	back.takes("e1")
 
-	authority := natstest.NewAuthority(t)
+	authority := testkit.NewAuthority(t)
 	cert, key := authority.ServerCert()
 	one := startStandalone(t, takeAll, "--nats-listen=nats://u:secret-p@127.0.0.1:0", "--nats-listen-cert="+cert, "--nats-listen-key="+key)
 	remote := newHome(t, configs(t, "", takeAll)).startReady(setup{

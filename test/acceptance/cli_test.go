@@ -1,14 +1,14 @@
 package acceptance
 
 import (
-	"context"
 	"net"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"dsiem/test/testkit"
+	"dsiem/test/testkit/programs"
 )
 
 // invocation is a way to run a backend.
@@ -28,9 +28,7 @@ var invocations = []invocation{{"dsiem-backend", nil}, {"dsiem", []string{"--mod
 // has no other DSIEM_ variables.
 func (h *home) call(program string, env []string, args ...string) *node {
 	h.t.Helper()
-	check(h.t, build())
-	// The process outlives the test's context until its cleanup.
-	cmd := exec.CommandContext(context.WithoutCancel(h.t.Context()), filepath.Join(programs, program), args...)
+	cmd := testkit.Command(h.t, programs.Path(h.t, program), args...)
 	cmd.Env = environment(env)
 	return h.run(cmd)
 }
@@ -38,15 +36,13 @@ func (h *home) call(program string, env []string, args ...string) *node {
 // startShell runs a shell script with the path of dsiem as $0.
 func (h *home) startShell(script string, args ...string) *node {
 	h.t.Helper()
-	check(h.t, build())
-	// The process outlives the test's context until its cleanup.
-	cmd := exec.CommandContext(context.WithoutCancel(h.t.Context()), "sh", append([]string{"-c", script, filepath.Join(programs, "dsiem")}, args...)...)
+	cmd := testkit.Command(h.t, "sh", append([]string{"-c", script, programs.Path(h.t, "dsiem")}, args...)...)
 	cmd.Env = environment(nil)
 	return h.run(cmd)
 }
 
 // written is all that a process that has ended wrote.
-func (n *node) written() string { return n.out.text() + n.err.text() }
+func (n *node) written() string { return n.Log.String() + n.err.String() }
 
 // wantWritten waits for the end of a process and checks what it wrote.
 func (n *node) wantWritten(code int, parts ...string) {
@@ -54,7 +50,7 @@ func (n *node) wantWritten(code int, parts ...string) {
 	n.exit(code)
 	for _, part := range parts {
 		if !strings.Contains(n.written(), part) {
-			n.t.Errorf("%q does not say %q", n.cmd.Args[1:], part)
+			n.t.Errorf("%q does not say %q", n.Cmd.Args[1:], part)
 		}
 	}
 }
@@ -66,7 +62,7 @@ func (n *node) wantEffective(settings ...string) {
 	line := n.says("effective configuration ") + " "
 	for _, setting := range settings {
 		if !strings.Contains(line, " "+setting+" ") {
-			n.t.Errorf("%q has not %s: %s", n.cmd.Args[1:], setting, line)
+			n.t.Errorf("%q has not %s: %s", n.Cmd.Args[1:], setting, line)
 		}
 	}
 }
@@ -116,7 +112,7 @@ func TestT01_HelpListsTheOptions(t *testing.T) {
 	for _, i := range slices.Concat(invocations, frontends) {
 		n := newHome(t, nil).call(i.program, nil, "serve", "--help")
 		n.exit(0)
-		help := n.out.text()
+		help := n.Log.String()
 		listed := map[string]bool{}
 		for _, match := range slices.Concat(flag.FindAllStringSubmatch(help, -1), alias.FindAllStringSubmatch(help, -1)) {
 			listed[plain(match[1])] = true
@@ -141,7 +137,7 @@ func TestT03_NoNode(t *testing.T) {
 	t.Parallel()
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	check(t, err)
+	testkit.Check(t, err)
 	t.Cleanup(func() { listener.Close() })
 	address := listener.Addr().String()
 	for _, i := range slices.Concat(invocations, frontends) {
@@ -152,10 +148,10 @@ func TestT03_NoNode(t *testing.T) {
 	// unless the programs have made one.
 	var dialer net.Dialer
 	ours, err := dialer.DialContext(t.Context(), "tcp", address)
-	check(t, err)
+	testkit.Check(t, err)
 	t.Cleanup(func() { ours.Close() })
 	first, err := listener.Accept()
-	check(t, err)
+	testkit.Check(t, err)
 	t.Cleanup(func() { first.Close() })
 	if first.RemoteAddr().String() != ours.LocalAddr().String() {
 		t.Error("a program without a node name has used the network")
@@ -303,7 +299,7 @@ func TestT12_ContainerEnvironment(t *testing.T) {
 			}
 		}
 		n.stop()
-		if got := append(n.said("ERROR"), n.err.matching(func(string) bool { return true })...); len(got) != 0 {
+		if got := append(n.said("ERROR"), n.err.All()...); len(got) != 0 {
 			t.Errorf("%s: errors %q", i.program, got)
 		}
 	}
@@ -329,7 +325,7 @@ func TestT12_ContainerEnvironmentWithHTTP(t *testing.T) {
 		}
 		n.takesPosted(ev{id: "e1"}.String())
 		n.stop()
-		if got := append(n.said("ERROR"), n.err.matching(func(string) bool { return true })...); len(got) != 0 {
+		if got := append(n.said("ERROR"), n.err.All()...); len(got) != 0 {
 			t.Errorf("%s: errors %q", mode, got)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 )
 
 // cluster is a frontend, a NATS server and two backends, each a process.
@@ -66,7 +67,7 @@ func TestCluster(t *testing.T) {
 	wantEvents(t, c.second, "2:e2")
 	for i, want := range []int{4, 1} { // two stages and a new backlog; one
 		n := []*node{c.first, c.second}[i]
-		eventually(t, "the alarms are written", func() bool { return len(n.alarms()) >= min(want, 3) })
+		testkit.Eventually(t, "the alarms are written", func() bool { return len(n.alarms()) >= min(want, 3) })
 	}
 
 	// A new file is in effect when a backend that it is for is started again.
@@ -137,6 +138,6 @@ func TestStandaloneIsThrottledByARemoteBackend(t *testing.T) {
 func publishTo(t *testing.T, url string, event ev) {
 	t.Helper()
 	client := connectNATS(t, url)
-	check(t, client.Publish(bus.EventsSubject, []byte(event.String())))
-	check(t, client.Flush())
+	testkit.Check(t, client.Publish(bus.EventsSubject, []byte(event.String())))
+	testkit.Check(t, client.Flush())
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dsiem/test/testkit"
 )
 
 // frontend serves configuration files. Names with a nil content are listed, and
@@ -67,7 +69,7 @@ func names(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
-		check(t, err)
+		testkit.Check(t, err)
 	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") {
@@ -145,7 +147,7 @@ func contents(t *testing.T, dir string) files {
 			continue
 		}
 		content, err := os.ReadFile(filepath.Join(dir, name))
-		check(t, err)
+		testkit.Check(t, err)
 		all[name] = content
 	}
 	return all
@@ -173,7 +175,7 @@ func TestT26_NamesCannotLeaveTheFolder(t *testing.T) {
 	}
 	n := h.startReady(setup{nats: startNATS(t).URL(), flags: []string{"--frontend=" + frontend(t, offer)}})
 	n.stop()
-	check(t, filepath.WalkDir(filepath.Dir(h.configs), func(path string, _ os.DirEntry, err error) error {
+	testkit.Check(t, filepath.WalkDir(filepath.Dir(h.configs), func(path string, _ os.DirEntry, err error) error {
 		if strings.Contains(path, "evil") {
 			t.Errorf("%s was written", path)
 		}
@@ -188,7 +190,7 @@ func TestDownloadRemovesWhatItBrought(t *testing.T) {
 	h := newHome(t, nil)
 	offer := offered(t)
 	h.startReady(setup{nats: server.URL(), flags: []string{"--frontend=" + frontend(t, offer)}}).stop()
-	check(t, os.WriteFile(filepath.Join(h.configs, "assets_mine.json"), offer["assets_a.json"], 0o600))
+	testkit.Check(t, os.WriteFile(filepath.Join(h.configs, "assets_mine.json"), offer["assets_a.json"], 0o600))
 	delete(offer, "vuln_a.json")
 	h.startReady(setup{nats: server.URL(), flags: []string{"--frontend=" + frontend(t, offer)}}).stop()
 	want := []string{"assets_a.json", "assets_mine.json", "directives_dsiem-backend-1_a.json", "intel_a.json"}
@@ -204,7 +206,7 @@ func TestExitCodesOfFailedStarts(t *testing.T) {
 	const assets, directives = "assets_scenario.json", "directives_scenario.json"
 	var config net.ListenConfig
 	taken, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	check(t, err)
+	testkit.Check(t, err)
 	t.Cleanup(func() { taken.Close() })
 	for name, c := range map[string]struct {
 		configs files
@@ -227,7 +229,7 @@ func TestExitCodesOfFailedStarts(t *testing.T) {
 			h := newHome(t, c.configs)
 			n := h.start(setup{flags: c.flags})
 			n.exit(c.code)
-			if said := append(n.said(c.says), n.err.matching(func(line string) bool { return strings.Contains(line, c.says) })...); len(said) == 0 {
+			if said := append(n.said(c.says), n.err.With(c.says)...); len(said) == 0 {
 				t.Errorf("it does not say %q", c.says)
 			}
 		})

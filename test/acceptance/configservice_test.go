@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
 )
 
 // settingsName is the file for the web UI.
@@ -58,7 +60,7 @@ func listed(t *testing.T, body string) (names []string) {
 	var list struct {
 		Files []struct{ Filename string }
 	}
-	check(t, json.Unmarshal([]byte(body), &list))
+	testkit.Check(t, json.Unmarshal([]byte(body), &list))
 	for _, f := range list.Files {
 		names = append(names, f.Filename)
 	}
@@ -70,9 +72,9 @@ func TestT13_ListOfFiles(t *testing.T) {
 	for _, n := range startServices(t, sampleFiles(t)) {
 		// D48: nothing is listed that cannot be had.
 		for _, other := range []string{"notes.txt", ".hidden.json", "a b.json"} {
-			check(t, os.WriteFile(filepath.Join(n.configs, other), []byte("{}"), 0o600))
+			testkit.Check(t, os.WriteFile(filepath.Join(n.configs, other), []byte("{}"), 0o600))
 		}
-		check(t, os.Mkdir(filepath.Join(n.configs, "folder.json"), 0o700))
+		testkit.Check(t, os.Mkdir(filepath.Join(n.configs, "folder.json"), 0o700))
 		a := n.ask(http.MethodGet, "/config/", "")
 		want := []string{"assets_scenario.json", "directives_scenario.json", settingsName, "intel_a.json", "kingdom.json"}
 		if a.status != 200 || a.header.Get("Content-Type") != "application/json" {
@@ -134,10 +136,10 @@ func TestT18_PathsOutOfTheFolder(t *testing.T) {
 	const secret = "the content of another file"
 	for _, n := range startServices(t, sampleFiles(t), writable) {
 		outside := filepath.Join(filepath.Dir(n.configs), "secret.json")
-		check(t, os.WriteFile(outside, []byte(secret), 0o600))
-		check(t, os.Mkdir(filepath.Join(n.configs, "dir"), 0o700))
-		check(t, os.WriteFile(filepath.Join(n.configs, "dir", "json"), []byte(secret), 0o600))
-		check(t, os.Symlink(outside, filepath.Join(n.configs, "link.json")))
+		testkit.Check(t, os.WriteFile(outside, []byte(secret), 0o600))
+		testkit.Check(t, os.Mkdir(filepath.Join(n.configs, "dir"), 0o700))
+		testkit.Check(t, os.WriteFile(filepath.Join(n.configs, "dir", "json"), []byte(secret), 0o600))
+		testkit.Check(t, os.Symlink(outside, filepath.Join(n.configs, "link.json")))
 		encoded := strings.ReplaceAll(outside, "/", "%2f")
 		for _, path := range []string{
 			"/config/..%2f..%2fetc%2fpasswd", "/config/..%2Fsecret.json", "/config/%2e%2e%2fsecret.json", "/config/%2e%2e/secret.json",
@@ -153,7 +155,7 @@ func TestT18_PathsOutOfTheFolder(t *testing.T) {
 			}
 		}
 		content, err := os.ReadFile(outside)
-		check(t, err)
+		testkit.Check(t, err)
 		if string(content) != secret {
 			t.Errorf("the other file is now %q", content)
 		}
@@ -207,9 +209,9 @@ func TestT21_Upload(t *testing.T) {
 		wantAnswer(t, "an upload", a, http.StatusCreated, "File assets_x.json uploaded successfully\n")
 		name := filepath.Join(n.configs, "assets_x.json")
 		content, err := os.ReadFile(name)
-		check(t, err)
+		testkit.Check(t, err)
 		info, err := os.Stat(name)
-		check(t, err)
+		testkit.Check(t, err)
 		if string(content) != oneAsset || info.Mode().Perm() != 0o600 {
 			t.Errorf("the file is %q with mode %v", content, info.Mode())
 		}
@@ -274,13 +276,13 @@ func TestT28_FolderThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(h *home){
 		"the folder is missing": func(h *home) {
-			check(h.t, os.RemoveAll(h.configs))
-			check(h.t, os.WriteFile(h.configs, nil, 0o600)) // and cannot be made
+			testkit.Check(h.t, os.RemoveAll(h.configs))
+			testkit.Check(h.t, os.WriteFile(h.configs, nil, 0o600)) // and cannot be made
 		},
 		"the file cannot be replaced": func(h *home) {
-			check(h.t, os.MkdirAll(filepath.Join(h.configs, settingsName, "full"), 0o700))
-			check(h.t, os.Chmod(h.configs, 0o500))
-			h.t.Cleanup(func() { check(h.t, os.Chmod(h.configs, 0o700)) })
+			testkit.Check(h.t, os.MkdirAll(filepath.Join(h.configs, settingsName, "full"), 0o700))
+			testkit.Check(h.t, os.Chmod(h.configs, 0o500))
+			h.t.Cleanup(func() { testkit.Check(h.t, os.Chmod(h.configs, 0o700)) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -311,10 +313,10 @@ func TestT29_T07_SettingsForTheWebUI(t *testing.T) {
 	})) {
 		a := n.ask(http.MethodGet, "/config/"+settingsName, "")
 		written, err := os.ReadFile(filepath.Join(n.configs, settingsName))
-		check(t, err)
+		testkit.Check(t, err)
 		for _, text := range []string{a.body, string(written)} {
 			var settings map[string][]string
-			check(t, json.Unmarshal([]byte(text), &settings))
+			testkit.Check(t, json.Unmarshal([]byte(text), &settings))
 			want := map[string][]string{
 				"status": {"New", "Done"},
 				"tags":   {"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
@@ -388,7 +390,7 @@ func TestRandomNames(t *testing.T) {
 			escaped.WriteString(parts[random.IntN(len(parts))])
 		}
 		_, err := fmt.Fprintf(c, "GET /config/%s HTTP/1.1\r\nHost: d\r\n\r\n", escaped.String())
-		check(t, err)
+		testkit.Check(t, err)
 		a := readAnswer(t, r)
 		decoded := unescaped(escaped.String())
 		want := 418
@@ -426,8 +428,8 @@ func TestStaticFiles(t *testing.T) {
 	web := t.TempDir()
 	const esconfig = `{"elasticsearch":"http://a:9200","kibana":"http://b:5601"}`
 	for name, content := range map[string]string{"index.html": "<p>index</p>", "assets/config/esconfig.json": esconfig, "assets/a.js": "1"} {
-		check(t, os.MkdirAll(filepath.Dir(filepath.Join(web, name)), 0o700))
-		check(t, os.WriteFile(filepath.Join(web, name), []byte(content), 0o600))
+		testkit.Check(t, os.MkdirAll(filepath.Dir(filepath.Join(web, name)), 0o700))
+		testkit.Check(t, os.WriteFile(filepath.Join(web, name), []byte(content), 0o600))
 	}
 	for _, n := range startServices(t, sampleFiles(t), "--web-dir="+web) {
 		wantAnswer(t, "the UI", n.ask(http.MethodGet, "/ui/", ""), 200, "<p>index</p>")
@@ -447,10 +449,10 @@ func TestFolderOfConfigurationIsGone(t *testing.T) {
 	t.Parallel()
 	for _, n := range startServices(t, sampleFiles(t)) {
 		n.ask(http.MethodGet, "/config/", "")
-		check(t, os.RemoveAll(n.configs))
+		testkit.Check(t, os.RemoveAll(n.configs))
 		wantAnswer(t, "the list", n.ask(http.MethodGet, "/config/", ""), http.StatusInternalServerError, "Error reading config directory")
 		wantAnswer(t, "a file", n.ask(http.MethodGet, "/config/assets_scenario.json", ""), http.StatusBadRequest, "cannot open assets_scenario.json")
-		check(t, os.MkdirAll(n.configs, 0o700))
+		testkit.Check(t, os.MkdirAll(n.configs, 0o700))
 		wantAnswer(t, "the list of an empty folder", n.ask(http.MethodGet, "/config/", ""), 200, "{")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
 )
 
 // Findings are saved with their backlog; a new process asks neither for them
@@ -51,7 +53,7 @@ func TestEnrichment_PendingAtShutdown(t *testing.T) {
 	publish(nats, ev{id: "e1", src: "8.8.8.8", port: 80}.String(), ev{id: "e2", sid: 2, src: "8.8.8.8", port: 80}.String())
 	n.wantTaken("1 e1: e1", "2 e1: e2")
 	list.isAsked("/ip/8.8.8.8")
-	eventually(t, "the answer of Nesd", func() bool { return slices.Contains(n.lookups(), "Nessus hit 1") })
+	testkit.Eventually(t, "the answer of Nesd", func() bool { return slices.Contains(n.lookups(), "Nessus hit 1") })
 	n.wantLines()
 	if took := n.stop(); took > lookupBudget/2 {
 		t.Errorf("the end took %v", took)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
 )
 
 // patientLines lets lines wait for their look-ups as long as these take, so
@@ -132,7 +134,7 @@ func TestE06_SlowSourceDelaysNoCorrelation(t *testing.T) {
 	n.wantLines()
 	close(gate)
 	// Lines of different alarms are in the order of the answers.
-	eventually(t, "three alarm lines", func() bool { return countLines(t, h.alarmsFile()) >= 3 })
+	testkit.Eventually(t, "three alarm lines", func() bool { return countLines(t, h.alarmsFile()) >= 3 })
 	n.stop()
 	got := h.enrichedLines()
 	slices.Sort(got)
@@ -181,7 +183,7 @@ func TestE07_LateAnswer(t *testing.T) {
 	n.wantLines("e1 4/F-", "e1 4/FF", "e3 4/F-")
 	close(gate)
 	n.wantLines("e1 4/F-", "e1 4/FF", "e3 4/F-", "e1 4/FF "+badHostFound)
-	eventually(t, "the late line is counted", func() bool { return n.metrics().sum("dsiem_alarms_written_total") == 4 })
+	testkit.Eventually(t, "the late line is counted", func() bool { return n.metrics().sum("dsiem_alarms_written_total") == 4 })
 	n.finished("e1 4/F-", "e1 4/FF", "e3 4/F-", "e1 4/FF "+badHostFound)
 	list.wantAsked(map[string]int{"/ip/8.8.8.8": 1, "/ip/9.9.9.9": 1})
 }
@@ -300,10 +302,10 @@ func TestE11_CacheLifetime(t *testing.T) {
 	h := newHome(t, withSources(t, configs(t, "", "r1 rel10\nr2 sid2 to=:1"), wise("Wise", list)))
 	n := h.startReady(setup{nats: nats.URL(), flags: []string{patientLines, "--cache=300ms"}})
 	i := 0
-	eventually(t, "the second request", func() bool {
+	testkit.Eventually(t, "the second request", func() bool {
 		i++
 		publish(nats, ev{id: "e" + address(i), src: "8.8.8.8", dst: address(i)}.String())
-		eventually(t, "the next line", func() bool { return countLines(t, h.alarmsFile()) >= i })
+		testkit.Eventually(t, "the next line", func() bool { return countLines(t, h.alarmsFile()) >= i })
 		return list.asked()["/ip/8.8.8.8"] >= 2
 	})
 	n.stop()

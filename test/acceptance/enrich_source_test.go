@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"dsiem/test/testkit"
 )
 
 // service is a Wise or Nesd server. It counts what it is asked, by path and
@@ -85,7 +87,7 @@ func (s *service) wantAsked(want map[string]int) {
 // isAsked waits until all of these are being asked for, or were.
 func (s *service) isAsked(uris ...string) {
 	s.t.Helper()
-	eventually(s.t, fmt.Sprint("requests for ", uris), func() bool {
+	testkit.Eventually(s.t, fmt.Sprint("requests for ", uris), func() bool {
 		asked := s.asked()
 		return !slices.ContainsFunc(uris, func(uri string) bool { return asked[uri] == 0 })
 	})
@@ -122,7 +124,7 @@ func withSources(t *testing.T, c files, sources ...source) files {
 			kind = "intel"
 		}
 		content, err := json.Marshal(map[string][]source{kind + "_sources": {s}})
-		check(t, err)
+		testkit.Check(t, err)
 		c[kind+"_"+strings.ToLower(s.Name)+".json"] = content
 	}
 	return c
@@ -171,7 +173,7 @@ func (h *home) enrichedLines() []string {
 // wantLines waits until there are as many alarm lines, and checks them.
 func (h *home) wantLines(want ...string) {
 	h.t.Helper()
-	eventually(h.t, fmt.Sprintf("%d alarm lines", len(want)), func() bool {
+	testkit.Eventually(h.t, fmt.Sprintf("%d alarm lines", len(want)), func() bool {
 		return countLines(h.t, h.alarmsFile()) >= len(want)
 	})
 	if diff := cmp.Diff(want, h.enrichedLines(), cmpopts.EquateEmpty()); diff != "" {
@@ -184,7 +186,7 @@ func (h *home) wantLines(want ...string) {
 // is the event that opened the alarm.
 func (h *home) wantTaken(want ...string) {
 	h.t.Helper()
-	eventually(h.t, fmt.Sprintf("%d alarm-event lines", len(want)), func() bool {
+	testkit.Eventually(h.t, fmt.Sprintf("%d alarm-event lines", len(want)), func() bool {
 		return countLines(h.t, h.eventsFile()) >= len(want)
 	})
 	opener := map[string]string{}
@@ -212,9 +214,9 @@ func (n *node) finished(want ...string) {
 func (h *home) savedFindings(name string) []string {
 	h.t.Helper()
 	content, err := os.ReadFile(h.saved(name))
-	check(h.t, err)
+	testkit.Check(h.t, err)
 	var list []enrichedAlarm
-	check(h.t, json.Unmarshal(content, &list))
+	testkit.Check(h.t, json.Unmarshal(content, &list))
 	out := make([]string, 0, len(list))
 	for i := range list {
 		out = append(out, list[i].String())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dsiem/test/scenario"
+	"dsiem/test/testkit"
 )
 
 // configs returns configuration files written in the notation of scenarios:
@@ -18,7 +19,7 @@ func configs(t testing.TB, assets, directives string) files {
 	}
 	text += "-- directives --\n" + directives + "\n-- events --\ne1\n-- want --\nnothing\n"
 	s, err := scenario.Parse("configs.txtar", []byte(text))
-	check(t, err)
+	testkit.Check(t, err)
 	return s.Runs[0].Config
 }
 

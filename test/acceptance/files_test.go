@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dsiem/test/testkit"
 )
 
 func TestT52_FreshStartCreatesBothFiles(t *testing.T) {
@@ -18,7 +20,7 @@ func TestT52_FreshStartCreatesBothFiles(t *testing.T) {
 	h.startReady(setup{nats: startNATS(t).URL()})
 	for _, name := range []string{h.alarmsFile(), h.eventsFile()} {
 		info, err := os.Stat(name)
-		check(t, err)
+		testkit.Check(t, err)
 		if info.Size() != 0 || info.Mode().Perm()&0o137 != 0 {
 			t.Errorf("%s has mode %v and %d bytes", filepath.Base(name), info.Mode(), info.Size())
 		}
@@ -31,11 +33,11 @@ func TestT53_RenamedFileIsReplaced(t *testing.T) {
 	n := newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL()})
 	publish(server, ev{id: "e1"}.String())
 	n.takes("e1")
-	eventually(t, "the alarm is written", func() bool { return len(n.alarms()) == 1 })
+	testkit.Eventually(t, "the alarm is written", func() bool { return len(n.alarms()) == 1 })
 	moved := filepath.Join(n.logs, "x")
-	check(t, os.Rename(n.alarmsFile(), moved))
+	testkit.Check(t, os.Rename(n.alarmsFile(), moved))
 	publish(server, ev{id: "e2", src: "10.0.0.9"}.String())
-	eventually(t, "the next alarm is in the new file", func() bool { return len(n.alarms()) == 1 })
+	testkit.Eventually(t, "the next alarm is in the new file", func() bool { return len(n.alarms()) == 1 })
 	if got := n.alarms()[0].SrcIPs; len(got) != 1 || got[0] != "10.0.0.9" {
 		t.Errorf("the new file has an alarm of %q", got)
 	}
@@ -50,8 +52,8 @@ func TestT53_RemovedFileComesBack(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, configs(t, "", takeAll))
 	h.startReady(setup{nats: startNATS(t).URL()})
-	check(t, os.Remove(h.eventsFile()))
-	eventually(t, "the file is back", func() bool { return exists(h.eventsFile()) })
+	testkit.Check(t, os.Remove(h.eventsFile()))
+	testkit.Eventually(t, "the file is back", func() bool { return exists(h.eventsFile()) })
 }
 
 // What Logstash and the alarm proxy need of a line (spec/interfaces.md §7.5,
@@ -68,7 +70,7 @@ func TestT54_AlarmLinesSuitTheirReaders(t *testing.T) {
 	var lines []map[string]any
 	for _, line := range decodeLines[json.RawMessage](t, h.alarmsFile()) {
 		var one map[string]any
-		check(t, json.Unmarshal(line, &one))
+		testkit.Check(t, json.Unmarshal(line, &one))
 		lines = append(lines, one)
 	}
 	if len(lines) != 2 {
@@ -129,7 +131,7 @@ func TestT55_LogIsText(t *testing.T) {
 			t.Errorf("%q is in %d lines, want 1", wanted, len(n.said(wanted)))
 		}
 	}
-	if got := n.err.tail(); got != "" {
+	if got := n.err.Tail(); got != "" {
 		t.Errorf("standard error: %s", got)
 	}
 }
@@ -193,7 +195,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		publish(server, events...)
 		if batch%4 == 1 {
 			next := filepath.Join(n.logs, fmt.Sprint(eventsName, ".", batch))
-			eventually(t, "the file is there again", func() bool { return os.Rename(n.eventsFile(), next) == nil })
+			testkit.Eventually(t, "the file is there again", func() bool { return os.Rename(n.eventsFile(), next) == nil })
 			rotated = append(rotated, next)
 		}
 	}

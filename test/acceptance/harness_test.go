@@ -3,7 +3,6 @@ package acceptance
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -13,27 +12,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"dsiem/internal/bus"
-	"dsiem/internal/cli"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
+	"dsiem/test/testkit/programs"
 )
 
-// patience is the longest that anything may take that is expected to happen.
-const patience = 30 * time.Second
-
 var raceChildren = flag.Bool("race-children", false, "build the programs with the race detector")
-
-// linked is the program, here so that a change of it finds no cached result of tests:
-// the linker leaves out what nothing refers to, a blank import as a whole.
-var linked = cli.Main
-
-// programs is where the programs are, once they have been built.
-var programs string
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
@@ -54,28 +43,12 @@ func runTests(m *testing.M) int {
 	if os.Getenv(serverVariable) != "" {
 		return beServer()
 	}
-	dir, err := os.MkdirTemp("", "dsiem-acceptance-")
-	if err != nil || linked == nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	programs = dir
-	return m.Run()
-}
-
-// build builds the programs, once.
-var build = sync.OnceValue(func() error {
-	args := []string{"build"}
+	var flags []string
 	if *raceChildren {
-		args = append(args, "-race")
+		flags = []string{"-race"}
 	}
-	cmd := exec.Command("go", append(args, "-o", programs+"/", "dsiem/cmd/dsiem", "dsiem/cmd/dsiem-backend", "dsiem/cmd/dsiem-frontend")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the programs: %w\n%s", err, out)
-	}
-	return nil
-})
+	return programs.Run(m, flags...)
+}
 
 // home is what outlives a process: its configuration and its log directory.
 type home struct {
@@ -98,10 +71,10 @@ type files map[string][]byte
 // configure replaces all configuration files.
 func (h *home) configure(configs files) {
 	h.t.Helper()
-	check(h.t, os.RemoveAll(h.configs))
-	check(h.t, os.MkdirAll(h.configs, 0o750))
+	testkit.Check(h.t, os.RemoveAll(h.configs))
+	testkit.Check(h.t, os.MkdirAll(h.configs, 0o750))
 	for name, content := range configs {
-		check(h.t, os.WriteFile(filepath.Join(h.configs, name), content, 0o600))
+		testkit.Check(h.t, os.WriteFile(filepath.Join(h.configs, name), content, 0o600))
 	}
 }
 
@@ -136,7 +109,7 @@ func (h *home) alarmEvents() []alarmEvent {
 func eventIDs(t testing.TB, name string) (ids []string) {
 	t.Helper()
 	content, err := os.ReadFile(name)
-	check(t, err)
+	testkit.Check(t, err)
 	for line := range strings.Lines(string(content)) {
 		_, rest, found := strings.Cut(line, `"event_id":"`)
 		id, ended := strings.CutSuffix(rest, "\"}\n")
@@ -201,7 +174,7 @@ func (h *home) savedBacklogs(name string) []alarm {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	check(h.t, err)
+	testkit.Check(h.t, err)
 	var list []alarm
 	if err := json.Unmarshal(content, &list); err != nil {
 		h.t.Fatalf("%s: %v\n%s", name, err, content)
@@ -253,15 +226,13 @@ type setup struct {
 	shell string
 }
 
-// node is a running process. It is killed at the end of the test, if it runs
-// still then, and its output is shown if the test has failed.
+// node is a running process.
 type node struct {
 	*home
-	role     role
-	cmd      *exec.Cmd
-	out, err transcript
-	exited   chan struct{} // closed when code is valid
-	code     int
+	*testkit.Process
+
+	role role
+	err  testkit.Logbook // what it prints as errors; Log is the rest
 }
 
 // command returns the program and the flags that the harness needs.
@@ -282,13 +253,11 @@ func (s *setup) command(h *home) (program string, args []string) {
 // start starts a program in a home.
 func (h *home) start(s setup) *node {
 	h.t.Helper()
-	check(h.t, build())
 	program, args := s.command(h)
-	path := filepath.Join(programs, program)
-	// The process outlives the test's context until its cleanup.
-	cmd := exec.CommandContext(context.WithoutCancel(h.t.Context()), path, args...)
+	path := programs.Path(h.t, program)
+	cmd := testkit.Command(h.t, path, args...)
 	if s.shell != "" {
-		cmd = exec.CommandContext(context.WithoutCancel(h.t.Context()), "sh", append([]string{"-c", s.shell + ` && exec "$0" "$@"`, path}, args...)...)
+		cmd = testkit.Command(h.t, "sh", append([]string{"-c", s.shell + ` && exec "$0" "$@"`, path}, args...)...)
 	}
 	cmd.Env = environment(s.env)
 	n := h.run(cmd)
@@ -308,17 +277,9 @@ func environment(variables []string) (env []string) {
 // then.
 func (h *home) run(cmd *exec.Cmd) *node {
 	h.t.Helper()
-	n := &node{home: h, cmd: cmd, exited: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &n.out, &n.err
-	check(h.t, cmd.Start())
-	go func() {
-		_ = cmd.Wait() // the code says it
-		n.code = cmd.ProcessState.ExitCode()
-		n.out.end()
-		n.err.end()
-		close(n.exited)
-	}()
-	h.t.Cleanup(n.cleanUp)
+	n := &node{home: h}
+	cmd.Stderr = &n.err
+	n.Process = testkit.Start(h.t, cmd)
 	return n
 }
 
@@ -343,33 +304,16 @@ func (n *node) takesEvents() {
 	}
 }
 
-func (n *node) cleanUp() {
-	select {
-	case <-n.exited:
-	default:
-		_ = n.cmd.Process.Kill()
-		<-n.exited
-	}
-	if n.t.Failed() {
-		n.t.Logf("output of process %d, exit code %d:\n%s%s", n.cmd.Process.Pid, n.code, n.out.tail(), n.err.tail())
-	}
-}
-
 func (n *node) signal(s syscall.Signal) {
 	n.t.Helper()
-	check(n.t, n.cmd.Process.Signal(s))
+	n.Signal(n.t, s)
 }
 
 // exit waits for the end of the process and checks its exit code.
 func (n *node) exit(code int) {
 	n.t.Helper()
-	select {
-	case <-n.exited:
-	case <-time.After(patience):
-		n.t.Fatalf("the process does not end")
-	}
-	if n.code != code {
-		n.t.Errorf("exit code %d, want %d", n.code, code)
+	if got := n.Exit(n.t, testkit.Patience); got != code {
+		n.t.Errorf("exit code %d, want %d", got, code)
 	}
 }
 
@@ -377,8 +321,7 @@ func (n *node) exit(code int) {
 func (n *node) stop() (took time.Duration) {
 	n.t.Helper()
 	begun := time.Now()
-	n.signal(syscall.SIGTERM)
-	n.exit(0)
+	n.Stop(n.t, testkit.Patience)
 	return time.Since(begun)
 }
 
@@ -400,136 +343,11 @@ func (n *node) says(parts ...string) string {
 // of the line behind.
 func (n *node) saysAfter(from int, parts ...string) (line string, next int) {
 	n.t.Helper()
-	line, next, ok := n.out.find(from, patience, func(line string) bool { return containsAll(line, parts) })
-	if !ok {
-		n.t.Fatalf("the log has no line with %q", parts)
-	}
-	return line, next
+	return n.Log.WaitAfter(n.t, from, parts...)
 }
 
 // said returns the lines so far that contain all parts.
-func (n *node) said(parts ...string) []string {
-	return n.out.matching(func(line string) bool { return containsAll(line, parts) })
-}
-
-func containsAll(line string, parts []string) bool {
-	for _, p := range parts {
-		if !strings.Contains(line, p) {
-			return false
-		}
-	}
-	return true
-}
-
-// transcript collects the lines of a process.
-type transcript struct {
-	mu      sync.Mutex
-	lines   []string
-	rest    []byte
-	ended   bool
-	changed chan struct{} // closed at the next change; nil if nobody waits
-}
-
-// Write adds output.
-func (l *transcript) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rest = append(l.rest, p...)
-	for {
-		line, rest, ok := bytes.Cut(l.rest, []byte{'\n'})
-		if !ok {
-			break
-		}
-		l.lines = append(l.lines, string(line))
-		l.rest = rest
-	}
-	l.notify()
-	return len(p), nil
-}
-
-func (l *transcript) end() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.rest) > 0 {
-		l.lines = append(l.lines, string(l.rest))
-	}
-	l.ended = true
-	l.notify()
-}
-
-func (l *transcript) notify() {
-	if l.changed != nil {
-		close(l.changed)
-		l.changed = nil
-	}
-}
-
-// find waits for a line from number from on.
-func (l *transcript) find(from int, longest time.Duration, wanted func(string) bool) (line string, next int, ok bool) {
-	deadline := time.NewTimer(longest)
-	defer deadline.Stop()
-	for {
-		l.mu.Lock()
-		for ; from < len(l.lines); from++ {
-			if line := l.lines[from]; wanted(line) {
-				l.mu.Unlock()
-				return line, from + 1, true
-			}
-		}
-		if l.ended {
-			l.mu.Unlock()
-			return "", from, false
-		}
-		if l.changed == nil {
-			l.changed = make(chan struct{})
-		}
-		changed := l.changed
-		l.mu.Unlock()
-		select {
-		case <-changed:
-		case <-deadline.C:
-			return "", from, false
-		}
-	}
-}
-
-func (l *transcript) matching(wanted func(string) bool) (lines []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.lines {
-		if wanted(line) {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// tail returns the beginning and the end of what was said.
-func (l *transcript) tail() string {
-	const most = 40
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lines := l.lines
-	if len(lines) > 2*most {
-		lines = append(append(lines[:most:most], fmt.Sprintf("… %d lines …", len(lines)-2*most)), lines[len(lines)-most:]...)
-	}
-	if len(lines) == 0 {
-		return ""
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-// eventually waits for something that nothing announces.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !is(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
+func (n *node) said(parts ...string) []string { return n.Log.With(parts...) }
 
 // startNATS starts a NATS server.
 func startNATS(t testing.TB) *natstest.Server {
@@ -539,13 +357,6 @@ func startNATS(t testing.TB) *natstest.Server {
 
 // publish sends events and returns when the server has them.
 func publish(s *natstest.Server, events ...string) { s.Publish(bus.EventsSubject, events...) }
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 func exists(name string) bool {
 	_, err := os.Stat(name)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -25,12 +26,12 @@ func (n *node) fetch(path string) (status int, body string) {
 		n.t.Fatal("the address of the diagnostics server is not in the log")
 	}
 	request, err := http.NewRequestWithContext(n.t.Context(), http.MethodGet, "http://"+address[1]+path, http.NoBody)
-	check(n.t, err)
+	testkit.Check(n.t, err)
 	response, err := http.DefaultClient.Do(request)
-	check(n.t, err)
+	testkit.Check(n.t, err)
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
-	check(n.t, err)
+	testkit.Check(n.t, err)
 	return response.StatusCode, string(content)
 }
 
@@ -64,7 +65,7 @@ func parseMetrics(t testing.TB, body string) metrics {
 			continue
 		}
 		value, err := strconv.ParseFloat(line[i+1:], 64)
-		check(t, err)
+		testkit.Check(t, err)
 		all[line[:i]] = value
 	}
 	return all
@@ -98,7 +99,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	}
 	server.Restart()
 	n.takesEvents()
-	eventually(t, "it is ready", func() bool { return n.get("/readyz") == 200 })
+	testkit.Eventually(t, "it is ready", func() bool { return n.get("/readyz") == 200 })
 	if got := n.get("/debug/pprof/"); got != 404 {
 		t.Errorf("/debug/pprof/: %d, want 404", got)
 	}
@@ -128,7 +129,7 @@ func TestMetricsAddUp(t *testing.T) {
 		ev{id: "e5", src: "10.0.0.66"}.String(),
 		"garbage", `{"event_id":"x"}`,
 	)
-	eventually(t, "all events are counted", func() bool { return n.metrics().seen() == 7 })
+	testkit.Eventually(t, "all events are counted", func() bool { return n.metrics().seen() == 7 })
 	m := n.metrics()
 	want := metrics{
 		`dsiem_events_total{outcome="accepted"}`:           3,
@@ -149,7 +150,7 @@ func TestMetricsAddUp(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, value)
 		}
 	}
-	eventually(t, "a checkpoint is shown", func() bool { return n.metrics()["dsiem_checkpoint_timestamp_seconds"] > 1e9 })
+	testkit.Eventually(t, "a checkpoint is shown", func() bool { return n.metrics()["dsiem_checkpoint_timestamp_seconds"] > 1e9 })
 	if m.sum("dsiem_events_dropped_total") != 0 || m.sum("dsiem_build_info") != 1 {
 		t.Errorf("%v", m)
 	}

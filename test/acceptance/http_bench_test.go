@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"dsiem/test/testkit"
 )
 
 // The load of the benchmarks: events in single posts and in arrays, over
@@ -70,7 +72,7 @@ func benchmarkHTTP(b *testing.B, size int) {
 	b.ReportMetric(float64(total)/took.Seconds(), "events/s")
 	b.ReportMetric(float64(took.Nanoseconds())/float64(total), "ns/event")
 	n.hasTaken(b, total, int(refused.Load())*size)
-	used := n.cmd.ProcessState.UserTime() + n.cmd.ProcessState.SystemTime()
+	used := n.Cmd.ProcessState.UserTime() + n.Cmd.ProcessState.SystemTime()
 	b.ReportMetric(float64(used.Nanoseconds())/float64(total), "server-cpu-ns/event")
 }
 
@@ -79,7 +81,7 @@ func benchmarkHTTP(b *testing.B, size int) {
 func (n *node) hasTaken(b *testing.B, total, refused int) {
 	b.Helper()
 	begun := time.Now()
-	eventually(b, "every event is correlated", func() bool { return n.metrics().seen() >= float64(total) })
+	testkit.Eventually(b, "every event is correlated", func() bool { return n.metrics().seen() >= float64(total) })
 	b.ReportMetric(float64(time.Since(begun).Milliseconds()), "ms-behind")
 	m := n.metrics()
 	for name, want := range map[string]int{
@@ -95,7 +97,7 @@ func (n *node) hasTaken(b *testing.B, total, refused int) {
 			b.Errorf("%s is %v, want %d", name, got, want)
 		}
 	}
-	eventually(b, "every line is written", func() bool {
+	testkit.Eventually(b, "every line is written", func() bool {
 		return n.metrics()[`dsiem_alarm_file_lines_total{file="alarm_events"}`] == float64(total)
 	})
 	n.stop()
@@ -127,7 +129,7 @@ func newLeanClient(tb testing.TB, address string, number, size int) *leanClient 
 	}
 	request := fmt.Appendf(nil, "POST /events HTTP/1.1\r\nHost: dsiem\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", body.Len())
 	c := dialAddress(tb, address)
-	check(tb, c.SetDeadline(time.Time{}))
+	testkit.Check(tb, c.SetDeadline(time.Time{}))
 	return &leanClient{c, bufio.NewReader(c), append(request, body.Bytes()...)}
 }
 

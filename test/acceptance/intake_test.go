@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -59,7 +60,7 @@ func (i intake) wantRefused(status int, body string) {
 func members(t *testing.T, message string) map[string]any {
 	t.Helper()
 	var all map[string]any
-	check(t, json.Unmarshal([]byte(message), &all))
+	testkit.Check(t, json.Unmarshal([]byte(message), &all))
 	return all
 }
 
@@ -134,7 +135,7 @@ func TestT34_WhatIsNoEvent(t *testing.T) {
 		all := members(t, theEvent)
 		delete(all, member)
 		text, err := json.Marshal(all)
-		check(t, err)
+		testkit.Check(t, err)
 		return string(text)
 	}
 	for _, i := range startIntakes(t) {
@@ -231,7 +232,7 @@ func TestT42_WhatIsPublished(t *testing.T) {
 		var stamp struct {
 			Received int64 `json:"rcvd_time"` // a float64 would lose digits
 		}
-		check(t, json.Unmarshal([]byte(messages[0]), &stamp))
+		testkit.Check(t, json.Unmarshal([]byte(messages[0]), &stamp))
 		if at := time.Unix(0, stamp.Received); at.Before(before) || at.After(after) {
 			t.Errorf("rcvd_time is %v, want one from %v to %v", at, before, after)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -53,7 +54,7 @@ func (n *node) finishes(server *natstest.Server, id string) {
 // start is complete: what was loaded is gone.
 func (n *node) hasLoaded(name string) {
 	n.t.Helper()
-	eventually(n.t, name+" is deleted", func() bool { return !exists(n.saved(name)) })
+	testkit.Eventually(n.t, name+" is deleted", func() bool { return !exists(n.saved(name)) })
 }
 
 func TestT58_SavedAtTheEndAndLoadedAgain(t *testing.T) {
@@ -181,8 +182,8 @@ func TestP10_StaleFileIsReplaced(t *testing.T) {
 	n := h.startReady(setup{nats: server.URL()})
 	publish(server, ev{id: "e1"}.String())
 	n.takes("e1")
-	check(t, os.MkdirAll(h.backlogs(), 0o750))
-	check(t, os.WriteFile(h.saved("1.json"), []byte(strings.Repeat("x", 20_000)), 0o600))
+	testkit.Check(t, os.MkdirAll(h.backlogs(), 0o750))
+	testkit.Check(t, os.WriteFile(h.saved("1.json"), []byte(strings.Repeat("x", 20_000)), 0o600))
 	n.stop()
 	if got := h.savedBacklogs("1.json"); len(got) != 1 {
 		t.Errorf("%d saved backlogs, want 1", len(got))
@@ -236,7 +237,7 @@ func TestP12_SIGKILLLosesAtMostTheCheckpointInterval(t *testing.T) {
 		publish(server, ev{id: "e1"}.String(), ev{id: "e2", sid: 2, port: 1}.String())
 		n.takes("e2")
 		if want > 0 {
-			eventually(t, "a checkpoint has the backlog", func() bool {
+			testkit.Eventually(t, "a checkpoint has the backlog", func() bool {
 				saved := h.savedBacklogs("checkpoint/1.json")
 				return len(saved) == 1 && len(saved[0].Rules[1].SavedEventIDs) == 1
 			})
@@ -266,7 +267,7 @@ func TestCheckpointEndsWithTheRun(t *testing.T) {
 	h := newHome(t, configs(t, "", "r1 rel10\nr2 sid2 rel10"))
 	n := h.startReady(setup{nats: server.URL(), flags: []string{"--checkpoint=1"}})
 	publish(server, ev{id: "e1"}.String())
-	eventually(t, "a checkpoint has the backlog", func() bool { return len(h.savedBacklogs("checkpoint/1.json")) == 1 })
+	testkit.Eventually(t, "a checkpoint has the backlog", func() bool { return len(h.savedBacklogs("checkpoint/1.json")) == 1 })
 	publish(server, ev{id: "e2", sid: 2}.String())
 	n.takes("e2")
 	n.stop()
@@ -306,7 +307,7 @@ func TestStateAfterAKill(t *testing.T) {
 	server := startNATS(t)
 	h, id := withBacklog(t, server)
 	saved, err := os.ReadFile(h.saved("1.json"))
-	check(t, err)
+	testkit.Check(t, err)
 	older := []byte(strings.ReplaceAll(string(saved), id, "older"))
 	for name, c := range map[string]struct {
 		left files
@@ -327,8 +328,8 @@ func TestStateAfterAKill(t *testing.T) {
 			t.Parallel()
 			h := newHome(t, configs(t, "", "directive id=1 name=D1\n"+stickyStages+"\ndirective id=2 name=D1\n"+stickyStages))
 			for file, content := range c.left {
-				check(t, os.MkdirAll(filepath.Dir(h.saved(file)), 0o750))
-				check(t, os.WriteFile(h.saved(file), content, 0o600))
+				testkit.Check(t, os.MkdirAll(filepath.Dir(h.saved(file)), 0o750))
+				testkit.Check(t, os.WriteFile(h.saved(file), content, 0o600))
 			}
 			n := h.startReady(setup{nats: server.URL()})
 			if c.left["1.json"] != nil {
@@ -401,7 +402,7 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 			}
 		}
 	}()
-	eventually(t, "events are taken", func() bool { return countLines(t, h.eventsFile()) > 5000 })
+	testkit.Eventually(t, "events are taken", func() bool { return countLines(t, h.eventsFile()) > 5000 })
 	took := n.stop()
 	close(stopped)
 	total := <-sent
@@ -439,7 +440,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	n.signal(syscall.SIGTERM)
 	n.says("termination signal received, shutting down")
 	n.signal(syscall.SIGTERM) // the same one: a supervisor's, to the process and to its group
-	eventually(t, "it is another one", func() bool { return time.Since(begun) > 700*time.Millisecond })
+	testkit.Eventually(t, "it is another one", func() bool { return time.Since(begun) > 700*time.Millisecond })
 	n.signal(syscall.SIGTERM)
 	n.wantWritten(1, "second signal, leaving at once")
 }
@@ -473,13 +474,13 @@ func TestDiskFull(t *testing.T) {
 	publish(server, events[:total/2]...)
 	n.says("ERROR", "alarm files cannot be written, trying again")
 	publish(server, events[total/2:]...)
-	eventually(t, "correlation goes on", func() bool { return n.metrics()["dsiem_events_matched_total"] == total })
+	testkit.Eventually(t, "correlation goes on", func() bool { return n.metrics()["dsiem_events_matched_total"] == total })
 	if status, body := n.fetch("/readyz"); status != 503 || !strings.Contains(body, "alarm_files") {
 		t.Errorf("/readyz while nothing can be written: %d %s", status, body)
 	}
 	limitFileSize(t, n, 1<<40)
 	n.says("INFO", "alarm files are written again")
-	eventually(t, "every line is there", func() bool { return countLines(t, h.eventsFile()) == total })
+	testkit.Eventually(t, "every line is there", func() bool { return countLines(t, h.eventsFile()) == total })
 	n.stop()
 	for i, e := range h.alarmEvents() {
 		if e.EventID != fmt.Sprint(i) {
@@ -497,7 +498,7 @@ func TestDiskFull_FileSystem(t *testing.T) {
 	n := h.startReady(setup{nats: server.URL(), flags: []string{"--checkpoint=1"}})
 	const total = 1000
 	filler := filepath.Join(h.logs, "filler")
-	check(t, os.WriteFile(filler, fill(t, h.logs), 0o600))
+	testkit.Check(t, os.WriteFile(filler, fill(t, h.logs), 0o600))
 	var events []string
 	for i := range total {
 		events = append(events, ev{id: fmt.Sprint(i)}.String())
@@ -505,9 +506,9 @@ func TestDiskFull_FileSystem(t *testing.T) {
 	publish(server, events...)
 	n.says("ERROR", "alarm files cannot be written, trying again")
 	n.says("ERROR", "checkpoint failed")
-	check(t, os.Remove(filler))
+	testkit.Check(t, os.Remove(filler))
 	n.says("INFO", "alarm files are written again")
-	eventually(t, "every line is there", func() bool { return countLines(t, h.eventsFile()) == total })
+	testkit.Eventually(t, "every line is there", func() bool { return countLines(t, h.eventsFile()) == total })
 	n.stop()
 	ids := map[string]bool{}
 	for _, e := range h.alarmEvents() {
@@ -523,12 +524,12 @@ func TestSavedFilesAreThoseOfTheSeed(t *testing.T) {
 	t.Parallel()
 	h, id := withBacklog(t, startNATS(t))
 	content, err := os.ReadFile(h.saved("1.json"))
-	check(t, err)
+	testkit.Check(t, err)
 	if !strings.HasPrefix(string(content), "[\n  {\n    \"alarm_id\": \""+id+"\",\n") || !strings.HasSuffix(string(content), "\n]\n") {
 		t.Errorf("the file has another form:\n%s", content)
 	}
 	var list []map[string]any
-	check(t, json.Unmarshal(content, &list))
+	testkit.Check(t, json.Unmarshal(content, &list))
 	if list[0]["saved_last_srcport"] != 5.0 || list[0]["saved_last_dstport"] != 1.0 {
 		t.Errorf("last ports %v and %v, want 5 and 1", list[0]["saved_last_srcport"], list[0]["saved_last_dstport"])
 	}

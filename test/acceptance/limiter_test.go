@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 )
 
 // The limit begins half-way, at 3 events a second. Three pass at once, and those
@@ -84,9 +85,9 @@ func (n *node) limitChanges(from int, overloaded bool) (by, to, next int) {
 		n.t.Fatalf("log line %q", line)
 	}
 	before, err := strconv.Atoi(match[2])
-	check(n.t, err)
+	testkit.Check(n.t, err)
 	to, err = strconv.Atoi(match[3])
-	check(n.t, err)
+	testkit.Check(n.t, err)
 	return to - before, to, next
 }
 

@@ -7,38 +7,40 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"dsiem/test/testkit"
 )
 
 // limitFileSize lets no file of a process grow beyond a size.
 func limitFileSize(t *testing.T, n *node, bytes uint64) {
 	t.Helper()
 	limit := unix.Rlimit{Cur: bytes, Max: unix.RLIM_INFINITY}
-	check(t, unix.Prlimit(n.cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil))
+	testkit.Check(t, unix.Prlimit(n.Cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil))
 }
 
 // mountSmall mounts a small file system, where the tests may do so.
 func mountSmall(t *testing.T, dir string) {
 	t.Helper()
-	check(t, os.MkdirAll(dir, 0o750))
+	testkit.Check(t, os.MkdirAll(dir, 0o750))
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
 		t.Skipf("a file system cannot be mounted here: %v", err)
 	}
-	t.Cleanup(func() { check(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	t.Cleanup(func() { testkit.Check(t, unix.Unmount(dir, unix.MNT_DETACH)) })
 }
 
 // fill returns as many bytes as there is room for.
 func fill(t *testing.T, dir string) []byte {
 	t.Helper()
 	var room unix.Statfs_t
-	check(t, unix.Statfs(dir, &room))
+	testkit.Check(t, unix.Statfs(dir, &room))
 	return make([]byte, room.Bavail*uint64(room.Bsize))
 }
 
 // memory returns the resident memory of a process in MB, now and at most.
 func memory(t *testing.T, n *node) (now, most int) {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))
-	check(t, err)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.Cmd.Process.Pid))
+	testkit.Check(t, err)
 	for line := range strings.Lines(string(status)) {
 		var kB int
 		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kB); err == nil {

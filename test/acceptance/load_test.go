@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -46,8 +47,8 @@ func TestBurstOnDefaultFlags(t *testing.T) {
 	begun := time.Now()
 	publish(nats, events...)
 	sent := time.Since(begun)
-	eventually(t, "every event is looked at", func() bool { return n.metrics().seen() >= float64(total) })
-	eventually(t, "every event is in the file", func() bool {
+	testkit.Eventually(t, "every event is looked at", func() bool { return n.metrics().seen() >= float64(total) })
+	testkit.Eventually(t, "every event is in the file", func() bool {
 		return countLines(t, h.eventsFile()) >= total || n.metrics().sum("dsiem_events_dropped_total") > 0
 	})
 	t.Logf("burst of %d events: sent in %s, in the file after %s", total, rate(total, sent), rate(total, time.Since(begun)))
@@ -93,7 +94,7 @@ func TestManyLiveBacklogs(t *testing.T) {
 	begun := time.Now()
 	publish(nats, events...)
 	live := func() bool { return n.metrics()["dsiem_backlogs"] == float64(backlogs) }
-	eventually(t, "all backlogs live", live)
+	testkit.Eventually(t, "all backlogs live", live)
 	opened := time.Since(begun)
 	now, most := memory(t, n)
 	took := n.stop()
@@ -108,7 +109,7 @@ func TestManyLiveBacklogs(t *testing.T) {
 	begun = time.Now()
 	n = h.startReady(setup{nats: nats.URL(), flags: []string{diagnostics}})
 	loaded := time.Since(begun)
-	eventually(t, "all backlogs live again", live)
+	testkit.Eventually(t, "all backlogs live again", live)
 	n.hasLoaded("1.json")
 	now, most = memory(t, n)
 	took = n.stop()
@@ -126,7 +127,7 @@ func TestManyLiveBacklogs(t *testing.T) {
 func countSaved(t *testing.T, name string) int {
 	t.Helper()
 	content, err := os.ReadFile(name)
-	check(t, err)
+	testkit.Check(t, err)
 	return bytes.Count(content, []byte(`"alarm_id":`))
 }
 
@@ -149,7 +150,7 @@ func TestT51_FloodAtASmallQueue(t *testing.T) {
 	n.signal(syscall.SIGCONT)
 	total += n.probe(nats)
 	after := time.Since(begun)
-	eventually(t, "every event is counted", func() bool { return n.metrics().seen() == float64(total) })
+	testkit.Eventually(t, "every event is counted", func() bool { return n.metrics().seen() == float64(total) })
 	all := time.Since(begun)
 	m := n.metrics()
 	dropped := int(m.sum("dsiem_events_dropped_total"))
@@ -175,7 +176,7 @@ func TestT51_FloodAtASmallQueue(t *testing.T) {
 func (n *node) probe(server *natstest.Server) int {
 	n.t.Helper()
 	sent := 0
-	eventually(n.t, "an event is taken", func() bool {
+	testkit.Eventually(n.t, "an event is taken", func() bool {
 		// Each from another source: log lines of a flood of backlogs are sampled.
 		publish(server, ev{id: fmt.Sprint("probe-", sent), src: fmt.Sprintf("10.255.%d.%d", sent/200, sent%200)}.String())
 		sent++
@@ -210,11 +211,11 @@ func TestOrderOfInterleavedFlows(t *testing.T) {
 		}
 	}
 	publish(nats, events...)
-	eventually(t, "every event is looked at", func() bool { return n.metrics().seen() == float64(len(events)) })
+	testkit.Eventually(t, "every event is looked at", func() bool { return n.metrics().seen() == float64(len(events)) })
 	n.stop()
 	finished := map[string]int{}
 	content, err := os.ReadFile(h.alarmsFile())
-	check(t, err)
+	testkit.Check(t, err)
 	for line := range bytes.Lines(content) {
 		if bytes.Count(line, []byte(`"status":"finished"`)) == 3 {
 			finished[string(sources.FindSubmatch(line)[1])]++
@@ -225,7 +226,7 @@ func TestOrderOfInterleavedFlows(t *testing.T) {
 			t.Fatalf("flow %s has %d finished alarms, want one of each directive", address(flow), finished[address(flow)])
 		}
 	}
-	if got := len(eventIDs(t, h.eventsFile())); got != 2*3*flows || strings.Contains(n.out.tail(), "dropped") {
+	if got := len(eventIDs(t, h.eventsFile())); got != 2*3*flows || strings.Contains(n.Log.Tail(), "dropped") {
 		t.Errorf("%d alarm-event lines, want %d", got, 2*3*flows)
 	}
 }

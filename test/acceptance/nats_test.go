@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -18,7 +19,7 @@ const takeAll = "r1 rel10\nr2 from=:1 to=:1 occ1000000 rel10 timeout=3600"
 // takes waits until an event is in the alarm-event file.
 func (h *home) takes(id string) {
 	h.t.Helper()
-	eventually(h.t, "event "+id+" is taken", func() bool {
+	testkit.Eventually(h.t, "event "+id+" is taken", func() bool {
 		for _, e := range h.alarmEvents() {
 			if e.EventID == id {
 				return true
@@ -112,7 +113,7 @@ func TestT45_GarbageIsNotLoggedOneByOne(t *testing.T) {
 func overloadSignals(t *testing.T, server *natstest.Server) *nats.Subscription {
 	t.Helper()
 	sub, err := server.Client().SubscribeSync(bus.OverloadSubject)
-	check(t, err)
+	testkit.Check(t, err)
 	server.WaitForSubscribers(bus.OverloadSubject, 1)
 	return sub
 }
@@ -126,8 +127,8 @@ func TestT46_OverloadIsSignalledAndTakenBack(t *testing.T) {
 	sent := time.Now()
 	publish(server, ev{id: "e1", received: late}.String(), ev{id: "e2", received: late}.String(), ev{id: "e3", received: late}.String())
 	next := func() string {
-		message, err := signals.NextMsg(patience)
-		check(t, err)
+		message, err := signals.NextMsg(testkit.Patience)
+		testkit.Check(t, err)
 		return string(message.Data)
 	}
 	if got := next(); got != "true" {
@@ -195,14 +196,14 @@ func TestT48_NATSStoppedAndRestarted(t *testing.T) {
 	n.takes("before")
 	server.Stop()
 	_, next := n.saysAfter(0, "INFO", "Disconnected from NATS server")
-	eventually(t, "it is not ready", func() bool { return n.get("/readyz") == 503 })
+	testkit.Eventually(t, "it is not ready", func() bool { return n.get("/readyz") == 503 })
 	_, next = n.saysAfter(next, "WARN", "error from message queue, reconnecting")
 	server.Restart()
 	n.saysAfter(next, "INFO", "Reconnected to NATS server")
 	server.WaitForSubscribers(bus.EventsSubject, 1)
 	publish(server, ev{id: "after"}.String())
 	n.takes("after")
-	eventually(t, "it is ready again", func() bool { return n.get("/readyz") == 200 })
+	testkit.Eventually(t, "it is ready again", func() bool { return n.get("/readyz") == 200 })
 	n.stop()
 }
 
@@ -245,8 +246,8 @@ func TestT46_OverloadEndsWithItsBackend(t *testing.T) {
 	n.says("overload = true signal sent to frontend")
 	n.stop()
 	for _, want := range []string{"true", "false"} {
-		message, err := signals.NextMsg(patience)
-		check(t, err)
+		message, err := signals.NextMsg(testkit.Patience)
+		testkit.Check(t, err)
 		if got := string(message.Data); got != want {
 			t.Errorf("signal %q, want %q", got, want)
 		}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -37,7 +37,7 @@ func beServer() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	for begun := time.Now(); time.Since(begun) < patience && ctx.Err() == nil; {
+	for begun := time.Now(); time.Since(begun) < testkit.Patience && ctx.Err() == nil; {
 		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -81,16 +81,15 @@ func (s *natsProcess) restart() {
 func (s *natsProcess) begin(t testing.TB) {
 	t.Helper()
 	self, err := os.Executable()
-	check(t, err)
-	// The process outlives the test's context until its cleanup.
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), self)
+	testkit.Check(t, err)
+	cmd := testkit.Command(t, self)
 	cmd.Env = append(os.Environ(), serverVariable+"="+s.port)
 	_, err = cmd.StdinPipe() // it ends with this process
-	check(t, err)
+	testkit.Check(t, err)
 	s.node = (&home{t: t}).run(cmd)
 	_, address, _ := strings.Cut(s.says("listening on "), "listening on ")
 	_, s.port, err = net.SplitHostPort(address)
-	check(t, err)
+	testkit.Check(t, err)
 }
 
 func (s *natsProcess) url() string { return "nats://127.0.0.1:" + s.port }

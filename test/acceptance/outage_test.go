@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -98,7 +99,7 @@ func (o *outage) comesBack(t *testing.T) {
 	for _, n := range []*node{o.frontend, o.backend} {
 		n.says("Reconnected to NATS server")
 	}
-	eventually(t, "the backend gets events again", func() bool {
+	testkit.Eventually(t, "the backend gets events again", func() bool {
 		probe := ev{id: "probe", src: "10.200.0.1"}.String()
 		if a := o.frontend.post(probe); a.status != 200 {
 			return false

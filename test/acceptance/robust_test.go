@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"dsiem/test/testkit"
 )
 
 func gzipped(t *testing.T, text string) string {
@@ -24,15 +26,15 @@ func gzipped(t *testing.T, text string) string {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	_, err := io.WriteString(w, text)
-	check(t, err)
-	check(t, w.Close())
+	testkit.Check(t, err)
+	testkit.Check(t, w.Close())
 	return b.String()
 }
 
 func zstandard(t *testing.T, text string) string {
 	t.Helper()
 	w, err := zstd.NewWriter(nil)
-	check(t, err)
+	testkit.Check(t, err)
 	return string(w.EncodeAll([]byte(text), nil))
 }
 
@@ -82,7 +84,7 @@ func TestOversizedBody(t *testing.T) {
 		wantAnswer(t, "an announced body", i.raw("POST /events HTTP/1.1\nHost: d\nConnection: close\nContent-Length: 10485761", ""), 413, "Too large")
 		c := i.dial()
 		_, err := io.WriteString(c, "POST /events HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n")
-		check(t, err)
+		testkit.Check(t, err)
 		chunk := fmt.Sprintf("%x\r\n%s\r\n", 1<<20, strings.Repeat(" ", 1<<20))
 		go func() {
 			for err == nil { // without end
@@ -105,7 +107,7 @@ func TestSlowClients(t *testing.T) {
 	begun := time.Now()
 	silent, slow := n.dial(), n.dial()
 	_, err := io.WriteString(silent, "P")
-	check(t, err)
+	testkit.Check(t, err)
 	go func() {
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
@@ -138,8 +140,8 @@ func TestClientsThatLeave(t *testing.T) {
 		for _, length := range []int{0, 1, len(theEvent) - 1} {
 			c := i.dial()
 			_, err := fmt.Fprintf(c, "POST /events HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n%s", len(theEvent), theEvent[:length])
-			check(t, err)
-			check(t, c.(*net.TCPConn).CloseWrite())
+			testkit.Check(t, err)
+			testkit.Check(t, c.(*net.TCPConn).CloseWrite())
 			if a := readAnswer(t, bufio.NewReader(c)); a.status != 400 {
 				t.Errorf("%d bytes of an event are answered %d %s", length, a.status, a.body)
 			}
@@ -164,7 +166,7 @@ func TestThousandConnections(t *testing.T) {
 		body := ev{id: fmt.Sprint("e", i), src: fmt.Sprint("10.0.1.", i%250), at: at}.String()
 		// At once, because the server does not wait for a request for long.
 		_, err := fmt.Fprintf(c, "POST /events HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-		check(t, err)
+		testkit.Check(t, err)
 		done.Go(func() {
 			a, err := tryAnswer(bufio.NewReader(c))
 			if err != nil || a.status != 200 {
@@ -186,10 +188,10 @@ func TestThousandConnections(t *testing.T) {
 	default:
 	}
 	for _, c := range served {
-		check(t, c.Close())
+		testkit.Check(t, c.Close())
 	}
 	done.Wait()
-	eventually(t, "every event is in the file", func() bool { return countLines(t, n.eventsFile()) >= clients })
+	testkit.Eventually(t, "every event is in the file", func() bool { return countLines(t, n.eventsFile()) >= clients })
 	n.stop()
 	if got := times(t, n.eventsFile()); len(got) != clients || countLines(t, n.eventsFile()) != clients {
 		t.Errorf("%d events in %d lines, want %d", len(got), countLines(t, n.eventsFile()), clients)
@@ -248,7 +250,7 @@ func TestRandomBodies(t *testing.T) {
 			body = append(append(append([]byte{}, body[:at]...), piece...), body[end:]...)
 		}
 		_, err := fmt.Fprintf(c, "POST /events HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-		check(t, err)
+		testkit.Check(t, err)
 		a := readAnswer(t, r)
 		count[a.status]++
 		switch a.status {
@@ -279,7 +281,7 @@ func TestAddressesThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	first := startStandalone(t, takeAll)
 	_, port, err := net.SplitHostPort(first.address())
-	check(t, err)
+	testkit.Check(t, err)
 	for _, r := range []role{frontendRole, standaloneRole} {
 		for flag, says := range map[string]string{"--port=" + port: "address already in use", "--address=203.0.113.7": "cannot assign requested address"} {
 			newHome(t, sampleFiles(t)).start(setup{role: r, flags: []string{flag}}).wantWritten(1, "starting the HTTP server", says)
@@ -309,7 +311,7 @@ func TestIPv6(t *testing.T) {
 		wantAnswer(t, "the list", n.ask(http.MethodGet, "/config/", ""), 200, "{")
 	}
 	if noIPv6 == nil {
-		check(t, probe.Close())
+		testkit.Check(t, probe.Close())
 	}
 }
 
@@ -322,7 +324,7 @@ func TestHealthcheck(t *testing.T) {
 	back := newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL(), flags: []string{diagnostics}})
 	at := func(n *node) []string {
 		host, port, err := net.SplitHostPort(n.address())
-		check(t, err)
+		testkit.Check(t, err)
 		return []string{"healthcheck", "--address=" + host, "--port=" + port}
 	}
 	address := diagnosticsAddress.FindStringSubmatch(back.says("diagnostics server listening"))[1]
@@ -354,10 +356,10 @@ func TestWebSocket(t *testing.T) {
 	n := startStandalone(t, takeAll, "--websocket")
 	c := n.dial()
 	_, err := io.WriteString(c, "GET /eps/ HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-	check(t, err)
+	testkit.Check(t, err)
 	r := bufio.NewReader(c)
 	response, err := http.ReadResponse(r, nil)
-	check(t, err)
+	testkit.Check(t, err)
 	defer response.Body.Close()
 	if response.StatusCode != 101 || response.Header.Get("Sec-Websocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Fatalf("answer %d %v", response.StatusCode, response.Header)
@@ -365,10 +367,10 @@ func TestWebSocket(t *testing.T) {
 	for range 2 {
 		head := make([]byte, 2)
 		_, err = io.ReadFull(r, head)
-		check(t, err)
+		testkit.Check(t, err)
 		text := make([]byte, head[1])
 		_, err = io.ReadFull(r, text)
-		check(t, err)
+		testkit.Check(t, err)
 		if head[0] != 0x81 || !strings.HasPrefix(string(text), `{"eps":`) || !strings.HasSuffix(string(text), "}\n") {
 			t.Errorf("frame %x %q", head, text)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dsiem/test/scenario"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -45,7 +46,7 @@ var needReplay = map[string]string{
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	all, err := scenario.All()
-	check(t, err)
+	testkit.Check(t, err)
 	for _, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
@@ -69,8 +70,8 @@ func playScenario(t *testing.T, s *scenario.Scenario) {
 	shift := last.Truncate(time.Second).Sub(lastEvent(s))
 	checker := s.NewChecker()
 	for _, run := range s.Runs {
-		check(t, os.MkdirAll(h.backlogs(), 0o750))
-		check(t, run.EditSaved(h.backlogs()))
+		testkit.Check(t, os.MkdirAll(h.backlogs(), 0o750))
+		testkit.Check(t, run.EditSaved(h.backlogs()))
 		if err := butForTheClock(checker.Check(run, playRun(t, h, server, run, shift))); err != nil {
 			t.Errorf("run %d:\n%v", run.Number, err)
 		}
@@ -82,7 +83,7 @@ func playScenario(t *testing.T, s *scenario.Scenario) {
 func playRun(t *testing.T, h *home, server *natstest.Server, run *scenario.Run, shift time.Duration) *scenario.Result {
 	t.Helper()
 	for _, name := range []string{h.alarmsFile(), h.eventsFile()} {
-		check(t, os.RemoveAll(name))
+		testkit.Check(t, os.RemoveAll(name))
 	}
 	h.configure(run.Config)
 	n := h.start(setup{nats: server.URL(), flags: append([]string{"--shards=2"}, run.Args...)})
@@ -95,20 +96,16 @@ func playRun(t *testing.T, h *home, server *natstest.Server, run *scenario.Run, 
 		publish(server, events...)
 		n.signal(15)
 	}
-	select {
-	case <-n.exited:
-	case <-time.After(patience):
-		t.Fatal("the process does not end")
-	}
+	code := n.Exit(t, testkit.Patience)
 	all := contents(t, h.logs)
 	res := &scenario.Result{
-		ExitCode:    n.code,
-		Console:     []byte(strings.ReplaceAll(n.out.text()+n.err.text(), `\"`, `"`)), // values in log lines are quoted
+		ExitCode:    code,
+		Console:     []byte(strings.ReplaceAll(n.Log.String()+n.err.String(), `\"`, `"`)), // values in log lines are quoted
 		AlarmEvents: all[eventsName],
 		Alarms:      movedBack(all[alarmsName], shift),
 		Live:        map[string][]byte{},
 	}
-	if n.code == 1 && bytes.Contains(res.Console, []byte("reading med_risk_min and med_risk_max")) {
+	if code == 1 && bytes.Contains(res.Console, []byte("reading med_risk_min and med_risk_max")) {
 		res.ExitCode = 2 // that of replay; T9 wants 1 of serve
 	}
 	for name, content := range contents(t, h.backlogs()) {
@@ -117,11 +114,6 @@ func playRun(t *testing.T, h *home, server *natstest.Server, run *scenario.Run, 
 		}
 	}
 	return res
-}
-
-// text returns everything that was said.
-func (l *transcript) text() string {
-	return strings.Join(l.matching(func(string) bool { return true }), "\n") + "\n"
 }
 
 var (
@@ -192,7 +184,7 @@ func TestP07_FinishedBacklog(t *testing.T)  { t.Parallel(); playNamed(t, "p07-fi
 func playNamed(t *testing.T, name string) {
 	t.Helper()
 	all, err := scenario.All()
-	check(t, err)
+	testkit.Check(t, err)
 	for _, s := range all {
 		if s.Name == name {
 			playScenario(t, s)
@@ -210,9 +202,9 @@ func TestP06_ExpiredWhileDown(t *testing.T) {
 	h, id := withBacklog(t, server)
 	before := h.alarms()
 	content, err := os.ReadFile(h.saved("1.json"))
-	check(t, err)
+	testkit.Check(t, err)
 	const hour = time.Hour + 10*time.Minute // the stage has ten minutes
-	check(t, os.WriteFile(h.saved("1.json"), movedBack(content, hour), 0o600))
+	testkit.Check(t, os.WriteFile(h.saved("1.json"), movedBack(content, hour), 0o600))
 	n := h.startReady(setup{nats: server.URL()})
 	n.says("backlog expired")
 	n.stop()

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"dsiem/test/testkit"
 )
 
 // firstEvent is the command that a node tells a newcomer.
@@ -23,7 +25,7 @@ var firstEvent = regexp.MustCompile(`next: send an event, as with: curl -d '([^'
 func TestEmptyFolder(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, nil)
-	check(t, os.RemoveAll(h.configs))
+	testkit.Check(t, os.RemoveAll(h.configs))
 	n := h.startReady(setup{role: standaloneRole})
 	n.says("no configuration found, sample configuration written")
 	command := firstEvent.FindStringSubmatch(n.says("next: send an event"))
@@ -31,7 +33,7 @@ func TestEmptyFolder(t *testing.T) {
 		t.Fatal("the log has no command that sends an event here")
 	}
 	n.wantTaken200(n.ask(http.MethodPost, command[3], command[1], formType))
-	eventually(t, "there is an alarm", func() bool { return len(n.alarms()) > 0 })
+	testkit.Eventually(t, "there is an alarm", func() bool { return len(n.alarms()) > 0 })
 	n.says("next: see the alarm", n.alarmsFile())
 	for path, part := range map[string]string{"/status": n.alarms()[0].ID, "/": "<html", "/readyz": `"ok"`} {
 		if a := n.ask(http.MethodGet, path, "", "Accept: text/html"); a.status != 200 || !strings.Contains(a.body, part) {
@@ -121,7 +123,7 @@ func TestStandaloneWithRemoteBackend(t *testing.T) {
 func connectNATS(t *testing.T, url string) *nats.Conn {
 	t.Helper()
 	client, err := nats.Connect(url)
-	check(t, err)
+	testkit.Check(t, err)
 	t.Cleanup(client.Close)
 	return client
 }

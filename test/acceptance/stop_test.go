@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dsiem/test/testkit"
 )
 
 // A backend that was killed while it was overloaded takes the overload back
@@ -16,14 +18,14 @@ func TestOverloadOfAKilledBackendEnds(t *testing.T) {
 	server := startNATS(t)
 	signals := overloadSignals(t, server)
 	next := func() string {
-		message, err := signals.NextMsg(patience)
-		check(t, err)
+		message, err := signals.NextMsg(testkit.Patience)
+		testkit.Check(t, err)
 		return string(message.Data)
 	}
 	h := newHome(t, configs(t, "", takeAll))
 	flags := setup{nats: server.URL(), flags: []string{"--max-delay=1", "--hold-duration=600", "--checkpoint=1"}}
 	n := h.startReady(flags)
-	eventually(t, "a checkpoint", func() bool { return exists(filepath.Join(h.backlogs(), "checkpoint")) })
+	testkit.Eventually(t, "a checkpoint", func() bool { return exists(filepath.Join(h.backlogs(), "checkpoint")) })
 	publish(server, ev{id: "e1", received: time.Now().Add(-10 * time.Second).UnixNano()}.String())
 	if got := next(); got != "true" {
 		t.Fatalf("the first signal is %q, want true", got)
@@ -37,7 +39,7 @@ func TestOverloadOfAKilledBackendEnds(t *testing.T) {
 	// After a stop in order there is nothing to take back.
 	n = h.startReady(flags)
 	n.stop()
-	check(t, signals.Unsubscribe())
+	testkit.Check(t, signals.Unsubscribe())
 	if left, _, err := signals.Pending(); err == nil && left > 0 {
 		t.Errorf("%d signals after a stop in order", left)
 	}
@@ -67,7 +69,7 @@ func TestEventsThatWaitAtTheEndArePlayedLater(t *testing.T) {
 		t.Errorf("%d events were played and %d wait, want %d together", played, waiting, requests*size)
 	}
 	n = h.startReady(setup{role: standaloneRole})
-	eventually(t, "all events are played", func() bool { return countLines(t, h.eventsFile()) == requests*size })
+	testkit.Eventually(t, "all events are played", func() bool { return countLines(t, h.eventsFile()) == requests*size })
 	n.stop()
 	for id, times := range times(t, h.eventsFile()) {
 		if times != 1 {
@@ -87,12 +89,12 @@ func TestPlayedEventsAreForgotten(t *testing.T) {
 		t.Run("checkpoint="+checkpoint, func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t, configs(t, "", takeAll))
-			check(t, os.MkdirAll(h.backlogs(), 0o750))
+			testkit.Check(t, os.MkdirAll(h.backlogs(), 0o750))
 			file := filepath.Join(h.backlogs(), "waiting_events.ndjson")
-			check(t, os.WriteFile(file, []byte(ev{id: "e1"}.String()+"\n"+ev{id: "e2"}.String()+"\n"), 0o640))
+			testkit.Check(t, os.WriteFile(file, []byte(ev{id: "e1"}.String()+"\n"+ev{id: "e2"}.String()+"\n"), 0o640))
 			n := h.startReady(setup{role: standaloneRole, flags: []string{"--checkpoint=" + checkpoint}})
 			n.takes("e2")
-			eventually(t, "the played events are forgotten", func() bool { return !exists(file) })
+			testkit.Eventually(t, "the played events are forgotten", func() bool { return !exists(file) })
 			n.kill()
 			if got := h.alarmEvents(); len(got) != 2 || got[0].EventID != "e1" {
 				t.Errorf("the lines are %v", got)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/oteltest"
 )
 
@@ -59,7 +60,7 @@ func TestT63_TraceOverNATS(t *testing.T) {
 			Carrier     map[string]string `json:"carrier"`
 			TraceParent string            `json:"trace_parent"`
 		}
-		check(t, json.Unmarshal([]byte(message), &m))
+		testkit.Check(t, json.Unmarshal([]byte(message), &m))
 		root := collector.WaitForSpan("the frontend's", func(s oteltest.Span) bool {
 			return s.Name == "frontend handler" && s.Attributes["event.id"] == m.EventID
 		})

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"dsiem/test/testkit"
 )
 
 // traffic is clients that post events to a node, one request after the other,
@@ -125,14 +127,14 @@ func (f *traffic) send(c *trafficClient, transport *http.Transport, url string, 
 func (f *traffic) flows(requests int64) {
 	f.t.Helper()
 	enough := f.answered.Load() + requests
-	eventually(f.t, "requests are answered", func() bool { return f.answered.Load() >= enough })
+	testkit.Eventually(f.t, "requests are answered", func() bool { return f.answered.Load() >= enough })
 }
 
 // stalls waits until every client has been refused.
 func (f *traffic) stalls() {
 	f.t.Helper()
 	enough := f.refused.Load() + 2*int64(len(f.clients))
-	eventually(f.t, "requests are refused", func() bool { return f.refused.Load() >= enough })
+	testkit.Eventually(f.t, "requests are refused", func() bool { return f.refused.Load() >= enough })
 }
 
 // wantTaken checks, with the number of times that each event came, that every

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dsiem/test/testkit"
 )
 
 // listening is where a node with HTTP says it is found.
@@ -44,7 +46,7 @@ func (n *node) ask(method, path, body string, headers ...string) answer {
 func askURL(t testing.TB, by http.RoundTripper, method, url, body string, headers ...string) answer {
 	t.Helper()
 	a, err := tryURL(t, by, method, url, body, headers...)
-	check(t, err)
+	testkit.Check(t, err)
 	return a
 }
 
@@ -109,9 +111,9 @@ func dialAddress(t testing.TB, address string) net.Conn {
 	t.Helper()
 	var dialer net.Dialer
 	c, err := dialer.DialContext(t.Context(), "tcp", address)
-	check(t, err)
+	testkit.Check(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	check(t, c.SetDeadline(time.Now().Add(patience)))
+	testkit.Check(t, c.SetDeadline(time.Now().Add(testkit.Patience)))
 	return c
 }
 
@@ -121,7 +123,7 @@ func (n *node) raw(header, body string) answer {
 	n.t.Helper()
 	c := n.dial()
 	_, err := io.WriteString(c, strings.ReplaceAll(header, "\n", "\r\n")+"\r\n\r\n"+body)
-	check(n.t, err)
+	testkit.Check(n.t, err)
 	return readAnswer(n.t, bufio.NewReader(c))
 }
 
@@ -129,7 +131,7 @@ func (n *node) raw(header, body string) answer {
 func readAnswer(t testing.TB, r *bufio.Reader) answer {
 	t.Helper()
 	a, err := tryAnswer(r)
-	check(t, err)
+	testkit.Check(t, err)
 	return a
 }
 

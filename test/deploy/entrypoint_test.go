@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
 )
 
 // backendEnv is what every backend has.
@@ -187,16 +189,16 @@ func (c *container) unprivileged(dirs ...string) {
 		c.user = nobody
 		// The test binary itself is in a directory that is not for everybody.
 		self, err := os.Executable()
-		check(c.t, err)
+		testkit.Check(c.t, err)
 		c.write("recorder", 0o755, readFile(c.t, self))
 		for _, name := range []string{"dsiem", "dsiem-backend", "dsiem-frontend"} {
-			check(c.t, os.Remove(c.path(name)))
-			check(c.t, os.Symlink("recorder", c.path(name)))
+			testkit.Check(c.t, os.Remove(c.path(name)))
+			testkit.Check(c.t, os.Symlink("recorder", c.path(name)))
 		}
 		return
 	}
 	for _, dir := range dirs {
-		check(c.t, os.Chmod(c.path(dir), 0o555))
+		testkit.Check(c.t, os.Chmod(c.path(dir), 0o555))
 		c.t.Cleanup(func() { _ = os.Chmod(c.path(dir), 0o755) })
 	}
 }
@@ -229,7 +231,7 @@ func TestReadOnlyConfigurations(t *testing.T) {
 		box := newContainer(t, shell)
 		box.write("configs/assets_mine.json", 0o644, "{}")
 		box.unprivileged("configs")
-		check(t, os.Chmod(box.path("logs"), 0o777))
+		testkit.Check(t, os.Chmod(box.path("logs"), 0o777))
 		o := box.start(nil)
 		o.wantCall(t, "dsiem", "serve")
 		o.wantSaid(t)
@@ -258,7 +260,7 @@ func TestAVolumeIsNotHalfSeeded(t *testing.T) {
 		box.write("configs-dist/directives_a.json", 0o000, "")
 		box.unprivileged()
 		for _, dir := range []string{"configs", "logs"} {
-			check(t, os.Chmod(box.path(dir), 0o777))
+			testkit.Check(t, os.Chmod(box.path(dir), 0o777))
 		}
 		o := box.start(nil)
 		o.wantCall(t, "dsiem", "serve")
@@ -383,7 +385,7 @@ func TestTheScriptMayBeCalledFromAnywhere(t *testing.T) {
 			if _, err := os.Stat(recorded); err != nil {
 				t.Errorf("%s: %v", path, err)
 			}
-			check(t, os.RemoveAll(filepath.Dir(recorded)))
+			testkit.Check(t, os.RemoveAll(filepath.Dir(recorded)))
 		}
 	})
 }

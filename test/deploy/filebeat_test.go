@@ -9,6 +9,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
 )
 
 // fileInput is an input of Filebeat.
@@ -35,7 +37,7 @@ func TestFilebeatReadsAlarmFiles(t *testing.T) {
 		} `yaml:"output.logstash"`
 	}
 	text := readFile(t, repository+"/deploy/elk/filebeat/filebeat.yml")
-	check(t, yaml.Unmarshal([]byte(text), &settings))
+	testkit.Check(t, yaml.Unmarshal([]byte(text), &settings))
 	read := map[string]map[string]string{}
 	for _, in := range settings.Inputs {
 		if in.Type != "filestream" || in.ID == "" || in.Fingerprint == nil || *in.Fingerprint || !in.UnderRoot || !strings.Contains(text, "id: "+in.ID+"\n") {
@@ -52,7 +54,7 @@ func TestFilebeatReadsAlarmFiles(t *testing.T) {
 		} {
 			for _, pattern := range in.Paths {
 				if matched, err := path.Match(pattern, name); err != nil || matched {
-					check(t, err)
+					testkit.Check(t, err)
 					if read[name] != nil {
 						t.Errorf("%s is read twice", name)
 					}

@@ -12,11 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
-	"dsiem/internal/cli"
+	"dsiem/test/testkit"
+	"dsiem/test/testkit/curl"
+	"dsiem/test/testkit/programs"
 )
 
 // repository is the top directory, as seen from this one.
@@ -26,48 +27,14 @@ const repository = "../.."
 // file that the variable names.
 const stubVariable = "DEPLOYTEST_RECORD"
 
-// linked is the program, here so that a change of it finds no cached result of tests:
-// the linker leaves out what nothing refers to, a blank import as a whole.
-var linked = cli.Main
-
-// programs is where the real programs are, once they have been built.
-var programs string
-
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "curl" {
-		os.Exit(curl(os.Args[1:]))
+	if curl.Called() {
+		os.Exit(curl.Main(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	if file := os.Getenv(stubVariable); file != "" {
 		os.Exit(record(file))
 	}
-	os.Exit(runTests(m))
-}
-
-func runTests(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "dsiem-deploytest-")
-	if err != nil || linked == nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	programs = dir
-	return m.Run()
-}
-
-// build builds the real programs, once.
-var build = sync.OnceValue(func() error {
-	cmd := exec.Command("go", "build", "-o", programs+"/", "dsiem/cmd/...")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the programs: %w\n%s", err, out)
-	}
-	return nil
-})
-
-// program returns the path of a real program.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	check(t, build())
-	return filepath.Join(programs, name)
+	os.Exit(programs.Run(m))
 }
 
 // call is what a recording program was called with.
@@ -140,19 +107,19 @@ func newContainer(t *testing.T, shell []string) *container {
 	t.Helper()
 	dir := t.TempDir()
 	// Another user must get there, too.
-	check(t, os.Chmod(filepath.Dir(dir), 0o755))
+	testkit.Check(t, os.Chmod(filepath.Dir(dir), 0o755))
 	c := &container{t: t, shell: shell, root: filepath.Join(dir, "dsiem"), bin: filepath.Join(dir, "bin"), uid: "10001"}
 	for _, name := range []string{"", "configs", "logs", "configs-dist", "web/dist/assets/config"} {
-		check(t, os.MkdirAll(filepath.Join(c.root, name), 0o755))
+		testkit.Check(t, os.MkdirAll(filepath.Join(c.root, name), 0o755))
 	}
-	check(t, os.Mkdir(c.bin, 0o755))
+	testkit.Check(t, os.Mkdir(c.bin, 0o755))
 	c.write("entrypoint.sh", 0o755, readFile(t, repository+"/deploy/docker/entrypoint.sh"))
 	c.write("configs-dist/assets_a.json", 0o644, `{"assets":[]}`)
 	c.write("configs-dist/directives_a.json", 0o644, `{"directives":[]}`)
 	self, err := os.Executable()
-	check(t, err)
+	testkit.Check(t, err)
 	for _, name := range []string{"dsiem", "dsiem-backend", "dsiem-frontend"} {
-		check(t, os.Symlink(self, filepath.Join(c.root, name)))
+		testkit.Check(t, os.Symlink(self, filepath.Join(c.root, name)))
 	}
 	c.command("id", `if [ "$*" = -u ]; then echo "$FAKE_UID"; elif [ -n "$FAKE_KNOWN" ]; then echo 10001; else exit 1; fi`)
 	return c
@@ -162,25 +129,25 @@ func newContainer(t *testing.T, shell []string) *container {
 // to it that the image has.
 func (c *container) install() {
 	c.t.Helper()
-	check(c.t, os.Remove(c.path("dsiem")))
+	testkit.Check(c.t, os.Remove(c.path("dsiem")))
 	// No symbolic link: the program looks beside itself.
-	check(c.t, os.Link(program(c.t, "dsiem"), c.path("dsiem")))
+	testkit.Check(c.t, os.Link(programs.Path(c.t, "dsiem"), c.path("dsiem")))
 	for _, name := range []string{"dsiem-backend", "dsiem-frontend"} {
-		check(c.t, os.Remove(c.path(name)))
-		check(c.t, os.Symlink("dsiem", c.path(name)))
+		testkit.Check(c.t, os.Remove(c.path(name)))
+		testkit.Check(c.t, os.Symlink("dsiem", c.path(name)))
 	}
 }
 
 func (c *container) write(name string, mode os.FileMode, text string) {
 	c.t.Helper()
-	check(c.t, os.WriteFile(filepath.Join(c.root, name), []byte(text), mode))
-	check(c.t, os.Chmod(filepath.Join(c.root, name), mode))
+	testkit.Check(c.t, os.WriteFile(filepath.Join(c.root, name), []byte(text), mode))
+	testkit.Check(c.t, os.Chmod(filepath.Join(c.root, name), mode))
 }
 
 // command puts a command into the PATH of the script.
 func (c *container) command(name, script string) {
 	c.t.Helper()
-	check(c.t, os.WriteFile(filepath.Join(c.bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
+	testkit.Check(c.t, os.WriteFile(filepath.Join(c.bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 }
 
 // path returns the path of a file.
@@ -190,7 +157,7 @@ func (c *container) path(name string) string { return filepath.Join(c.root, name
 func (c *container) files(dir string) map[string]string {
 	c.t.Helper()
 	entries, err := os.ReadDir(c.path(dir))
-	check(c.t, err)
+	testkit.Check(c.t, err)
 	found := map[string]string{}
 	for _, e := range entries {
 		found[e.Name()] = readFile(c.t, c.path(filepath.Join(dir, e.Name())))
@@ -219,8 +186,8 @@ func (c *container) start(env map[string]string, args ...string) outcome {
 	o := outcome{stdout: stdout.String(), stderr: stderr.String(), code: cmd.ProcessState.ExitCode(), pid: cmd.Process.Pid}
 	if text, err := os.ReadFile(recorded); err == nil {
 		o.call = &call{}
-		check(c.t, json.Unmarshal(text, o.call))
-		check(c.t, os.Remove(recorded))
+		testkit.Check(c.t, json.Unmarshal(text, o.call))
+		testkit.Check(c.t, os.Remove(recorded))
 	}
 	return o
 }
@@ -231,11 +198,11 @@ func (c *container) cmd(env map[string]string, args ...string) (cmd *exec.Cmd, r
 	c.t.Helper()
 	// Everybody may write there, as in /tmp.
 	dir := filepath.Join(filepath.Dir(c.root), "recorded")
-	check(c.t, os.MkdirAll(dir, 0o755))
-	check(c.t, os.Chmod(dir, 0o777))
+	testkit.Check(c.t, os.MkdirAll(dir, 0o755))
+	testkit.Check(c.t, os.Chmod(dir, 0o777))
 	recorded = filepath.Join(dir, "call")
 	line := slices.Concat(c.shell, []string{c.path("entrypoint.sh")}, args)
-	cmd = exec.Command(line[0], line[1:]...)
+	cmd = testkit.Command(c.t, line[0], line[1:]...)
 	cmd.Env = []string{
 		"PATH=" + c.bin + string(os.PathListSeparator) + os.Getenv("PATH"),
 		stubVariable + "=" + recorded, "FAKE_UID=" + c.uid,
@@ -281,15 +248,8 @@ func (o outcome) wantSaid(t *testing.T, parts ...string) {
 func readFile(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
-	check(t, err)
+	testkit.Check(t, err)
 	return string(text)
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func writeFile(name, text string) error { return os.WriteFile(name, []byte(text), 0o644) }

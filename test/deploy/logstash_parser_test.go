@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"dsiem/test/testkit"
 )
 
 // A configuration of Logstash is a list of sections with plugins and conditions.
@@ -88,9 +90,9 @@ func readPipeline(t *testing.T, pattern string) []section {
 	var all []section
 	for _, name := range names {
 		text, err := os.ReadFile(name)
-		check(t, err)
+		testkit.Check(t, err)
 		sections, err := parsePipeline(filepath.Base(name), string(text))
-		check(t, err)
+		testkit.Check(t, err)
 		all = append(all, sections...)
 	}
 	return all

@@ -12,6 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
 )
 
 const (
@@ -32,7 +34,7 @@ type pipeline struct {
 func pipelines(t *testing.T) (list map[string]pipeline, parsed map[string][]section) {
 	t.Helper()
 	var all []pipeline
-	check(t, yaml.UnmarshalWithOptions([]byte(readFile(t, logstashDir+"/config/pipelines.yml")), &all, yaml.DisallowUnknownField()))
+	testkit.Check(t, yaml.UnmarshalWithOptions([]byte(readFile(t, logstashDir+"/config/pipelines.yml")), &all, yaml.DisallowUnknownField()))
 	list, parsed = map[string]pipeline{}, map[string][]section{}
 	for _, p := range all {
 		name, inImage := strings.CutPrefix(p.Config, imageDir)
@@ -127,7 +129,7 @@ func TestAlarmsKeepTheirOrder(t *testing.T) {
 func TestSettingsOfLogstash(t *testing.T) {
 	t.Parallel()
 	var settings map[string]any
-	check(t, yaml.Unmarshal([]byte(readFile(t, logstashDir+"/config/logstash.yml")), &settings))
+	testkit.Check(t, yaml.Unmarshal([]byte(readFile(t, logstashDir+"/config/logstash.yml")), &settings))
 	for name, want := range map[string]any{
 		"pipeline.ecs_compatibility": "disabled", "queue.type": "persisted", "dead_letter_queue.enable": true,
 	} {
@@ -158,7 +160,7 @@ func composeService(t *testing.T, name string) service {
 	}
 	// What overrides a merged key is no duplicate, but this library takes it for one.
 	text := []byte(readFile(t, repository+"/deploy/compose/cluster-elk.yml"))
-	check(t, yaml.UnmarshalWithOptions(text, &file, yaml.AllowDuplicateMapKey()))
+	testkit.Check(t, yaml.UnmarshalWithOptions(text, &file, yaml.AllowDuplicateMapKey()))
 	return file.Services[name]
 }
 
@@ -169,7 +171,7 @@ func TestVariablesOfLogstash(t *testing.T) {
 	used := map[string]bool{}
 	for _, pattern := range []string{"/pipeline/*.conf", "/pipeline/intake/*.conf"} {
 		names, err := filepath.Glob(logstashDir + pattern)
-		check(t, err)
+		testkit.Check(t, err)
 		for _, name := range names {
 			for _, m := range logstashVariable.FindAllStringSubmatch(readFile(t, name), -1) {
 				used[m[1]] = true

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
 )
 
 // samples are the files of configs-dist in a container of the tests.
@@ -89,7 +91,7 @@ func TestT62_ALinkToNowhereIsAConfiguration(t *testing.T) {
 	inEveryShell(t, func(t *testing.T, shell []string) {
 		t.Helper()
 		box := newContainer(t, shell)
-		check(t, os.Symlink("/mounted/later.json", box.path("configs/assets_a.json")))
+		testkit.Check(t, os.Symlink("/mounted/later.json", box.path("configs/assets_a.json")))
 		box.start(nil).wantCall(t, "dsiem", "serve")
 		if target, err := os.Readlink(box.path("configs/assets_a.json")); err != nil || target != "/mounted/later.json" {
 			t.Errorf("the link is %q, %v", target, err)

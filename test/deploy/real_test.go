@@ -4,7 +4,6 @@ package deploy
 
 import (
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,17 +12,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
+	"dsiem/test/testkit/programs"
 )
-
-// patience is the longest that anything may take that is expected to happen.
-const patience = 30 * time.Second
 
 // dockerStop is how long "docker stop" waits before it kills.
 const dockerStop = 10 * time.Second
@@ -31,86 +28,32 @@ const dockerStop = 10 * time.Second
 // node is a container with a real program in it, which is running.
 type node struct {
 	*container
-	cmd    *exec.Cmd
-	log    transcript
-	exited chan struct{}
-}
-
-// transcript is what a process has printed so far.
-type transcript struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (l *transcript) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *transcript) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	*testkit.Process
 }
 
 // run starts the script and leaves it running until the end of the test.
 func (c *container) run(env map[string]string) *node {
 	c.t.Helper()
-	n := &node{container: c, exited: make(chan struct{})}
-	n.cmd, _ = c.cmd(env)
-	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
+	cmd, _ := c.cmd(env)
 	// A script that does not become the program leaves it behind: it must neither
 	// hold up the test nor outlive it.
-	n.cmd.WaitDelay = time.Second
-	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	check(c.t, n.cmd.Start())
-	go func() {
-		_ = n.cmd.Wait() // the exit code says it
-		close(n.exited)
-	}()
-	c.t.Cleanup(func() {
-		_ = syscall.Kill(-n.cmd.Process.Pid, syscall.SIGKILL) // it may have ended
-		<-n.exited
-		if c.t.Failed() {
-			c.t.Logf("the log:\n%s", n.log.String())
-		}
-	})
-	return n
-}
-
-// eventually waits for something that nothing announces.
-func (n *node) eventually(what string, is func() bool) {
-	n.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !is(); <-tick.C {
-		if time.Now().After(deadline) {
-			n.t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	return &node{c, testkit.Start(c.t, cmd)}
 }
 
 // says waits for a text in the log.
 func (n *node) says(part string) {
 	n.t.Helper()
-	n.eventually("the log says "+part, func() bool { return strings.Contains(n.log.String(), part) })
+	n.Log.Wait(n.t, 1, part)
 }
 
 // stop does what "docker stop" does, and fails if that would have killed the
 // program.
 func (n *node) stop() {
 	n.t.Helper()
-	check(n.t, n.cmd.Process.Signal(syscall.SIGTERM))
-	select {
-	case <-n.exited:
-	case <-time.After(dockerStop):
-		n.t.Fatalf("it does not end within %v", dockerStop)
-	}
-	if code := n.cmd.ProcessState.ExitCode(); code != 0 {
-		n.t.Errorf("exit code %d", code)
-	}
+	n.Stop(n.t, dockerStop)
 }
 
 const (
@@ -148,7 +91,7 @@ func TestT12_TheOriginalsVariablesMakeABackend(t *testing.T) {
 		n, _ := realBackend(t, shell)
 		n.says("backend started")
 		n.stop()
-		if log := n.log.String(); strings.Contains(log, "ERROR") || !regexp.MustCompile(`WARN .*DSIEM_APM`).MatchString(log) {
+		if log := n.Log.String(); strings.Contains(log, "ERROR") || !regexp.MustCompile(`WARN .*DSIEM_APM`).MatchString(log) {
 			t.Error("there is an error, or no remark on DSIEM_APM")
 		}
 	})
@@ -162,7 +105,7 @@ func TestT60_DockerStopSavesBacklogs(t *testing.T) {
 		n, nats := realBackend(t, shell)
 		n.says("backend started")
 		nats.Publish(bus.EventsSubject, oneEvent())
-		n.eventually("an alarm", func() bool {
+		testkit.Eventually(t, "an alarm", func() bool {
 			text, err := os.ReadFile(n.path("logs/siem_alarms.json"))
 			return err == nil && strings.Contains(string(text), "\n")
 		})
@@ -170,7 +113,7 @@ func TestT60_DockerStopSavesBacklogs(t *testing.T) {
 		var saved []struct {
 			Title string `json:"title"`
 		}
-		check(t, json.Unmarshal([]byte(readFile(t, n.path("logs/backlogs/17.json"))), &saved))
+		testkit.Check(t, json.Unmarshal([]byte(readFile(t, n.path("logs/backlogs/17.json"))), &saved))
 		if len(saved) != 1 || saved[0].Title != "Login on DST_IP" {
 			t.Errorf("saved: %+v", saved)
 		}
@@ -187,10 +130,10 @@ func TestTheSampleConfigurationIsThatOfTheDemo(t *testing.T) {
 	}
 	read := func(dir string) (all configuration) {
 		names, err := filepath.Glob(filepath.Join(repository, dir, "*.json"))
-		check(t, err)
+		testkit.Check(t, err)
 		for _, name := range names {
 			var c configuration
-			check(t, json.Unmarshal([]byte(readFile(t, name)), &c))
+			testkit.Check(t, json.Unmarshal([]byte(readFile(t, name)), &c))
 			all.Assets = append(all.Assets, c.Assets...)
 			all.Directives = append(all.Directives, c.Directives...)
 		}
@@ -200,7 +143,7 @@ func TestTheSampleConfigurationIsThatOfTheDemo(t *testing.T) {
 		var out []string
 		for _, element := range list {
 			one, err := json.Marshal(element)
-			check(t, err)
+			testkit.Check(t, err)
 			out = append(out, string(one))
 		}
 		slices.Sort(out)
@@ -210,14 +153,11 @@ func TestTheSampleConfigurationIsThatOfTheDemo(t *testing.T) {
 	if !slices.Equal(text(image.Assets), text(demo.Assets)) || !slices.Equal(text(image.Directives), text(demo.Directives)) {
 		t.Error("deploy/docker/configs-dist is not internal/sample/configs any more")
 	}
-	out, err := exec.Command(program(t, "dsiem"), "validate", "--strict", "--config", repository+"/deploy/docker/configs-dist").CombinedOutput()
+	out, err := exec.Command(programs.Path(t, "dsiem"), "validate", "--strict", "--config", repository+"/deploy/docker/configs-dist").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
-
-// serving matches the line in which a node with HTTP says where it listens.
-var serving = regexp.MustCompile(`listening on (\S+:\d+)`)
 
 // A standalone node and a frontend start with the sample configuration of the
 // image, say that they are well, and end as fast as a backend.
@@ -231,9 +171,9 @@ func TestNodesWithHTTPStartByTheScript(t *testing.T) {
 				nats := natstest.Start(t, natstest.Options{})
 				box := newContainer(t, shell)
 				box.install()
-				check(t, os.CopyFS(box.path("samples"), os.DirFS(repository+"/deploy/docker/configs-dist")))
-				check(t, os.RemoveAll(box.path("configs-dist")))
-				check(t, os.Rename(box.path("samples"), box.path("configs-dist")))
+				testkit.Check(t, os.CopyFS(box.path("samples"), os.DirFS(repository+"/deploy/docker/configs-dist")))
+				testkit.Check(t, os.RemoveAll(box.path("configs-dist")))
+				testkit.Check(t, os.Rename(box.path("samples"), box.path("configs-dist")))
 				env := map[string]string{
 					"DSIEM_MODE": mode, "DSIEM_NODE": "n", "DSIEM_ADDRESS": "127.0.0.1", "DSIEM_PORT": "0", "DSIEM_WEB_ESURL": "http://a:9200",
 				}
@@ -241,33 +181,25 @@ func TestNodesWithHTTPStartByTheScript(t *testing.T) {
 					env["DSIEM_MSQ"] = nats.URL()
 				}
 				n := box.run(env)
-				var address string
-				n.eventually("the node listens", func() bool {
-					m := serving.FindStringSubmatch(n.log.String())
-					if m != nil {
-						address = m[1]
-					}
-					return m != nil
-				})
-				_, port, err := net.SplitHostPort(address)
-				check(t, err)
+				_, port, err := net.SplitHostPort(n.Log.Match(t, `listening on (\S+:\d+)`))
+				testkit.Check(t, err)
 				// What the image's health check does, with the port that the node got.
 				env["DSIEM_PORT"] = port
-				n.eventually("the health check succeeds", func() bool {
+				testkit.Eventually(t, "the health check succeeds", func() bool {
 					cmd, _ := box.cmd(env, "healthcheck")
 					return cmd.Run() == nil
 				})
-				body := fetch(t, "http://"+net.JoinHostPort("127.0.0.1", port)+"/ui/assets/config/esconfig.json")
+				body := testkit.Get(t, "http://"+net.JoinHostPort("127.0.0.1", port)+"/ui/assets/config/esconfig.json")
 				if want := `{"elasticsearch":"http://a:9200","kibana":"http://localhost:5601"}` + "\n"; body != want {
 					t.Errorf("T61: served %q, want %q", body, want)
 				}
 				if mode == "" {
 					postDocumentedEvent(t, "http://"+net.JoinHostPort("127.0.0.1", port)+"/events")
-					n.eventually("the alarm that docs/deploy.md promises", func() bool {
+					testkit.Eventually(t, "the alarm that docs/deploy.md promises", func() bool {
 						return strings.Contains(readFile(t, n.path("logs/siem_alarms.json")), "\n")
 					})
 				}
-				if body := fetch(t, "http://"+net.JoinHostPort("127.0.0.1", port)+"/config/"); !strings.Contains(body, "directives_dsiem-backend-0_demo.json") {
+				if body := testkit.Get(t, "http://"+net.JoinHostPort("127.0.0.1", port)+"/config/"); !strings.Contains(body, "directives_dsiem-backend-0_demo.json") {
 					t.Errorf("T62: the list is %s", body)
 				}
 				n.stop()
@@ -282,40 +214,17 @@ func TestTheHealthCheckOfABackend(t *testing.T) {
 	inEveryShell(t, func(t *testing.T, shell []string) {
 		t.Helper()
 		n, _ := realBackend(t, shell)
-		var address string
-		n.eventually("the backend serves its health", func() bool {
-			m := regexp.MustCompile(`diagnostics server listening address="([^"]+)"`).FindStringSubmatch(n.log.String())
-			if m != nil {
-				address = m[1]
-			}
-			return m != nil
-		})
-		env := backendEnv("DSIEM_METRICS_ADDRESS", address)
-		n.eventually("the health check succeeds", func() bool {
-			cmd, _ := n.container.cmd(env, "healthcheck")
+		env := backendEnv("DSIEM_METRICS_ADDRESS", n.Log.Match(t, `diagnostics server listening address="([^"]+)"`))
+		testkit.Eventually(t, "the health check succeeds", func() bool {
+			cmd, _ := n.cmd(env, "healthcheck")
 			return cmd.Run() == nil
 		})
 		n.stop()
-		cmd, _ := n.container.cmd(env, "healthcheck")
+		cmd, _ := n.cmd(env, "healthcheck")
 		if err := cmd.Run(); err == nil {
 			t.Error("a backend that has ended is well")
 		}
 	})
-}
-
-func fetch(t *testing.T, url string) string {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	check(t, err)
-	response, err := http.DefaultClient.Do(request)
-	check(t, err)
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	check(t, err)
-	if response.StatusCode != http.StatusOK {
-		t.Errorf("%s: status %d", url, response.StatusCode)
-	}
-	return string(body)
 }
 
 // documentedEvent is the event that docs/deploy.md sends, with the place of its time.
@@ -329,13 +238,7 @@ func postDocumentedEvent(t *testing.T, url string) {
 		t.Fatal("docs/deploy.md sends no event")
 	}
 	body := parts[1] + time.Now().UTC().Format("2006-01-02T15:04:05Z") + parts[2]
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
-	check(t, err)
-	response, err := http.DefaultClient.Do(request)
-	check(t, err)
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		answer, err := io.ReadAll(response.Body)
-		t.Fatalf("status %d: %s %v", response.StatusCode, answer, err)
+	if code, answer := testkit.Send(t, http.MethodPost, url, body); code != http.StatusOK {
+		t.Fatalf("status %d: %s", code, answer)
 	}
 }

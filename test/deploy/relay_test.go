@@ -19,13 +19,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dsiem/internal/event"
+	"dsiem/test/testkit"
+	"dsiem/test/testkit/programs"
 )
 
 // fromFilebeat returns a line as Filebeat sends it, with its own fields.
 func fromFilebeat(t *testing.T, line string, fields map[string]string) document {
 	t.Helper()
 	d := document{}
-	check(t, json.Unmarshal([]byte(line), &d))
+	testkit.Check(t, json.Unmarshal([]byte(line), &d))
 	for name, value := range fields {
 		d[name] = value
 	}
@@ -65,9 +67,9 @@ func written(t *testing.T, d document) (text []byte, fields map[string]any) {
 		}
 	}
 	text, err := json.Marshal(d)
-	check(t, err)
+	testkit.Check(t, err)
 	fields = map[string]any{}
-	check(t, json.Unmarshal(text, &fields))
+	testkit.Check(t, json.Unmarshal(text, &fields))
 	return text, fields
 }
 
@@ -75,7 +77,7 @@ func written(t *testing.T, d document) (text []byte, fields map[string]any) {
 func demoFiles(t *testing.T) (alarms, events []string) {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.Command(program(t, "dsiem"), "demo", "--fast", "--out", dir, "--start", "2026-01-01T23:30:00Z").CombinedOutput(); err != nil {
+	if out, err := exec.Command(programs.Path(t, "dsiem"), "demo", "--fast", "--out", dir, "--start", "2026-01-01T23:30:00Z").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	lines := func(name string) []string {
@@ -126,7 +128,7 @@ func TestT54_AlarmsOfTheEngineReachElasticsearch(t *testing.T) {
 			Risk    int
 			Title   string
 		}
-		check(t, json.Unmarshal([]byte(line), &alarm))
+		testkit.Check(t, json.Unmarshal([]byte(line), &alarm))
 		_, doc := written(t, out[0])
 		created := time.Unix(alarm.Created, 0).UTC()
 		if want := "siem_alarms-" + created.Format("2006.01.02"); index != want || id != alarm.ID || doc["perm_index"] != want {
@@ -328,7 +330,7 @@ func templateNamed(t *testing.T, name string) *template {
 	decoder := json.NewDecoder(strings.NewReader(readFile(t, filepath.Join(templatesDir, name+".json"))))
 	decoder.DisallowUnknownFields()
 	tmpl := &template{}
-	check(t, decoder.Decode(tmpl))
+	testkit.Check(t, decoder.Decode(tmpl))
 	return tmpl
 }
 
@@ -443,7 +445,7 @@ func TestEveryIndexHasATemplate(t *testing.T) {
 		})
 	}
 	names, err := filepath.Glob(templatesDir + "/*.json")
-	check(t, err)
+	testkit.Check(t, err)
 	templates := map[string]bool{}
 	for _, name := range names {
 		templates[strings.TrimSuffix(filepath.Base(name), ".json")] = true

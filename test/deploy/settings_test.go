@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
+	"dsiem/test/testkit/programs"
 )
 
 var variableName = regexp.MustCompile(`\bDSIEM_[A-Z0-9_]+\b`)
@@ -22,8 +25,8 @@ func knownVariables(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
 	for _, name := range []string{"dsiem", "dsiem-backend", "dsiem-frontend"} {
-		help, err := exec.Command(program(t, name), "serve", "--help").Output()
-		check(t, err)
+		help, err := exec.Command(programs.Path(t, name), "serve", "--help").Output()
+		testkit.Check(t, err)
 		for _, variable := range variableName.FindAllString(string(help), -1) {
 			known[variable] = true
 		}
@@ -55,7 +58,7 @@ func TestVariablesAreRead(t *testing.T) {
 		}
 		return nil
 	})
-	check(t, err)
+	testkit.Check(t, err)
 	if seen == 0 {
 		t.Error("there are no variables")
 	}
@@ -194,7 +197,7 @@ func TestCommandsOfUnits(t *testing.T) {
 	for _, name := range unitNames {
 		u := readUnit(t, repository+"/deploy/systemd/"+name)
 		command := commandOf(u)
-		if out, err := exec.Command(program(t, filepath.Base(command[0])), append(command[1:], "--help")...).CombinedOutput(); err != nil {
+		if out, err := exec.Command(programs.Path(t, filepath.Base(command[0])), append(command[1:], "--help")...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %q: %v\n%s", name, command, err, out)
 		}
 		writable := map[string]bool{}
@@ -260,7 +263,7 @@ func TestSystemdAcceptsTheUnits(t *testing.T) {
 		text := strings.NewReplacer("/usr/local/bin/dsiem-backend", "/bin/sh", "/usr/local/bin/dsiem-frontend", "/bin/sh",
 			"/usr/local/bin/dsiem", "/bin/sh", "User=dsiem\nGroup=dsiem\n", "").Replace(readFile(t, repository+"/deploy/systemd/"+name))
 		file := filepath.Join(dir, strings.Replace(name, "@", "@backend0", 1))
-		check(t, writeFile(file, text))
+		testkit.Check(t, writeFile(file, text))
 		if out, err := exec.Command(analyze, "verify", file).CombinedOutput(); err != nil || strings.Contains(string(out), dir) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

@@ -3,9 +3,7 @@
 package deploy
 
 import (
-	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -19,55 +17,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// curl is the part of curl that setup.sh uses, for machines that have none: a
-// file of settings, each a name and a text between double quotes.
-func curl(args []string) int {
-	at := slices.Index(args, "--config")
-	if at < 0 || !slices.Contains(args, "%{http_code}") {
-		return 2
-	}
-	file, err := os.Open(args[at+1])
-	if err != nil {
-		return 26
-	}
-	defer file.Close()
-	settings := map[string]string{}
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), " = ")
-		settings[name] = strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(value[1 : len(value)-1])
-	}
-	var body io.Reader = http.NoBody
-	if name, isFile := strings.CutPrefix(settings["data-binary"], "@"); isFile {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return 26
-		}
-		body = strings.NewReader(string(text))
-	}
-	request, err := http.NewRequest(settings["request"], settings["url"], body)
-	if err != nil {
-		return 3
-	}
-	name, value, _ := strings.Cut(settings["header"], ": ")
-	request.Header.Set(name, value)
-	if user, password, found := strings.Cut(settings["user"], ":"); found {
-		request.SetBasicAuth(user, password)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		fmt.Print("000")
-		return 7
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil || os.WriteFile(settings["output"], answer, 0o600) != nil {
-		return 23
-	}
-	fmt.Print(response.StatusCode)
-	return 0
-}
+	"dsiem/test/testkit"
+)
 
 // cluster is what an Elasticsearch is like.
 type cluster struct {
@@ -115,7 +67,7 @@ func (e *elasticsearch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func setUp(t *testing.T, is cluster, env map[string]string, then func(t *testing.T, e *elasticsearch, output string, err error)) {
 	t.Helper()
 	self, err := os.Executable()
-	check(t, err)
+	testkit.Check(t, err)
 	clients := map[string]string{"our curl": self}
 	if installed, err := exec.LookPath("curl"); err == nil {
 		clients["curl"] = installed
@@ -127,8 +79,8 @@ func setUp(t *testing.T, is cluster, env map[string]string, then func(t *testing
 			s := httptest.NewServer(e)
 			defer s.Close()
 			bin := t.TempDir()
-			check(t, os.Symlink(client, filepath.Join(bin, "curl")))
-			check(t, os.WriteFile(filepath.Join(bin, "sleep"), []byte("#!/bin/sh\n"), 0o755))
+			testkit.Check(t, os.Symlink(client, filepath.Join(bin, "curl")))
+			testkit.Check(t, os.WriteFile(filepath.Join(bin, "sleep"), []byte("#!/bin/sh\n"), 0o755))
 			line := slices.Concat(shell, []string{repository + "/deploy/elk/setup.sh"})
 			cmd := exec.Command(line[0], line[1:]...)
 			cmd.Env = []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "TMPDIR=" + bin, "ELASTICSEARCH_URL=" + s.URL + "/", "GORACE=atexit_sleep_ms=0"}
@@ -156,7 +108,7 @@ func wantTemplates(t *testing.T, e *elasticsearch) {
 	}
 	for _, name := range names {
 		var want map[string]any
-		check(t, json.Unmarshal([]byte(readFile(t, name)), &want))
+		testkit.Check(t, json.Unmarshal([]byte(readFile(t, name)), &want))
 		path := "/_index_template/" + strings.TrimSuffix(filepath.Base(name), ".json")
 		if diff := cmp.Diff(want, e.puts[path]); diff != "" {
 			t.Errorf("%s: want - got +:\n%s", path, diff)
@@ -242,7 +194,7 @@ func TestDataViewsOfKibana(t *testing.T) {
 			ID, Type   string
 			Attributes struct{ Title, TimeFieldName, FieldFormatMap string }
 		}
-		check(t, json.Unmarshal([]byte(line), &view))
+		testkit.Check(t, json.Unmarshal([]byte(line), &view))
 		got[view.ID] = view.Attributes.Title
 		if view.Type != "index-pattern" || view.Attributes.TimeFieldName != "@timestamp" {
 			t.Errorf("%+v", view)

@@ -23,7 +23,9 @@ import (
 	"dsiem/internal/bus"
 	"dsiem/internal/jsonfile"
 	"dsiem/internal/observe/watchdog"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
+	"dsiem/test/testkit/programs"
 )
 
 const backendPage = "docs/backend.md"
@@ -48,10 +50,10 @@ func TestBackendRun(t *testing.T) {
 	fresh := eventTime.ReplaceAllString(only(t, p, "events").text, `"timestamp":"`+time.Now().UTC().Format(time.RFC3339)+`"`)
 	nats.Publish(bus.EventsSubject, strings.Split(strings.TrimSpace(fresh), "\n")...)
 	line := firstLine(t, filepath.Join(dir, "logs", "siem_alarms.json"))
-	if diff := cmp.Diff(compact(t, only(t, p, "readyz").text), compact(t, get(t, url+"/readyz"))); diff != "" {
+	if diff := cmp.Diff(compact(t, only(t, p, "readyz").text), compact(t, testkit.Get(t, url+"/readyz"))); diff != "" {
 		t.Errorf("/readyz: documented - real +:\n%s", diff)
 	}
-	checkMetrics(t, p, get(t, url+"/metrics"))
+	checkMetrics(t, p, testkit.Get(t, url+"/metrics"))
 	b.stop(t)
 	for _, block := range p.blocks {
 		if block.kind == "log" {
@@ -132,7 +134,7 @@ func frontendOf(t *testing.T, p *page, services string) http.Handler {
 // firstLine waits for the first line of a file.
 func firstLine(t *testing.T, name string) string {
 	t.Helper()
-	return eventually(t, "a line in "+filepath.Base(name), func() string {
+	return testkit.Eventually(t, "a line in "+filepath.Base(name), func() string {
 		content, err := os.ReadFile(name)
 		line, _, complete := strings.Cut(string(content), "\n")
 		if err != nil || !complete {
@@ -140,24 +142,6 @@ func firstLine(t *testing.T, name string) string {
 		}
 		return line
 	})
-}
-
-func get(t *testing.T, url string) string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: status %d, error %v\n%s", url, resp.StatusCode, err, body)
-	}
-	return string(body)
 }
 
 var (
@@ -290,7 +274,7 @@ var (
 // of a switch is not shown if it is off.
 func defaultsOf(t *testing.T, program string) map[string]string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(binary(t), program), "serve", "--help").Output()
+	out, err := exec.CommandContext(t.Context(), programs.Path(t, program), "serve", "--help").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

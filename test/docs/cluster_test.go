@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"dsiem/internal/bus"
+	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
 
@@ -70,7 +70,7 @@ func TestClusterRun(t *testing.T) {
 func natsUsers(t *testing.T) []*server.User {
 	t.Helper()
 	text := only(t, pageNamed(t, securityPage), "nats").text
-	cert, key := natstest.NewAuthority(t).ServerCert()
+	cert, key := testkit.NewAuthority(t).ServerCert()
 	text = strings.NewReplacer("nats.pem", cert, "nats.key", key,
 		"$FRONTEND_PASSWORD", "frontends-password", "$BACKEND_PASSWORD", "backends-password").Replace(text)
 	o := &server.Options{}
@@ -147,20 +147,7 @@ func (c *cluster) start(t *testing.T, words []string, msq string) *running {
 // answer.
 func (c *cluster) ask(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, c.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer.StatusCode, string(text)
+	return testkit.Send(t, method, c.url+path, body)
 }
 
 // send sends events and checks the status of the answer.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,14 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
-	"dsiem/internal/cli"
 	"dsiem/internal/directive"
 	"dsiem/internal/enrich"
 	"dsiem/internal/event"
@@ -27,6 +24,9 @@ import (
 	"dsiem/internal/jsonfile"
 	"dsiem/internal/state"
 	"dsiem/internal/web/auth"
+	"dsiem/test/testkit"
+	"dsiem/test/testkit/curl"
+	"dsiem/test/testkit/programs"
 )
 
 // TestExamples plays every page in a directory of its own.
@@ -254,7 +254,7 @@ func (c command) run(t *testing.T, dir string) []string {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), shell, "-c", c.line)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "PATH="+binary(t)+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "PATH="+strings.Join([]string{programs.Dir(t), withCurl(t), os.Getenv("PATH")}, string(filepath.ListSeparator)))
 	cmd.Stdout, cmd.Stderr = &out, &out
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
@@ -304,50 +304,19 @@ func matchLine(want, got string) bool {
 	return strings.HasSuffix(got, parts[last])
 }
 
-// built is the directory of the binary, "" as long as no test needed it.
-var built string
-
-// build builds the binaries of this module, once for all pages, puts curl beside
-// them and returns their directory.
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "dsiem-docs-")
-	if err != nil {
-		return "", err
-	}
-	built = dir
-	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/dsiem", "./cmd/dsiem-backend", "./cmd/dsiem-frontend")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("%w\n%s", err, out)
-	}
-	self, err := os.Executable()
-	if err == nil {
-		err = os.Symlink(self, filepath.Join(dir, curlName))
-	}
-	return dir, err
-})
-
-// binary returns the directory of the binaries.
-func binary(t *testing.T) string {
+// withCurl returns the directory of a program curl that is this test's binary.
+func withCurl(t *testing.T) string {
 	t.Helper()
-	dir, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
+	self, err := os.Executable()
+	testkit.Check(t, err)
+	testkit.Check(t, os.Symlink(self, filepath.Join(dir, curl.Name)))
 	return dir
 }
 
-// linked is the program, here so that a change of it finds no cached result of tests:
-// the linker leaves out what nothing refers to, a blank import as a whole.
-var linked = cli.Main
-
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == curlName {
-		os.Exit(runCurl(os.Args[1:], os.Stdout, os.Stderr))
+	if curl.Called() {
+		os.Exit(curl.Main(os.Args[1:], os.Stdout, os.Stderr))
 	}
-	code := m.Run()
-	if built != "" && linked != nil {
-		_ = os.RemoveAll(built)
-	}
-	os.Exit(code)
+	os.Exit(programs.Run(m))
 }

@@ -1,9 +1,7 @@
 package docs
 
 import (
-	"io"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +12,7 @@ import (
 
 	"dsiem/internal/input/httpin"
 	"dsiem/internal/web/auth"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -47,22 +46,9 @@ func TestRequestTables(t *testing.T) {
 func checkRequest(t *testing.T, node, base string, row []string) {
 	t.Helper()
 	method, path, _ := strings.Cut(plain(row[0]), " ")
-	request, err := http.NewRequestWithContext(t.Context(), method, node+path, strings.NewReader(bodyOf(t, base, row[1])))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, _, _ := strings.Cut(answer.Status, " ")
-	if got := strings.TrimSpace(string(text)); status != row[2] || !matchLine(plain(row[3]), got) {
-		t.Errorf("%s\nreally: %s %s", strings.Join(row, " | "), status, got)
+	status, got := testkit.Send(t, method, node+path, bodyOf(t, base, row[1]))
+	if got = strings.TrimSpace(got); strconv.Itoa(status) != row[2] || !matchLine(plain(row[3]), got) {
+		t.Errorf("%s\nreally: %d %s", strings.Join(row, " | "), status, got)
 	}
 }
 

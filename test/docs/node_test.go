@@ -2,97 +2,33 @@ package docs
 
 import (
 	"bufio"
-	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
+
+	"dsiem/test/testkit"
+	"dsiem/test/testkit/programs"
 )
 
-// patience is the longest that anything may take that is expected to happen.
-const patience = 30 * time.Second
-
-// eventually returns what found returns when it is not "".
-func eventually(t *testing.T, what string, found func() string) string {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
-		if text := found(); text != "" {
-			return text
-		}
-	}
-	t.Fatalf("%s did not come", what)
-	return ""
-}
-
 // running is a node as a child process.
-type running struct {
-	cmd   *exec.Cmd
-	out   output
-	ended chan struct{}
-}
-
-// output is what a process has printed so far.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
+type running struct{ *testkit.Process }
 
 // start starts a program, which is killed when the test of owner ends, if it has
 // not ended then.
 func start(t, owner *testing.T, dir string, env []string, program string, args ...string) *running {
 	t.Helper()
-	b := &running{ended: make(chan struct{})}
-	b.cmd = exec.CommandContext(context.WithoutCancel(owner.Context()), filepath.Join(binary(t), program), args...)
-	b.cmd.Dir, b.cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH")}, env...)
-	b.cmd.Stdout, b.cmd.Stderr = &b.out, &b.out
-	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = b.cmd.Wait() // stop looks at the code
-		close(b.ended)
-	}()
-	owner.Cleanup(func() {
-		_ = b.cmd.Process.Kill()
-		<-b.ended
-		if owner.Failed() {
-			owner.Log(b.out.String())
-		}
-	})
-	return b
+	cmd := testkit.Command(owner, programs.Path(t, program), args...)
+	cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	return &running{testkit.Start(owner, cmd)}
 }
 
 // says waits for a text in the log and returns its group.
 func (b *running) says(t *testing.T, pattern string) string {
 	t.Helper()
-	form := regexp.MustCompile(pattern)
-	return eventually(t, pattern, func() string {
-		if m := form.FindStringSubmatch(b.out.String()); m != nil {
-			return m[1]
-		}
-		return ""
-	})
+	return b.Log.Match(t, pattern)
 }
 
 // logs waits until the log has the lines of a text in their order, whatever is
@@ -100,16 +36,8 @@ func (b *running) says(t *testing.T, pattern string) string {
 func (b *running) logs(t *testing.T, text string) {
 	t.Helper()
 	want := withGaps(append([]string{ellipsis}, strings.Split(strings.TrimSpace(text), "\n")...))
-	for deadline := time.Now().Add(patience); ; {
-		lines := strings.Split(b.out.String(), "\n")
-		if matchLines(want, lines) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("documented:\n%sreal:\n%s", text, strings.Join(lines, "\n"))
-			return
-		}
-		<-time.After(5 * time.Millisecond)
+	if !b.Log.Until(func(lines []string) bool { return matchLines(want, lines) }) {
+		t.Errorf("documented:\n%sreal:\n%s", text, b.Log)
 	}
 }
 
@@ -124,17 +52,7 @@ func withGaps(lines []string) []string {
 
 func (b *running) stop(t *testing.T) {
 	t.Helper()
-	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-b.ended:
-	case <-time.After(patience):
-		t.Fatal("the node does not end")
-	}
-	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit code %d\n%s", code, b.out.String())
-	}
+	b.Stop(t, testkit.Patience)
 }
 
 // player plays a page in a directory.
@@ -197,16 +115,13 @@ func (p *player) commands(t *testing.T, b *block) {
 		for i, line := range c.want {
 			c.want[i] = p.here(line)
 		}
-		for deadline := time.Now().Add(patience); ; {
-			out := c.run(t, p.dir)
-			if matchLines(c.want, out) {
-				break
-			}
-			if b.kind != "soon" || time.Now().After(deadline) {
-				c.differs(t, out)
-				break
-			}
-			<-time.After(20 * time.Millisecond)
+		out := c.run(t, p.dir)
+		right := func() bool { return matchLines(c.want, out) }
+		if !right() && b.kind == "soon" {
+			testkit.Soon(func() bool { out = c.run(t, p.dir); return right() })
+		}
+		if !right() {
+			c.differs(t, out)
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit/programs"
 )
 
 // TestLinks checks that every relative link leads to a file, and to a heading of
@@ -68,7 +70,7 @@ const optionsPage = "docs/options.md"
 func help(t *testing.T, program string) map[string][]string {
 	t.Helper()
 	of := func(args ...string) string {
-		out, err := exec.CommandContext(t.Context(), filepath.Join(binary(t), program), append(args, "--help")...).Output()
+		out, err := exec.CommandContext(t.Context(), programs.Path(t, program), append(args, "--help")...).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +217,7 @@ func TestSummaryFields(t *testing.T) {
 		}
 	}
 	write("events.ndjson", "")
-	cmd := exec.CommandContext(t.Context(), filepath.Join(binary(t), "dsiem"), "replay", "--json", "--config", ".", "events.ndjson")
+	cmd := exec.CommandContext(t.Context(), programs.Path(t, "dsiem"), "replay", "--json", "--config", ".", "events.ndjson")
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {

@@ -9,10 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"dsiem/internal/cli"
+	"dsiem/test/testkit/programs"
 )
 
 // TestScenariosThroughBinary plays every scenario through dsiem replay, with one
@@ -24,7 +23,7 @@ func TestScenariosThroughBinary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := buildBinary(t)
+	bin := programs.Path(t, "dsiem")
 	for _, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
@@ -40,26 +39,7 @@ func TestScenariosThroughBinary(t *testing.T) {
 	}
 }
 
-// linked is the program, here so that a change of it finds no cached result of tests:
-// the linker leaves out what nothing refers to, a blank import as a whole.
-var linked = cli.Main
-
-// buildBinary builds cmd/dsiem of this module and returns its path.
-func buildBinary(t *testing.T) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil || linked == nil {
-		t.Fatalf("find the module: %v", err)
-	}
-	root := strings.TrimSpace(string(out))
-	bin := filepath.Join(t.TempDir(), "dsiem")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/dsiem")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build dsiem: %v\n%s", err, out)
-	}
-	return bin
-}
+func TestMain(m *testing.M) { os.Exit(programs.Run(m)) }
 
 // playBinary plays all runs of a scenario with a number of shards and checks
 // each.

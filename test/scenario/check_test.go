@@ -193,6 +193,83 @@ func TestCheckReportsFacts(t *testing.T) {
 	}
 }
 
+// alarms are those of timeout, as JSON.
+const alarms = `
+Alarms as JSON, and nothing else.
+-- directives --
+directive id=1
+r1 rel10
+r2 sid2 occ3 timeout=2
+-- events --
+e1
+-- want.json --
+{"alarm_id": "e1", "title": "D1", "risk": 4, "created_time": "+0", "update_time": 1700000000,
+ "src_ips": ["10.0.0.1"], "custom_data": null,
+ "rules": [
+  {"stage": 1, "plugin_sid": [1], "end_time": "+0"},
+  {}]}
+`
+
+func TestCheckComparesAlarmsAsJSON(t *testing.T) {
+	t.Parallel()
+	const last = "test.txtar:10: run 1: backlog e1, last alarm line: "
+	for _, tc := range []struct{ old, new, want string }{
+		{`{}`, `{}`, ""},
+		{`{}`, `{"status": "timeout", "occurrence": 3, "end_time": null}`, ""},
+		{`"risk": 4, `, ``, ""},
+		{`"risk": 4`, `"risk": 5`, last + `risk: want 5, got 4`},
+		{`"risk": 4`, `"risk": "4"`, last + `risk: want "4", got 4`},
+		{`"risk": 4`, `"risk": null`, last + `risk: want it absent, got 4`},
+		{`"title": "D1"`, `"title": "+1"`, last + `title: want "+1", got "D1"`},
+		{`"title": "D1"`, `"title": {}`, last + `title: want {}, got "D1"`},
+		{`"created_time": "+0"`, `"created_time": "+1"`, last + `created_time: want 1700000001 (+1), got 1700000000 (+0)`},
+		{`"custom_data": null`, `"custom_data": []`, last + `custom_data: want [], it is absent`},
+		{`["10.0.0.1"]`, `["10.0.0.1", "10.0.0.2"]`, last + `src_ips: want 2 elements, got 1: ["10.0.0.1"]`},
+		{`["10.0.0.1"]`, `"10.0.0.1"`, last + `src_ips: want "10.0.0.1", got ["10.0.0.1"]`},
+		{`[1]`, `[2]`, last + `rules[0].plugin_sid[0]: want 2, got 1`},
+		{`{}`, `{"status": "finished"}`, last + `rules[1].status: want "finished", got "timeout"`},
+		{`{}`, `{"stage": 3, "status": null}`, last + `rules[1].stage: want 3, got 2` + "\n" + last + `rules[1].status: want it absent, got "timeout"`},
+		{",\n  {}", "", last + `rules: want 1 elements, got 2: [{`},
+		{`{"alarm_id": "e1"`, `{"alarm_id": "e1~2", "risk": 1}` + "\n" + `{"alarm_id": "e1"`, "test.txtar:10: run 1: backlog e1~2 has no alarm"},
+		{`{"alarm_id": "e1"`, `{"alarm_id": "e1~2"`, "test.txtar:9: run 1: backlog e1 has an alarm that is not in want.json: 4/FT Medium"},
+	} {
+		if !strings.Contains(alarms, tc.old) {
+			t.Fatalf("%q is not in the scenario", tc.old)
+		}
+		s := parse(t, strings.Replace(alarms, tc.old, tc.new, 1))
+		err := s.NewChecker().Check(s.Runs[0], timeoutResult())
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s instead of %s:\ngot  %v\nwant %s", tc.new, tc.old, err, tc.want)
+		}
+	}
+}
+
+// Alone, want.json says nothing of alarm-event lines and live backlogs; beside it
+// want is complete, and without an alarm line want.json is not met.
+func TestCheckOfAlarmsAsJSONKeepsWhatWantSays(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ with, want string }{
+		{"", ""},
+		{"-- want --\nnothing\n", "backlog e1, alarm events:\n\twant none\n\tgot  1[e1]"},
+		{"-- want --\ne1: 1[e1]\ne1: 4/F- Medium; 4/FT Medium\n", "backlog e1~2, at the end:\n\twant gone\n\tgot  live 2 1/9"},
+	} {
+		s := parse(t, alarms+tc.with)
+		err := s.NewChecker().Check(s.Runs[0], timeoutResult())
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s:\ngot  %v\nwant %s", tc.with, err, tc.want)
+		}
+	}
+	s := parse(t, alarms)
+	if err := s.Check(nil, nil); err == nil || !strings.Contains(err.Error(), "backlog e1 has no alarm") {
+		t.Errorf("no output: %v", err)
+	}
+	bad := timeoutResult()
+	bad.Alarms = []byte(strings.Replace(timeoutAlarms, `"risk":4`, `"risk":0`, 1))
+	if err := s.NewChecker().Check(s.Runs[0], bad); err == nil || !strings.Contains(err.Error(), "risk is 0") {
+		t.Errorf("a bad line before the last: %v", err)
+	}
+}
+
 func TestCheckComparesMessagesAndRejectedEvents(t *testing.T) {
 	t.Parallel()
 	s := parse(t, `

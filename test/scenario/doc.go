@@ -146,6 +146,36 @@
 // Several texts after each other, "a.json" "name: ", stand in one line of the
 // messages, in this order.
 //
+// # want.json
+//
+// The alarms of a run can also be stated as they are in siem_alarms.json, so that
+// who knows an alarm can read them. The section is a row of JSON documents, each on
+// one line or several; it stands beside want, or alone.
+//
+//	{"alarm_id": "e1", "risk": 4, "update_time": "+8", "intel_hits": null,
+//	 "rules": [{"stage": 1, "status": "finished"}, {"status": null}, {}]}
+//
+// Each document is a part of the last line of one alarm in the run. The alarm_id,
+// which is another one in every run, is written as the name of the backlog: e1,
+// e1~2. Everything else is compared with the line so:
+//
+//   - Of an object, every key that is given must be there, with a value that
+//     compares so; null says that the key must be absent. Other keys do not matter.
+//   - A list must have as many elements as the one that is given, and these are
+//     compared one by one, in order. Rules are such a list: all must be there, {}
+//     for one of which nothing is said.
+//   - A number may be given as "+N": the time N seconds after the base time.
+//   - All other values must be equal.
+//
+// Every alarm of the run must have a document, and every document an alarm. Each
+// place that differs is reported by its path, such as rules[1].status. A key that
+// no alarm can have is a mistake in the scenario.
+//
+// Beside want nothing of want is left out: all that it says is complete still. If
+// want.json stands alone, the alarm-event lines, the alarm lines before the last
+// ones and the live backlogs are whatever they are; their form is checked, and no
+// event may be rejected.
+//
 // # Several runs
 //
 // Sections named run1/events, run1/want, run2/events … make a scenario of

@@ -120,7 +120,7 @@ func (s *source) runs(sections []*section) []*runParts {
 	for _, sec := range sections {
 		number, name, ok := runSection(sec.name)
 		if !ok {
-			s.failf(sec.line, "unknown section %q; known are assets, assets_NAME.json, directives, directives_NAME.json, options, events, want, saved and saved/FILE, each also as runN/…", sec.name)
+			s.failf(sec.line, "unknown section %q; known are assets, assets_NAME.json, directives, directives_NAME.json, options, events, want, want.json, saved and saved/FILE, each also as runN/…", sec.name)
 			continue
 		}
 		if number > len(runs)+1 {
@@ -158,7 +158,7 @@ func runSection(full string) (number int, name string, ok bool) {
 	if file, found := strings.CutPrefix(name, "saved/"); found {
 		return number, name, fs.ValidPath(file) && !strings.Contains(file, "/")
 	}
-	known := []string{assetKind, directiveKind, "options", "events", "want", "saved"}
+	known := []string{assetKind, directiveKind, "options", "events", "want", alarmsName, "saved"}
 	return number, name, slices.Contains(known, name) || isConfig(name, assetKind) || isConfig(name, directiveKind)
 }
 
@@ -175,12 +175,7 @@ func (s *source) parseRun(run, prev *Run, parts *runParts, clock *eventClock) {
 	if sec := parts.byName["events"]; sec != nil {
 		run.Events = s.parseEvents(sec, clock)
 	}
-	sec := parts.byName["want"]
-	if sec == nil {
-		s.failf(parts.line, "section \"want\" of run %d is missing", run.Number)
-		return
-	}
-	run.want = s.parseWant(sec, clock.ids)
+	run.want = s.parseWants(run.Number, parts, clock.ids)
 	if parts.byName["events"] == nil && !run.StartupError() {
 		s.failf(parts.line, "section \"events\" of run %d is missing", run.Number)
 	}

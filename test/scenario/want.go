@@ -18,6 +18,10 @@ type want struct {
 	rejected     map[string]int
 	rejectedLine int
 	backlogs     []*wantBacklog
+	// alarmsOnly says that nothing is stated of backlogs but their alarms.
+	alarmsOnly bool
+	alarms     []wantAlarm // nil if they are not stated as JSON
+	alarmsLine int
 }
 
 // The exit codes of errors at the start.
@@ -104,6 +108,25 @@ func (s *source) parseWant(sec *section, known map[string][]byte) want {
 	}
 	if w.exitCode != 0 && (len(w.backlogs) > 0 || len(w.rejected) > 0) {
 		s.failf(sec.line, "after a start-up error no backlog and no rejected event can be wanted")
+	}
+	return w
+}
+
+// parseWants reads what a run must bring about: one or both of the sections want
+// and want.json.
+func (s *source) parseWants(number int, parts *runParts, known map[string][]byte) (w want) {
+	lines, alarms := parts.byName["want"], parts.byName[alarmsName]
+	if lines == nil && alarms == nil {
+		s.failf(parts.line, "section \"want\" of run %d is missing", number)
+	}
+	if lines != nil {
+		w = s.parseWant(lines, known)
+	}
+	if alarms != nil {
+		w.alarms, w.alarmsLine, w.alarmsOnly = s.parseAlarms(alarms, known), alarms.line, lines == nil
+		if w.exitCode != 0 {
+			s.failf(alarms.line, "after a start-up error no alarm can be wanted")
+		}
 	}
 	return w
 }

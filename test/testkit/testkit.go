@@ -1,82 +1,91 @@
+// Package testkit is what tests of several packages need: logs that can be read
+// and waited for, processes, certificates, requests, waiting, and configurations
+// with their events. It is test support, and all that it starts ends with the test
+// that asked for it.
+//
+// This package imports nothing of the module, so that every package can use it
+// within its own tests. What needs more is below: the built programs (programs),
+// a curl for documented examples (curl), a NATS server (natstest), a collector of
+// OpenTelemetry (oteltest) and cases of configuration files (configtest).
 package testkit
 
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// Patience is how long a test waits for what must happen.
+// Patience is the longest that anything may take that is expected to happen.
 const Patience = 30 * time.Second
 
-// Logbook keeps log lines.
-type Logbook struct {
-	mu      sync.Mutex
-	lines   []string
-	changed chan struct{} // closed at the next line
+// Check ends a test if there is an error.
+func Check(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
-func NewLogbook() *Logbook { return &Logbook{changed: make(chan struct{})} }
-
-func (l *Logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, strings.TrimSpace(string(p)))
-	close(l.changed)
-	l.changed = make(chan struct{})
-	return len(p), nil
+// Equal compares what a test got with what it wants.
+func Equal(tb testing.TB, got, want any) {
+	tb.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		tb.Errorf("-want +got:\n%s", diff)
+	}
 }
 
-func (l *Logbook) Logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+// Eventually waits for something that nothing announces: until found returns more
+// than a zero value, which it returns then. What can be waited for in a List, on a
+// channel or in a bubble of testing/synctest is better waited for there.
+func Eventually[T comparable](tb testing.TB, what string, found func() T) (is T) {
+	tb.Helper()
+	var none T
+	if !Soon(func() bool { is = found(); return is != none }) {
+		tb.Fatalf("waited in vain: %s", what)
+	}
+	return is
 }
 
-// With returns the lines that contain all texts.
-func (l *Logbook) With(texts ...string) []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(l.lines), func(line string) bool {
-		return slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) })
-	})
-}
-
-// Wait waits for n lines that contain all texts.
-func (l *Logbook) Wait(t *testing.T, n int, texts ...string) {
-	t.Helper()
-	timeout := time.After(Patience)
-	for {
-		l.mu.Lock()
-		changed := l.changed
-		l.mu.Unlock()
-		if len(l.With(texts...)) >= n {
-			return
-		}
-		select {
-		case <-changed:
-		case <-timeout:
-			t.Fatalf("no %d lines with %q in:\n%s", n, texts, strings.Join(l.With(), "\n"))
+// Soon waits as Eventually does, and reports whether it came true.
+func Soon(is func() bool) bool {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(Patience); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			return false
 		}
 	}
+	return true
+}
+
+// Receive takes one value from a channel.
+func Receive[T any](tb testing.TB, from <-chan T) (value T) {
+	tb.Helper()
+	select {
+	case value = <-from:
+	case <-time.After(Patience):
+		tb.Fatal("nothing came")
+	}
+	return value
 }
 
 // WriteFile writes a file that only its owner may read.
 func WriteFile(t testing.TB, path, content string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	Check(t, os.WriteFile(path, []byte(content), 0o600))
 }
 
 // Run runs a part until the end of the test.
-func Run(t *testing.T, part interface{ Run(context.Context) error }) {
+func Run(t testing.TB, part interface{ Run(context.Context) error }) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -89,8 +98,12 @@ func Run(t *testing.T, part interface{ Run(context.Context) error }) {
 	})
 }
 
-// Pass lets time go by, in a bubble.
-func Pass(d time.Duration) { <-time.After(d) }
+// Pass lets time go by in a bubble of testing/synctest, and what is due then
+// happen.
+func Pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
 
 // Pipes is a listener of connections in memory, which a bubble can wait for.
 type Pipes struct {
@@ -128,22 +141,32 @@ func (p *Pipes) Close() error {
 func (p *Pipes) Addr() net.Addr { return &net.IPAddr{} }
 
 // Ask sends a request without a body and returns the answer.
-func Ask(t *testing.T, method, url string) (code int, body string) {
+func Ask(t testing.TB, method, url string) (code int, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return Send(t, method, url, "")
+}
+
+// Send sends a request with a body and returns the answer.
+func Send(t testing.TB, method, url, content string) (code int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(content))
+	Check(t, err)
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	Check(t, err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	Check(t, err)
 	return resp.StatusCode, string(text)
+}
+
+// Get returns the body of an answer with the status 200.
+func Get(t testing.TB, url string) string {
+	t.Helper()
+	code, body := Ask(t, http.MethodGet, url)
+	if code != http.StatusOK {
+		t.Fatalf("%s: status %d\n%s", url, code, body)
+	}
+	return body
 }
 
 // WriterFunc is a Write as an io.Writer.

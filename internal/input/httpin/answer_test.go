@@ -12,6 +12,7 @@ import (
 
 	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
+	"dsiem/test/testkit"
 )
 
 func TestAnswersInJSON(t *testing.T) {
@@ -77,13 +78,13 @@ func TestWhoGetsJSON(t *testing.T) {
 
 func TestD39TheLogShowsLittleOfABadBody(t *testing.T) {
 	t.Parallel()
-	log := new(logbook)
+	log := new(testkit.Logbook)
 	tokens := new(fakeLimit)
-	h, in := newHandler(httpin.Options{Logger: log.logger(), Limiter: tokens})
+	h, in := newHandler(httpin.Options{Logger: log.Logger(), Limiter: tokens})
 	check := func(body, want string) {
 		t.Helper()
 		post(t, h.Events, body)
-		if got := log.take(); len(got) != 1 || got[0] != want {
+		if got := log.Take(); len(got) != 1 || got[0] != want {
 			t.Errorf("%q\nwant %s", got, want)
 		}
 	}
@@ -109,21 +110,21 @@ func TestD39TheLogShowsLittleOfABadBody(t *testing.T) {
 func TestOneLogLineOfAKindInTenSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := new(logbook)
-		h, _ := newHandler(httpin.Options{Logger: log.logger()})
+		log := new(testkit.Logbook)
+		h, _ := newHandler(httpin.Options{Logger: log.Logger()})
 		for range 100 {
 			post(t, h.Events, "x")
 			post(t, h.Events, "{}")
 			post(t, h.Events, ev("a"))
 		}
-		if got := log.take(); len(got) != 2 || strings.Contains(got[0]+got[1], "not_shown") {
+		if got := log.Take(); len(got) != 2 || strings.Contains(got[0]+got[1], "not_shown") {
 			t.Errorf("%q", got)
 		}
 		<-time.After(10 * time.Second)
 		for range 2 {
 			post(t, h.Events, "x")
 		}
-		if got := log.take(); len(got) != 1 || !strings.HasSuffix(got[0], " not_shown=99") {
+		if got := log.Take(); len(got) != 1 || !strings.HasSuffix(got[0], " not_shown=99") {
 			t.Errorf("%q", got)
 		}
 	})
@@ -133,7 +134,7 @@ func TestStats(t *testing.T) {
 	t.Parallel()
 	h, _ := newHandler(httpin.Options{})
 	empty := h.Stats()
-	equal(t, empty, httpin.Stats{Requests: map[int]uint64{200: 0, 400: 0, 408: 0, 413: 0, 415: 0, 418: 0, 429: 0, 503: 0}})
+	testkit.Equal(t, empty, httpin.Stats{Requests: map[int]uint64{200: 0, 400: 0, 408: 0, 413: 0, 415: 0, 418: 0, 429: 0, 503: 0}})
 	for _, in := range []string{
 		ev("a") + ev("b"), "[]", ev("a") + ev("") + ev("c") + "{}", ev("a") + `{"src_port":"1"}` + ev("c"),
 		ev("a") + ev("b") + "x", "", "\xff", `{"a":"` + "\xff" + `"}`,
@@ -144,7 +145,7 @@ func TestStats(t *testing.T) {
 	post(t, h.Events, "x", "Content-Encoding: br")
 	var rejected [event.Reasons]uint64
 	rejected[event.BadType], rejected[event.BadJSON], rejected[event.BadEncoding] = 1, 3, 2
-	equal(t, stats(h), httpin.Stats{
+	testkit.Equal(t, stats(h), httpin.Stats{
 		Requests: map[int]uint64{200: 2, 400: 6, 415: 1, 418: 1},
 		Accepted: 2, Rejected: rejected, Incomplete: 1, Withheld: 5,
 	})

@@ -19,6 +19,7 @@ import (
 
 	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
+	"dsiem/test/testkit"
 )
 
 func TestContentEncodings(t *testing.T) {
@@ -114,7 +115,7 @@ func TestNoPartOfACompressedBodyPasses(t *testing.T) {
 				t.Errorf("%s: %d for %d bytes of %d", encoding, status, i, len(whole))
 			}
 		}
-		equal(t, in.take(), []string{"e1"})
+		testkit.Equal(t, in.take(), []string{"e1"})
 	}
 }
 
@@ -219,8 +220,8 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 			if status, text := answer(t, w); status != c.status || text != c.text {
 				t.Errorf("%v: %d %q", c.err, status, text)
 			}
-			equal(t, in.take(), []string(nil))
-			equal(t, stats(h), httpin.Stats{Requests: map[int]uint64{c.status: 1}})
+			testkit.Equal(t, in.take(), []string(nil))
+			testkit.Equal(t, stats(h), httpin.Stats{Requests: map[int]uint64{c.status: 1}})
 		}
 	}
 }
@@ -274,7 +275,7 @@ func TestOverTheWire(t *testing.T) {
 			if r.Status != c.want {
 				t.Errorf("%s, want %s", r.Status, c.want)
 			}
-			equal(t, in.take(), c.events)
+			testkit.Equal(t, in.take(), c.events)
 		})
 	}
 }
@@ -319,7 +320,7 @@ func TestConnectionsStayOpen(t *testing.T) {
 			r.Body.Close()
 		}
 	}
-	equal(t, in.take(), []string{"a", "a", "a", "a", "a"})
+	testkit.Equal(t, in.take(), []string{"a", "a", "a", "a", "a"})
 }
 
 // An event that is alone in its body is the same whatever is around it, and what
@@ -358,8 +359,8 @@ func TestLargestEvent(t *testing.T) {
 			t.Errorf("%d for %d bytes", r.Code, len(text))
 		}
 	}
-	equal(t, in.take(), []string{"e1"})
-	equal(t, stats(h), httpin.Stats{
+	testkit.Equal(t, in.take(), []string{"e1"})
+	testkit.Equal(t, stats(h), httpin.Stats{
 		Requests: map[int]uint64{200: 1, 413: 1}, Accepted: 1, Rejected: rejections(event.TooLarge, 1),
 	})
 }
@@ -373,5 +374,5 @@ func TestGzipHeadersWithNames(t *testing.T) {
 	_ = w.Close()
 	h, in := newHandler(httpin.Options{})
 	post(t, h.Events, b.String(), "Content-Encoding: gzip")
-	equal(t, in.take(), []string{"e1"})
+	testkit.Equal(t, in.take(), []string{"e1"})
 }

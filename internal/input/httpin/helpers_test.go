@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
 	"dsiem/internal/event"
@@ -131,13 +129,6 @@ func answer(t *testing.T, r *httptest.ResponseRecorder) (int, string) {
 	return r.Code, line
 }
 
-func equal(t *testing.T, got, want any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 // stats returns the counts that are not 0, and nothing else.
 func stats(h *httpin.Handler) httpin.Stats {
 	s := h.Stats()
@@ -153,39 +144,6 @@ func stats(h *httpin.Handler) httpin.Stats {
 func rejections(reason event.Reason, n uint64) (counts [event.Reasons]uint64) {
 	counts[reason] = n
 	return counts
-}
-
-// logbook is a log in memory.
-type logbook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logbook) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logbook) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
-}
-
-// take returns the lines so far, and forgets them.
-func (b *logbook) take() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	text := b.text.String()
-	b.text.Reset()
-	if text == "" {
-		return nil
-	}
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
 func zip(text string) string {

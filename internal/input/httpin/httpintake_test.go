@@ -19,6 +19,7 @@ import (
 
 	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
+	"dsiem/test/testkit"
 )
 
 func TestT30AnyContentType(t *testing.T) {
@@ -29,7 +30,7 @@ func TestT30AnyContentType(t *testing.T) {
 		if status != http.StatusOK || text != "" {
 			t.Errorf("%s: %d %q, want 200 without a body", contentType, status, text)
 		}
-		equal(t, in.take(), []string{"e1"})
+		testkit.Equal(t, in.take(), []string{"e1"})
 	}
 }
 
@@ -95,11 +96,11 @@ func TestStatuses(t *testing.T) {
 			if status != c.status || text != c.text {
 				t.Errorf("got  %d %s\nwant %d %s", status, text, c.status, c.text)
 			}
-			equal(t, in.take(), c.want)
+			testkit.Equal(t, in.take(), c.want)
 			if status != 200 && r.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
 				t.Errorf("type %q", r.Header().Get("Content-Type"))
 			}
-			equal(t, stats(h).Requests, map[int]uint64{c.status: 1})
+			testkit.Equal(t, stats(h).Requests, map[int]uint64{c.status: 1})
 		})
 	}
 }
@@ -135,7 +136,7 @@ func TestEventsAreStamped(t *testing.T) {
 			t.Error("there are carriers without tracing")
 		}
 	}
-	equal(t, numbers, []uint64{2, 3, 4})
+	testkit.Equal(t, numbers, []uint64{2, 3, 4})
 }
 
 func TestTokensAreTakenForWholeRequestsThatAreValid(t *testing.T) {
@@ -145,8 +146,8 @@ func TestTokensAreTakenForWholeRequestsThatAreValid(t *testing.T) {
 	for _, body := range []string{ev("a"), "[]", ev("b") + ev("c") + ev("d"), ev("e") + "{}", "x"} {
 		post(t, h.Events, body)
 	}
-	equal(t, tokens.asked, []int{1, 3})
-	equal(t, in.take(), []string{"a", "b c d"})
+	testkit.Equal(t, tokens.asked, []int{1, 3})
+	testkit.Equal(t, in.take(), []string{"a", "b c d"})
 
 	tokens.err = errors.New("too fast")
 	r := post(t, h.Events, ev("e")+ev("f"))
@@ -154,8 +155,8 @@ func TestTokensAreTakenForWholeRequestsThatAreValid(t *testing.T) {
 	if status != http.StatusTooManyRequests || text != "Too many requests" || r.Header().Get("Retry-After") != "1" {
 		t.Errorf("%d %q, retry after %q", status, text, r.Header().Get("Retry-After"))
 	}
-	equal(t, in.take(), []string(nil))
-	equal(t, stats(h), httpin.Stats{
+	testkit.Equal(t, in.take(), []string(nil))
+	testkit.Equal(t, stats(h), httpin.Stats{
 		Requests: map[int]uint64{200: 3, 400: 1, 418: 1, 429: 1}, Accepted: 4, Limited: 2, Withheld: 1,
 		Rejected: func() (n [event.Reasons]uint64) { n[event.BadTimestamp], n[event.BadJSON] = 1, 1; return n }(),
 	})
@@ -190,11 +191,11 @@ func TestDeliverRefuses(t *testing.T) {
 				t.Errorf("%d %q, retry after %q", status, text, r.Header().Get("Retry-After"))
 			}
 			c.stats.Requests = map[int]uint64{c.status: 1}
-			equal(t, stats(h), c.stats)
+			testkit.Equal(t, stats(h), c.stats)
 
 			in.err = nil
 			post(t, h.Events, ev("c"))
-			equal(t, in.take(), []string{"c"})
+			testkit.Equal(t, in.take(), []string{"c"})
 		})
 	}
 }
@@ -226,10 +227,10 @@ func TestDeliverMayWaitSoLong(t *testing.T) {
 
 func TestASenderThatLeavesEndsTheWait(t *testing.T) {
 	t.Parallel()
-	log := new(logbook)
+	log := new(testkit.Logbook)
 	ctx, leave := context.WithCancel(t.Context())
 	tokens := new(fakeLimit)
-	h, _ := newHandler(httpin.Options{Logger: log.logger(), Limiter: tokens, Deliver: func(ctx context.Context, _ *event.Batch) error {
+	h, _ := newHandler(httpin.Options{Logger: log.Logger(), Limiter: tokens, Deliver: func(ctx context.Context, _ *event.Batch) error {
 		leave()
 		<-ctx.Done()
 		return context.Cause(ctx)
@@ -240,8 +241,8 @@ func TestASenderThatLeavesEndsTheWait(t *testing.T) {
 	h.Events(httptest.NewRecorder(), request())
 	tokens.err = context.Canceled
 	h.Events(httptest.NewRecorder(), request())
-	equal(t, stats(h), httpin.Stats{Requests: map[int]uint64{503: 2}, Unavailable: 2})
-	equal(t, log.take(), []string(nil))
+	testkit.Equal(t, stats(h), httpin.Stats{Requests: map[int]uint64{503: 2}, Unavailable: 2})
+	testkit.Equal(t, log.Take(), []string(nil))
 }
 
 func TestABatchBelongsToItsReceiver(t *testing.T) {
@@ -256,7 +257,7 @@ func TestABatchBelongsToItsReceiver(t *testing.T) {
 	for i := range 20 {
 		want = append(want, fmt.Sprint("a", i), fmt.Sprintf("b%d c%d", i, i))
 	}
-	equal(t, in.take(), want)
+	testkit.Equal(t, in.take(), want)
 }
 
 func TestReleasedBatchesComeBackEmpty(t *testing.T) {
@@ -277,7 +278,7 @@ func TestReleasedBatchesComeBackEmpty(t *testing.T) {
 		})
 		post(t, h.Events, strings.Repeat(ev("a"), n))
 		post(t, h.Events, ev("a"))
-		equal(t, got, []int{n, 0, 1, 0})
+		testkit.Equal(t, got, []int{n, 0, 1, 0})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"dsiem/internal/input/httpin"
 	"dsiem/internal/input/limit"
+	"dsiem/test/testkit"
 )
 
 var _ httpin.Limiter = (*limit.Limiter)(nil)
@@ -38,8 +39,8 @@ func TestT39FortyPostsAtOnce(t *testing.T) {
 		if d := time.Since(begin); taken.Load() != 12 || limited.Load() != 28 || d > 3500*time.Millisecond {
 			t.Errorf("%d taken, %d limited after %v", taken.Load(), limited.Load(), d)
 		}
-		equal(t, len(in.take()), 12)
-		equal(t, stats(h), httpin.Stats{Requests: map[int]uint64{200: 12, 429: 28}, Accepted: 12, Limited: 28})
+		testkit.Equal(t, len(in.take()), 12)
+		testkit.Equal(t, stats(h), httpin.Stats{Requests: map[int]uint64{200: 12, 429: 28}, Accepted: 12, Limited: 28})
 	})
 }
 
@@ -51,7 +52,7 @@ func TestD06D70NoLimitAndLargeArrays(t *testing.T) {
 		if r := post(t, h.Events, ev("a")+ev("b")+ev("c")); r.Code != http.StatusOK {
 			t.Errorf("status %d", r.Code)
 		}
-		equal(t, in.take(), []string{"a b c"})
+		testkit.Equal(t, in.take(), []string{"a b c"})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
+	"dsiem/test/testkit"
 )
 
 const (
@@ -43,7 +44,7 @@ func TestSuricataEVE(t *testing.T) {
 			if status, text := answer(t, post(t, h.SuricataEVE, c.in)); status != c.status || text != c.text {
 				t.Errorf("got  %d %s\nwant %d %s", status, text, c.status, c.text)
 			}
-			equal(t, in.take(), c.events)
+			testkit.Equal(t, in.take(), c.events)
 			if got := h.Stats(); got.Skipped != c.skipped || got.Requests[c.status] != 1 {
 				t.Errorf("%+v", got)
 			}

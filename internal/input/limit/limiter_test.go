@@ -3,7 +3,6 @@ package limit_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -12,64 +11,15 @@ import (
 	"time"
 
 	"dsiem/internal/input/limit"
+	"dsiem/test/testkit"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
-
-// logbook keeps the messages of a log.
-type logbook struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (b *logbook) logger() *slog.Logger { return slog.New(b) }
-
-func (b *logbook) Enabled(context.Context, slog.Level) bool { return true }
-func (b *logbook) WithAttrs([]slog.Attr) slog.Handler       { return b }
-func (b *logbook) WithGroup(string) slog.Handler            { return b }
-
-func (b *logbook) Handle(_ context.Context, r slog.Record) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.lines = append(b.lines, r.Level.String()+" "+r.Message)
-	return nil
-}
-
-// take returns the messages so far, and forgets them.
-func (b *logbook) take() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	lines := b.lines
-	b.lines = nil
-	return lines
-}
-
-func equal(t *testing.T, got, want any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
 
 // run runs a limiter until the end of the test.
 func run(t *testing.T, l *limit.Limiter) {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- l.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	synctest.Wait()
-}
-
-// pass lets the time of a synctest bubble pass, and what is due then happen.
-func pass(d time.Duration) {
-	<-time.After(d)
+	testkit.Run(t, l)
 	synctest.Wait()
 }
 
@@ -96,14 +46,14 @@ func TestD06NoLimit(t *testing.T) {
 					}
 				}
 				l.Overload(true)
-				pass(time.Minute)
+				testkit.Pass(time.Minute)
 				if got := time.Since(begin); got != time.Minute {
 					t.Errorf("taking took %v", got-time.Minute)
 				}
 				if l.Limit() != 0 || l.Overloaded() != (l != nil) {
 					t.Errorf("limit %d, overloaded %v", l.Limit(), l.Overloaded())
 				}
-				equal(t, l.Stats(), limit.Stats{})
+				testkit.Equal(t, l.Stats(), limit.Stats{})
 			})
 		})
 	}
@@ -157,41 +107,41 @@ func TestT39FortyPostsAtOnce(t *testing.T) {
 		if passed.Load() != 12 || refused.Load() != 28 {
 			t.Errorf("%d passed, %d were refused", passed.Load(), refused.Load())
 		}
-		equal(t, l.Stats(), limit.Stats{RefusedRequests: 28, RefusedEvents: 28, WaitedRequests: 9})
+		testkit.Equal(t, l.Stats(), limit.Stats{RefusedRequests: 28, RefusedEvents: 28, WaitedRequests: 9})
 	})
 }
 
 func TestT40OverloadLowersTheLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := new(logbook)
-		l := limit.New(limit.Options{Max: 1000, Min: 100, Hold: 10 * time.Second, Logger: log.logger()})
+		log := new(testkit.Logbook)
+		l := limit.New(limit.Options{Max: 1000, Min: 100, Hold: 10 * time.Second, Logger: log.Logger()})
 		run(t, l)
-		pass(5 * time.Second)
-		equal(t, log.take(), []string{"INFO Overload status is false, EPS limit changed from 550 to 559"})
+		testkit.Pass(5 * time.Second)
+		testkit.Equal(t, log.Take(), []string{`level=INFO msg="Overload status is false, EPS limit changed from 550 to 559"`})
 
 		l.Overload(true)
 		l.Overload(true)
-		pass(10 * time.Second)
-		equal(t, log.take(), []string{
-			"INFO Received overload status change from false to true from backend",
-			"INFO Overload status is true, EPS limit changed from 559 to 469",
-			"INFO Overload status is true, EPS limit changed from 469 to 379",
+		testkit.Pass(10 * time.Second)
+		testkit.Equal(t, log.Take(), []string{
+			`level=INFO msg="Received overload status change from false to true from backend"`,
+			`level=INFO msg="Overload status is true, EPS limit changed from 559 to 469"`,
+			`level=INFO msg="Overload status is true, EPS limit changed from 469 to 379"`,
 		})
-		pass(time.Minute)
-		if got := l.Limit(); got != 100 || len(log.take()) != 4 {
+		testkit.Pass(time.Minute)
+		if got := l.Limit(); got != 100 || len(log.Take()) != 4 {
 			t.Errorf("the limit fell to %d, want 100 in 4 steps more", got)
 		}
 
 		l.Overload(false)
-		pass(10 * time.Second)
-		equal(t, log.take(), []string{
-			"INFO Received overload status change from true to false from backend",
-			"INFO Overload status is false, EPS limit changed from 100 to 109",
-			"INFO Overload status is false, EPS limit changed from 109 to 118",
+		testkit.Pass(10 * time.Second)
+		testkit.Equal(t, log.Take(), []string{
+			`level=INFO msg="Received overload status change from true to false from backend"`,
+			`level=INFO msg="Overload status is false, EPS limit changed from 100 to 109"`,
+			`level=INFO msg="Overload status is false, EPS limit changed from 109 to 118"`,
 		})
-		pass(time.Hour)
-		if got := l.Limit(); got != 1000 || len(log.take()) != 98 {
+		testkit.Pass(time.Hour)
+		if got := l.Limit(); got != 1000 || len(log.Take()) != 98 {
 			t.Errorf("the limit rose to %d, want 1000 in 98 steps more", got)
 		}
 	})
@@ -235,12 +185,12 @@ func TestD10TheBurstIsTheLimit(t *testing.T) {
 		l := limit.New(limit.Options{Max: 1000, Min: 10})
 		run(t, l)
 		l.Overload(true)
-		pass(time.Minute)
+		testkit.Pass(time.Minute)
 		if got := atOnce(t, l); got != 10 {
 			t.Errorf("%d events passed at once, want 10", got)
 		}
 		l.Overload(false)
-		pass(time.Hour)
+		testkit.Pass(time.Hour)
 		if got := atOnce(t, l); got != 1000 {
 			t.Errorf("%d events passed at once, want 1000", got)
 		}
@@ -308,10 +258,10 @@ func TestALargeArrayPassesAndIsPaidForLater(t *testing.T) {
 			}
 		}
 		at(500 * time.Millisecond)
-		pass(97 * time.Second)
+		testkit.Pass(97 * time.Second)
 		take(1)
 		at(99600 * time.Millisecond) // 1006 events, 10 of them at once
-		equal(t, l.Stats(), limit.Stats{RefusedRequests: 3, RefusedEvents: 3, WaitedRequests: 2})
+		testkit.Equal(t, l.Stats(), limit.Stats{RefusedRequests: 3, RefusedEvents: 3, WaitedRequests: 2})
 	})
 }
 
@@ -332,7 +282,7 @@ func TestRetryAfterSaysWhenADebtIsPaid(t *testing.T) {
 		if got := l.RetryAfter().Round(time.Second); got != 17*time.Second { // the last three it would wait
 			t.Errorf("with a debt it is %s", got)
 		}
-		pass(17*time.Second + 10*time.Millisecond)
+		testkit.Pass(17*time.Second + 10*time.Millisecond)
 		if err := l.Take(t.Context(), 1); err != nil {
 			t.Errorf("after that time: %v", err)
 		}
@@ -349,7 +299,7 @@ func TestTheAverageIsTheLimit(t *testing.T) {
 			begin, total := time.Now(), 0
 			for _, n := range sizes {
 				for errors.Is(l.Take(t.Context(), n), limit.ErrLimited) {
-					pass(time.Second)
+					testkit.Pass(time.Second)
 				}
 				// What passed so far, without the last array's debt, is at most a
 				// bucket more than what the time gave.
@@ -388,7 +338,7 @@ func TestWhoGoesGivesItsTokensBack(t *testing.T) {
 		if got := time.Since(begin); got != time.Second {
 			t.Errorf("the next ten waited for %v, want 1s", got)
 		}
-		equal(t, l.Stats(), limit.Stats{WaitedRequests: 1})
+		testkit.Equal(t, l.Stats(), limit.Stats{WaitedRequests: 1})
 	})
 }
 
@@ -477,13 +427,13 @@ func TestD29HoldRule(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				log := new(logbook)
-				l := limit.New(limit.Options{Max: 10, Min: 10, Hold: c.hold, Logger: log.logger()})
+				log := new(testkit.Logbook)
+				l := limit.New(limit.Options{Max: 10, Min: 10, Hold: c.hold, Logger: log.Logger()})
 				run(t, l)
 				var want []string
 				before := false
 				for i, s := range c.steps {
-					pass(s.after)
+					testkit.Pass(s.after)
 					if s.signal != "" {
 						l.Overload(s.signal == "true")
 					}
@@ -492,13 +442,13 @@ func TestD29HoldRule(t *testing.T) {
 						t.Errorf("step %d: overloaded %v", i, got)
 					}
 					if s.overload && !before {
-						want = append(want, "INFO Received overload status change from false to true from backend")
+						want = append(want, `level=INFO msg="Received overload status change from false to true from backend"`)
 					} else if !s.overload && before {
-						want = append(want, "INFO Received overload status change from true to false from backend")
+						want = append(want, `level=INFO msg="Received overload status change from true to false from backend"`)
 					}
 					before = s.overload
 				}
-				equal(t, log.take(), want)
+				testkit.Equal(t, log.Take(), want)
 			})
 		})
 	}

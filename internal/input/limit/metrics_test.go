@@ -14,14 +14,14 @@ func TestLimitAndOverloadAreReadWhenAsked(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	l := limit.New(limit.Options{Max: 1000, Min: 100})
 	l.Register(reg)
-	equal(t, testkit.Samples(t, reg), []string{`dsiem_eps_limit 550`, `dsiem_overloaded 0`})
+	testkit.Equal(t, testkit.Samples(t, reg), []string{`dsiem_eps_limit 550`, `dsiem_overloaded 0`})
 	limit.Adjust(l, true)
-	equal(t, testkit.Samples(t, reg), []string{`dsiem_eps_limit 460`, `dsiem_overloaded 1`})
+	testkit.Equal(t, testkit.Samples(t, reg), []string{`dsiem_eps_limit 460`, `dsiem_overloaded 1`})
 }
 
 func TestMetricsWithoutALimiter(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
 	(*limit.Limiter)(nil).Register(reg)
-	equal(t, testkit.Samples(t, reg), []string{`dsiem_eps_limit 0`, `dsiem_overloaded 0`})
+	testkit.Equal(t, testkit.Samples(t, reg), []string{`dsiem_eps_limit 0`, `dsiem_overloaded 0`})
 }

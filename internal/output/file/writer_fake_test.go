@@ -3,12 +3,10 @@ package file
 import (
 	"context"
 	"io/fs"
-	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"dsiem/internal/alarm"
@@ -268,38 +266,6 @@ func (f *fakeFile) Close() error {
 	return fail.err
 }
 
-// logBook keeps log lines as "LEVEL message".
-type logBook struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (b *logBook) logger() *slog.Logger { return slog.New(b) }
-
-func (b *logBook) count(part string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := 0
-	for _, line := range b.lines {
-		if strings.Contains(line, part) {
-			n++
-		}
-	}
-	return n
-}
-
-func (b *logBook) Enabled(context.Context, slog.Level) bool { return true }
-
-func (b *logBook) Handle(_ context.Context, r slog.Record) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.lines = append(b.lines, r.Level.String()+" "+r.Message)
-	return nil
-}
-
-func (b *logBook) WithAttrs([]slog.Attr) slog.Handler { return b }
-func (b *logBook) WithGroup(string) slog.Handler      { return b }
-
 // startFake opens a writer on a fake file system and runs it until the end of
 // the test. ended tells what Run returned; it is read by whoever wants to know.
 func startFake(t *testing.T, files *fakeFiles, o Options) (w *Writer, ended chan error) {
@@ -319,12 +285,6 @@ func write(t *testing.T, w *Writer, events, alarms string) {
 	if err := w.Write(t.Context(), batchOf([]byte(events), []byte(alarms))); err != nil {
 		t.Fatalf("writing %q, %q: %v", events, alarms, err)
 	}
-}
-
-// pass lets time go by in a bubble of testing/synctest, and what is due happen.
-func pass(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
 }
 
 func closeIn(t *testing.T, w *Writer, d time.Duration) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dsiem/internal/alarm"
+	"dsiem/test/testkit"
 
 	"pgregory.net/rapid"
 )
@@ -97,7 +98,7 @@ func play(t *testing.T, actions []action, mode Fsync, room int) error {
 			want[alarm.EventsFile] = append(want[alarm.EventsFile], eventLines...)
 			want[alarm.AlarmsFile] = append(want[alarm.AlarmsFile], alarmLines...)
 		case "pause":
-			pass(a.pause)
+			testkit.Pass(a.pause)
 		case "fault":
 			files.fail(a.name, make([]fault, a.skip)...)
 			files.fail(a.name, slices.Repeat([]fault{a.fault}, a.times)...)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dsiem/internal/alarm"
+	"dsiem/test/testkit"
 )
 
 func TestWriterGroupsWhatComesTogether(t *testing.T) {
@@ -30,15 +31,15 @@ func TestWriterGroupsWhatComesTogether(t *testing.T) {
 			t.Fatalf("not written at once: %q", got)
 		}
 		// Then lines wait for others, and go out with one write per file.
-		pass(time.Millisecond)
+		testkit.Pass(time.Millisecond)
 		for range 50 {
 			write(t, w, "e2\ne3\n", "a2\n")
-			pass(time.Millisecond)
+			testkit.Pass(time.Millisecond)
 		}
 		if n := files.called(opWrite); n != 2 {
 			t.Errorf("%d writes before the time is over", n)
 		}
-		pass(50 * time.Millisecond)
+		testkit.Pass(50 * time.Millisecond)
 		if n := files.called(opWrite); n != 4 {
 			t.Errorf("%d writes, want 2 per file", n)
 		}
@@ -72,25 +73,25 @@ func TestWriterGroupsWhatComesTogether(t *testing.T) {
 
 func TestWriterNoticesRotationWhileIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		files, book := newFakeFiles(), &logBook{}
-		w, _ := startFake(t, files, Options{Logger: book.logger()})
+		files, book := newFakeFiles(), new(testkit.Logbook)
+		w, _ := startFake(t, files, Options{Logger: book.Logger()})
 		files.rename(alarm.AlarmsFile)
-		pass(time.Second)
+		testkit.Pass(time.Second)
 		if got, exists := files.current(alarm.AlarmsFile); !exists || got != "" {
 			t.Errorf("no new file after a second")
 		}
-		if book.count("INFO alarm file has been rotated") != 1 || w.Stats().Reopened != 1 {
-			t.Errorf("log %q, stats %+v", book.lines, w.Stats())
+		if len(book.With("level=INFO", "alarm file has been rotated")) != 1 || w.Stats().Reopened != 1 {
+			t.Errorf("log %q, stats %+v", book.All(), w.Stats())
 		}
 		// What cannot be made anew is trouble at once, also without a line.
 		files.failAlways(opOpen, syscall.EACCES)
 		files.rename(alarm.EventsFile)
-		pass(time.Second)
+		testkit.Pass(time.Second)
 		if !errors.Is(w.Err(), fs.ErrPermission) || !w.Stats().Failing {
 			t.Errorf("error %v", w.Err())
 		}
 		files.heal()
-		pass(time.Second)
+		testkit.Pass(time.Second)
 		if w.Err() != nil {
 			t.Errorf("error %v", w.Err())
 		}
@@ -106,12 +107,12 @@ func TestNoAlarmLineBeforeItsAlarmEventLines(t *testing.T) {
 		w, _ := startFake(t, files, Options{})
 		files.failAlways(opWrite+" "+alarm.EventsFile, syscall.EACCES)
 		write(t, w, "e1\n", "a1\n")
-		pass(time.Hour)
+		testkit.Pass(time.Hour)
 		if got := files.content(alarm.AlarmsFile); got != "" {
 			t.Errorf("alarm lines %q although their events are not written", got)
 		}
 		files.heal()
-		pass(2 * time.Second)
+		testkit.Pass(2 * time.Second)
 		if got := files.content(alarm.AlarmsFile) + files.content(alarm.EventsFile); got != "a1\ne1\n" {
 			t.Errorf("lines %q", got)
 		}
@@ -123,16 +124,16 @@ func TestNoAlarmLineBeforeItsAlarmEventLines(t *testing.T) {
 
 func TestTroubleIsToldNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		files, book := newFakeFiles(), &logBook{}
-		w, _ := startFake(t, files, Options{Logger: book.logger()})
+		files, book := newFakeFiles(), new(testkit.Logbook)
+		w, _ := startFake(t, files, Options{Logger: book.Logger()})
 		files.failAlways(opWrite, syscall.ENOSPC)
 		write(t, w, "e1\n", "a1\n")
 		synctest.Wait()
-		if book.count("ERROR alarm files cannot be written, trying again") != 1 {
-			t.Errorf("not told at once: %q", book.lines)
+		if len(book.With("level=ERROR", "alarm files cannot be written, trying again")) != 1 {
+			t.Errorf("not told at once: %q", book.All())
 		}
-		pass(61 * time.Second)
-		if n := book.count("cannot be written"); n < 6 || n > 7 {
+		testkit.Pass(61 * time.Second)
+		if n := len(book.With("cannot be written")); n < 6 || n > 7 {
 			t.Errorf("told %d times in a minute", n)
 		}
 		if !errors.Is(w.Err(), syscall.ENOSPC) || w.Stats().Pending != 6 {
@@ -143,9 +144,9 @@ func TestTroubleIsToldNowAndThen(t *testing.T) {
 			t.Errorf("%d attempts in a minute", n)
 		}
 		files.heal()
-		pass(2 * time.Second)
-		if book.count("INFO alarm files are written again") != 1 || w.Err() != nil {
-			t.Errorf("log %q, error %v", book.lines, w.Err())
+		testkit.Pass(2 * time.Second)
+		if len(book.With("level=INFO", "alarm files are written again")) != 1 || w.Err() != nil {
+			t.Errorf("log %q, error %v", book.All(), w.Err())
 		}
 		// Trouble that comes and goes does not fill the log.
 		for range 1000 {
@@ -155,9 +156,9 @@ func TestTroubleIsToldNowAndThen(t *testing.T) {
 			if w.Err() == nil {
 				t.Fatal("no trouble")
 			}
-			pass(100 * time.Millisecond)
+			testkit.Pass(100 * time.Millisecond)
 		}
-		if n, m := book.count("cannot be written"), book.count("are written again"); n < 15 || n > 18 || m > n {
+		if n, m := len(book.With("cannot be written")), len(book.With("are written again")); n < 15 || n > 18 || m > n {
 			t.Errorf("told %d times in 160 seconds, and %d times that it is over", n, m)
 		}
 		if err := closeIn(t, w, time.Second); err != nil {
@@ -177,14 +178,14 @@ func TestOldHandleDoesWhereNoNewOneIs(t *testing.T) {
 		opened := files.called(opOpen)
 		files.fail(opWrite, fault{err: syscall.ESTALE})
 		write(t, w, "e1\n", "")
-		pass(time.Second)
+		testkit.Pass(time.Second)
 		if files.called(opOpen) != opened+1 || files.content(alarm.EventsFile) != "e1\n" {
 			t.Errorf("opened %d times, lines %q", files.called(opOpen)-opened, files.content(alarm.EventsFile))
 		}
 		files.failAlways(opOpen, syscall.EACCES)
 		files.fail(opWrite, fault{err: syscall.ENOSPC})
 		write(t, w, "e2\n", "")
-		pass(time.Second)
+		testkit.Pass(time.Second)
 		if got := files.content(alarm.EventsFile); got != "e1\ne2\n" {
 			t.Errorf("lines %q", got)
 		}
@@ -199,8 +200,8 @@ func TestOldHandleDoesWhereNoNewOneIs(t *testing.T) {
 
 func TestTornLineOfARotatedFileIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		files, book := newFakeFiles(), &logBook{}
-		w, _ := startFake(t, files, Options{Logger: book.logger()})
+		files, book := newFakeFiles(), new(testkit.Logbook)
+		w, _ := startFake(t, files, Options{Logger: book.Logger()})
 		for _, tt := range []struct {
 			breakIt func()
 			want    string // of the file that was rotated
@@ -215,15 +216,15 @@ func TestTornLineOfARotatedFileIsTakenBack(t *testing.T) {
 			old := files.all[alarm.EventsFile][len(files.all[alarm.EventsFile])-1]
 			tt.breakIt()
 			files.rename(alarm.EventsFile)
-			pass(time.Second)
+			testkit.Pass(time.Second)
 			if got, _ := files.current(alarm.EventsFile); got != "two\n" || string(old.data) != tt.want {
 				t.Errorf("old file %q, new file %q", old.data, got)
 			}
-			if n := book.count("WARN old alarm file cannot be closed properly"); n != tt.warned {
+			if n := len(book.With("level=WARN", "old alarm file cannot be closed properly")); n != tt.warned {
 				t.Errorf("%d warnings", n)
 			}
 			files.rename(alarm.EventsFile)
-			pass(time.Second)
+			testkit.Pass(time.Second)
 		}
 		if err := closeIn(t, w, time.Second); err != nil {
 			t.Error(err)
@@ -247,12 +248,12 @@ func TestFsyncModes(t *testing.T) {
 				w, _ := startFake(t, files, Options{Fsync: tt.mode})
 				for range 3 {
 					write(t, w, "", "a\n")
-					pass(20 * time.Millisecond)
+					testkit.Pass(20 * time.Millisecond)
 				}
 				if got := files.synced(alarm.AlarmsFile); got != tt.before {
 					t.Errorf("%d syncs for 3 writes, want %d", got, tt.before)
 				}
-				pass(5 * time.Second)
+				testkit.Pass(5 * time.Second)
 				if got := files.synced(alarm.AlarmsFile); got != tt.after {
 					t.Errorf("%d syncs later, want %d", got, tt.after)
 				}
@@ -273,24 +274,24 @@ func TestFsyncModes(t *testing.T) {
 
 func TestFsyncErrorsAreToldAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		files, book := newFakeFiles(), &logBook{}
-		w, _ := startFake(t, files, Options{Fsync: FsyncAlways, Logger: book.logger()})
+		files, book := newFakeFiles(), new(testkit.Logbook)
+		w, _ := startFake(t, files, Options{Fsync: FsyncAlways, Logger: book.Logger()})
 		files.failAlways(opSync, syscall.EIO)
 		for range 5 {
 			write(t, w, "e\n", "a\n")
-			pass(time.Second)
+			testkit.Pass(time.Second)
 		}
 		if got := files.content(alarm.AlarmsFile); got != strings.Repeat("a\n", 5) {
 			t.Errorf("lines %q", got)
 		}
-		if book.count("ERROR alarm files cannot be synced") != 1 || w.Stats().SyncErrors != 5 {
-			t.Errorf("log %q, stats %+v", book.lines, w.Stats())
+		if len(book.With("level=ERROR", "alarm files cannot be synced")) != 1 || w.Stats().SyncErrors != 5 {
+			t.Errorf("log %q, stats %+v", book.All(), w.Stats())
 		}
 		// A file that is rotated away is synced first.
 		files.heal()
 		synced := files.called(opSync)
 		files.rename(alarm.AlarmsFile)
-		pass(2 * time.Second)
+		testkit.Pass(2 * time.Second)
 		if got := files.called(opSync); got != synced+1 {
 			t.Errorf("%d syncs of the old file", got-synced)
 		}
@@ -332,7 +333,7 @@ func TestWriteWaitsForRoom(t *testing.T) {
 		// With room there is no need to wait, whatever the context says.
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		pass(time.Second)
+		testkit.Pass(time.Second)
 		if err := w.Write(ended, batchOf([]byte("last\n"), nil)); err != nil {
 			t.Errorf("at shutdown: %v", err)
 		}
@@ -400,7 +401,7 @@ func TestCloseTriesAtOnceAndAgain(t *testing.T) {
 		w, _ := startFake(t, files, Options{})
 		files.failAlways(opWrite, syscall.ENOSPC)
 		write(t, w, "e1\n", "a1\n")
-		pass(time.Minute) // the pause between two attempts is long by now
+		testkit.Pass(time.Minute) // the pause between two attempts is long by now
 		tried := files.called(opWrite)
 		closed := make(chan error)
 		go func() { closed <- closeIn(t, w, 10*time.Second) }()
@@ -408,7 +409,7 @@ func TestCloseTriesAtOnceAndAgain(t *testing.T) {
 		if files.called(opWrite) != tried+1 {
 			t.Error("Close does not try at once")
 		}
-		pass(3 * time.Second)
+		testkit.Pass(3 * time.Second)
 		files.heal()
 		if err := <-closed; err != nil {
 			t.Error(err)
@@ -565,7 +566,7 @@ func TestMemoryOfABurstIsGivenBack(t *testing.T) {
 			write(t, w, "", strings.Repeat("x", 2<<20)+"\n")
 			synctest.Wait()
 		}
-		pass(2 * time.Second)
+		testkit.Pass(2 * time.Second)
 		if kept := cap(w.spare.alarms) + cap(w.queue.alarms); kept > maxSpare {
 			t.Errorf("%d bytes are kept", kept)
 		}

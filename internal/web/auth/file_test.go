@@ -28,7 +28,7 @@ const (
 func problems(t *testing.T, content string) string {
 	t.Helper()
 	path := authFile(t, content)
-	log := testkit.NewLogbook()
+	log := new(testkit.Logbook)
 	g, err := auth.Load(path, log.Logger())
 	if (g == nil) != (err != nil) {
 		t.Errorf("%s: a Guard %v with error %v", content, g, err)
@@ -209,7 +209,7 @@ func TestProblemsNeverShowSecrets(t *testing.T) {
 		`"anonymous":[{"password":"` + secret + `"}],"token":"` + secret + `"}`
 	check := func(in string) {
 		t.Helper()
-		log := testkit.NewLogbook()
+		log := new(testkit.Logbook)
 		_, err := auth.Load(authFile(t, in), log.Logger())
 		if err == nil {
 			t.Fatalf("no error for %s", in)
@@ -266,7 +266,7 @@ func TestFileThatEverybodyCanReadIsAWarning(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		log := testkit.NewLogbook()
+		log := new(testkit.Logbook)
 		if _, err := auth.Load(path, log.Logger()); err != nil {
 			t.Fatal(err)
 		}
@@ -291,7 +291,7 @@ func FuzzFile(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "auth.json")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		testkit.WriteFile(t, path, string(data))
-		log := testkit.NewLogbook()
+		log := new(testkit.Logbook)
 		g, err := auth.Load(path, log.Logger())
 		_, again := auth.Load(path, nil)
 		if (err == nil) != (again == nil) || err != nil && err.Error() != again.Error() {

@@ -2,19 +2,12 @@ package cert_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -29,78 +22,10 @@ import (
 	"dsiem/test/testkit"
 )
 
-// authority is a certificate authority for one test.
-type authority struct {
-	cert   *x509.Certificate
-	key    *ecdsa.PrivateKey
-	serial int64
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{key: newKey(t)}
-	template := a.template("authority", 100*24*time.Hour)
-	template.IsCA = true
-	template.KeyUsage = x509.KeyUsageCertSign
-	template.BasicConstraintsValid = true
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err == nil {
-		a.cert, err = x509.ParseCertificate(der)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func (a *authority) template(name string, life time.Duration) *x509.Certificate {
-	a.serial++
-	now := time.Now()
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(a.serial),
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    now.Add(-time.Hour),
-		NotAfter:     now.Add(life),
-	}
-}
-
-// sign makes a certificate for 127.0.0.1 that is valid for a time from now on,
-// and its key, both in PEM.
-func (a *authority) sign(t *testing.T, name string, life time.Duration) (cert, key string) {
-	t.Helper()
-	template, private := a.template(name, life), newKey(t)
-	if life < 0 {
-		template.NotBefore = template.NotAfter.Add(-time.Hour)
-	}
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
-}
-
-// client returns a client that trusts the authority and makes a connection for
+// client returns a client that trusts an authority and makes a connection for
 // each request.
-func (a *authority) client(versions ...uint16) *http.Client {
-	config := &tls.Config{RootCAs: x509.NewCertPool()}
-	config.RootCAs.AddCert(a.cert)
+func client(a *testkit.Authority, versions ...uint16) *http.Client {
+	config := &tls.Config{RootCAs: a.Pool()}
 	for _, v := range versions {
 		config.MinVersion, config.MaxVersion = v, v
 	}
@@ -156,12 +81,12 @@ func fetch(ctx context.Context, client *http.Client, url string) (body, name str
 
 func TestServerSpeaksTLSAndFollowsItsCertificate(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := testkit.NewAuthority(t)
 	certFile, keyFile := pairFiles(t)
-	chain, key := a.sign(t, "first", time.Hour)
+	chain, key := a.ServerPEM("first", time.Hour)
 	testkit.WriteFile(t, certFile, chain)
 	testkit.WriteFile(t, keyFile, key)
-	log := testkit.NewLogbook()
+	log := new(testkit.Logbook)
 	certs, err := cert.Load(certFile, keyFile, log.Logger())
 	if err != nil {
 		t.Fatal(err)
@@ -170,36 +95,32 @@ func TestServerSpeaksTLSAndFollowsItsCertificate(t *testing.T) {
 	url := listen(t, certs, log.Logger())
 
 	for version, want := range map[uint16]string{tls.VersionTLS12: "HTTP/2.0 TLS 1.2", tls.VersionTLS13: "HTTP/2.0 TLS 1.3"} {
-		if body, name, err := fetch(t.Context(), a.client(version), url); body != want || name != "first" || err != nil {
+		if body, name, err := fetch(t.Context(), client(a, version), url); body != want || name != "first" || err != nil {
 			t.Errorf("%s: %q from %q, %v", tls.VersionName(version), body, name, err)
 		}
 	}
-	old := a.client()
-	old.Transport = &http.Transport{TLSClientConfig: a.client().Transport.(*http.Transport).TLSClientConfig, DisableKeepAlives: true}
+	old := client(a)
+	old.Transport = &http.Transport{TLSClientConfig: client(a).Transport.(*http.Transport).TLSClientConfig, DisableKeepAlives: true}
 	if body, _, err := fetch(t.Context(), old, url); body != "HTTP/1.1 TLS 1.3" || err != nil {
 		t.Errorf("HTTP/1.1: %q, %v", body, err)
 	}
-	if body, _, err := fetch(t.Context(), a.client(tls.VersionTLS11), url); err == nil {
+	if body, _, err := fetch(t.Context(), client(a, tls.VersionTLS11), url); err == nil {
 		t.Errorf("TLS 1.1: %q", body)
 	}
 	log.Wait(t, 1, "level=WARN", `msg="error in a TLS handshake"`, "unsupported versions")
 
 	// The files come one after the other, and requests never fail meanwhile.
-	chain, key = a.sign(t, "second", time.Hour)
+	chain, key = a.ServerPEM("second", time.Hour)
 	testkit.WriteFile(t, certFile, chain)
 	testkit.WriteFile(t, keyFile, key)
-	client, name := a.client(), ""
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for begin := time.Now(); name != "second"; <-tick.C {
-		if time.Since(begin) > testkit.Patience {
-			t.Fatal("the new certificate is not used")
-		}
+	by, name := client(a), ""
+	testkit.Eventually(t, "the new certificate is used", func() bool {
 		var err error
-		if _, name, err = fetch(t.Context(), client, url); err != nil {
+		if _, name, err = fetch(t.Context(), by, url); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return name == "second"
+	})
 	if n := len(log.With("level=INFO", "TLS certificate loaded")); n != 2 {
 		t.Errorf("loaded %d times", n)
 	}
@@ -212,11 +133,11 @@ func TestBadCertificatesChangeNothing(t *testing.T) {
 	t.Parallel()
 	certFile, keyFile := pairFiles(t)
 	synctest.Test(t, func(t *testing.T) {
-		a := newAuthority(t)
-		chain, key := a.sign(t, "first", 90*24*time.Hour)
+		a := testkit.NewAuthority(t)
+		chain, key := a.ServerPEM("first", 90*24*time.Hour)
 		testkit.WriteFile(t, certFile, chain)
 		testkit.WriteFile(t, keyFile, key)
-		log := testkit.NewLogbook()
+		log := new(testkit.Logbook)
 		certs, err := cert.Load(certFile, keyFile, log.Logger())
 		if err != nil {
 			t.Fatal(err)
@@ -233,7 +154,7 @@ func TestBadCertificatesChangeNothing(t *testing.T) {
 		if end := certs.NotAfter(); !end.Equal(time.Now().Add(90 * 24 * time.Hour).Truncate(time.Second)) {
 			t.Errorf("valid until %v", end)
 		}
-		newCert, newKey := a.sign(t, "second", 10*24*time.Hour)
+		newCert, newKey := a.ServerPEM("second", 10*24*time.Hour)
 		testkit.Pass(time.Second)
 		for i, step := range []struct{ cert, key, name, problem string }{
 			{newCert, key, "first", "private key does not match public key"},
@@ -265,11 +186,11 @@ func TestExpiryIsToldInTime(t *testing.T) {
 	t.Parallel()
 	certFile, keyFile := pairFiles(t)
 	synctest.Test(t, func(t *testing.T) {
-		a := newAuthority(t)
-		chain, key := a.sign(t, "server", (14*24+1)*time.Hour)
+		a := testkit.NewAuthority(t)
+		chain, key := a.ServerPEM("server", (14*24+1)*time.Hour)
 		testkit.WriteFile(t, certFile, chain)
 		testkit.WriteFile(t, keyFile, key)
-		log := testkit.NewLogbook()
+		log := new(testkit.Logbook)
 		certs, err := cert.Load(certFile, keyFile, log.Logger())
 		if err != nil {
 			t.Fatal(err)
@@ -286,10 +207,10 @@ func TestExpiryIsToldInTime(t *testing.T) {
 
 func TestLoadCertificatesNeedsAPairThatBelongsTogether(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
-	chain, key := a.sign(t, "one", time.Hour)
-	_, otherKey := a.sign(t, "two", time.Hour)
-	oldCert, oldKey := a.sign(t, "old", -time.Hour)
+	a := testkit.NewAuthority(t)
+	chain, key := a.ServerPEM("one", time.Hour)
+	_, otherKey := a.ServerPEM("two", time.Hour)
+	oldCert, oldKey := a.ServerPEM("old", -time.Hour)
 	certFile, keyFile := pairFiles(t)
 	for _, c := range []struct{ cert, key, problem, warning string }{
 		{chain, key, "", "the TLS certificate expires soon"},
@@ -302,7 +223,7 @@ func TestLoadCertificatesNeedsAPairThatBelongsTogether(t *testing.T) {
 	} {
 		testkit.WriteFile(t, certFile, c.cert)
 		testkit.WriteFile(t, keyFile, c.key)
-		log := testkit.NewLogbook()
+		log := new(testkit.Logbook)
 		certs, err := cert.Load(certFile, keyFile, log.Logger())
 		switch {
 		case c.problem != "":
@@ -318,7 +239,7 @@ func TestLoadCertificatesNeedsAPairThatBelongsTogether(t *testing.T) {
 	if err := os.Chmod(keyFile, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	log := testkit.NewLogbook()
+	log := new(testkit.Logbook)
 	if _, err := cert.Load(certFile, keyFile, log.Logger()); err != nil || len(log.With("level=WARN", "every user of this machine", "tls.key")) != 1 {
 		t.Errorf("a key that everybody can read: %v, %q", err, log.With())
 	}
@@ -344,7 +265,7 @@ func TestNoCertificatesAreNoTLS(t *testing.T) {
 // What a server says about its connections, as log lines.
 func TestServerLogsInTheLogger(t *testing.T) {
 	t.Parallel()
-	log := testkit.NewLogbook()
+	log := new(testkit.Logbook)
 	srv := server.New(nil, log.Logger())
 	for _, c := range []struct{ in, want string }{
 		{"http: TLS handshake error from 10.0.0.1:5: EOF\n", `level=DEBUG msg="TLS handshake not begun" error="http: TLS handshake error from 10.0.0.1:5: EOF"`},

@@ -22,48 +22,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// pipes is a listener whose connections live in memory, where synctest sees
-// them wait.
-type pipes struct {
-	accepted chan net.Conn
-	closed   chan struct{}
-	once     sync.Once
-}
-
-func newPipes() *pipes { return &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.accepted:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case p.accepted <- server:
-		return client, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // feeding is a feed that runs behind an HTTP server in a bubble of synctest.
 type feeding struct {
 	*feed.Feed
 
 	t      *testing.T
-	pipes  *pipes
+	pipes  *testkit.Pipes
 	client *http.Client
 	end    context.CancelFunc
 	ended  chan error
@@ -72,7 +36,7 @@ type feeding struct {
 func startFeed(t *testing.T, o feed.Options) *feeding {
 	t.Helper()
 	feed := feed.New(o)
-	f := &feeding{Feed: feed, t: t, pipes: newPipes(), ended: make(chan error, 1)}
+	f := &feeding{Feed: feed, t: t, pipes: testkit.NewPipes(), ended: make(chan error, 1)}
 	ctx, end := context.WithCancel(t.Context())
 	f.end = end
 	mux := http.NewServeMux()
@@ -82,7 +46,7 @@ func startFeed(t *testing.T, o feed.Options) *feeding {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(f.pipes) }()
 	go func() { f.ended <- feed.Run(ctx) }()
-	transport := &http.Transport{DialContext: f.pipes.dial}
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return f.pipes.Dial(), nil }}
 	f.client = &http.Client{Transport: transport}
 	t.Cleanup(func() {
 		end()
@@ -153,19 +117,13 @@ func (w *watch) seen() ([]string, []time.Duration, error) {
 	return w.frames, w.times, w.err
 }
 
-// after lets time pass and everybody do what is to be done then.
-func after(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
-}
-
 func TestFeedSendsEveryFrameToEveryClient(t *testing.T) { // D45
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var eps atomic.Int64
 		f := startFeed(t, feed.Options{EPS: func() int64 { return eps.Add(1) }})
 		one, two := f.watch(f.dial()), f.watch(f.dial())
-		after(1100 * time.Millisecond)
+		testkit.Pass(1100 * time.Millisecond)
 		wantFrames := []string{"{\"eps\":1}\n", "{\"eps\":2}\n", "{\"eps\":3}\n", "{\"eps\":4}\n"}
 		wantTimes := []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond, time.Second}
 		for name, w := range map[string]*watch{"one": one, "two": two} {
@@ -191,13 +149,13 @@ func TestFeedAsksForNothingWithoutClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
 		f := startFeed(t, feed.Options{EPS: func() int64 { return asked.Add(1) }})
-		after(time.Hour)
+		testkit.Pass(time.Hour)
 		if n := asked.Load(); n != 0 {
 			t.Errorf("asked %d times before the first client", n)
 		}
 		conn := f.dial()
 		w := f.watch(conn)
-		after(time.Second)
+		testkit.Pass(time.Second)
 		if frames, _, _ := w.seen(); len(frames) != 4 {
 			t.Errorf("frames %q in the first second", frames)
 		}
@@ -209,12 +167,12 @@ func TestFeedAsksForNothingWithoutClients(t *testing.T) {
 			t.Errorf("%d clients after the last one left", n)
 		}
 		before := asked.Load()
-		after(time.Hour)
+		testkit.Pass(time.Hour)
 		if n := asked.Load(); n != before {
 			t.Errorf("asked %d times after the last client", n-before)
 		}
 		again := f.watch(f.dial())
-		after(time.Second)
+		testkit.Pass(time.Second)
 		if frames, _, _ := again.seen(); len(frames) != 4 {
 			t.Errorf("the next client sees %q", frames)
 		}
@@ -232,7 +190,7 @@ func TestFeedIgnoresWhatClientsSend(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		after(time.Second)
+		testkit.Pass(time.Second)
 		frames, _, err := w.seen()
 		if diff := cmp.Diff([]string{"{\"eps\":0}\n", "{\"eps\":0}\n", "{\"eps\":0}\n", "{\"eps\":0}\n"}, frames); diff != "" || err != nil {
 			t.Errorf("error %v, frames (-want +got):\n%s", err, diff)
@@ -254,11 +212,11 @@ func TestFeedDropsAClientThatDoesNotRead(t *testing.T) {
 		f := startFeed(t, feed.Options{})
 		slow := f.dial() // a pipe holds nothing: the first frame waits for it
 		fast := f.watch(f.dial())
-		after(3200 * time.Millisecond)
+		testkit.Pass(3200 * time.Millisecond)
 		if n := f.Clients(); n != 2 {
 			t.Errorf("%d clients before the time is up", n)
 		}
-		after(100 * time.Millisecond)
+		testkit.Pass(100 * time.Millisecond)
 		if n := f.Clients(); n != 1 {
 			t.Errorf("%d clients after it", n)
 		}
@@ -274,10 +232,7 @@ func TestFeedDropsAClientThatDoesNotRead(t *testing.T) {
 // raw asks for a websocket and reads nothing, not even the answer.
 func (f *feeding) raw() net.Conn {
 	f.t.Helper()
-	conn, err := f.pipes.dial(f.t.Context(), "", "")
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	conn := f.pipes.Dial()
 	f.t.Cleanup(func() { conn.Close() })
 	if _, err := io.WriteString(conn, "GET /eps/ HTTP/1.1\r\nHost: dsiem\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"); err != nil {
@@ -302,17 +257,17 @@ func TestFeedDropsAClientForWhomTooMuchWaits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := startFeed(t, feed.Options{})
 				conn := f.raw()
-				after(2900 * time.Millisecond) // eleven frames wait for it now
+				testkit.Pass(2900 * time.Millisecond) // eleven frames wait for it now
 				if reads {
 					if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil { //nolint:bodyclose // there is none
 						t.Fatal(err)
 					}
 				}
-				after(1500 * time.Millisecond)
+				testkit.Pass(1500 * time.Millisecond)
 				if n := f.Clients(); n != 1 {
 					t.Errorf("%d clients with a queue that is full", n)
 				}
-				after(100 * time.Millisecond)
+				testkit.Pass(100 * time.Millisecond)
 				if n := f.Clients(); n != 0 {
 					t.Errorf("%d clients after it", n)
 				}
@@ -327,15 +282,15 @@ func TestFeedDropsAClientThatDoesNotAnswer(t *testing.T) {
 		f := startFeed(t, feed.Options{})
 		f.deaf()
 		alive := f.watch(f.dial())
-		after(24 * time.Second)
+		testkit.Pass(24 * time.Second)
 		if n := f.Clients(); n != 2 {
 			t.Errorf("%d clients before the time is up", n)
 		}
-		after(2 * time.Second)
+		testkit.Pass(2 * time.Second)
 		if n := f.Clients(); n != 1 {
 			t.Errorf("%d clients after it", n)
 		}
-		after(time.Minute)
+		testkit.Pass(time.Minute)
 		if frames, _, err := alive.seen(); len(frames) != 4*86 || err != nil {
 			t.Errorf("the other client got %d frames, error %v", len(frames), err)
 		}
@@ -377,7 +332,7 @@ func TestFeedSaysGoodbye(t *testing.T) {
 		polite := f.watch(f.dial())
 		stuck := f.dial() // reads nothing, not even the goodbye
 		f.deaf()
-		after(300 * time.Millisecond)
+		testkit.Pass(300 * time.Millisecond)
 		begun := time.Now()
 		f.end()
 		if err := <-f.ended; err != nil {
@@ -404,20 +359,12 @@ func TestFeedSaysGoodbye(t *testing.T) {
 func TestFeedOverTCP(t *testing.T) {
 	t.Parallel()
 	feed := feed.New(feed.Options{EPS: func() int64 { return 123 }})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- feed.Run(ctx) }()
 	mux := http.NewServeMux()
 	mux.Handle("GET /eps/", feed)
 	mux.Handle("GET /eps", http.RedirectHandler("/eps/", http.StatusMovedPermanently))
 	server := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		server.Close()
-	})
+	t.Cleanup(server.Close)
+	testkit.Run(t, feed)
 	for origin, want := range map[string]int{
 		"":                   http.StatusSwitchingProtocols,
 		server.URL:           http.StatusSwitchingProtocols,

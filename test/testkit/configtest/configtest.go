@@ -3,11 +3,13 @@
 package configtest
 
 import (
-	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"dsiem/internal/jsonfile"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,18 +32,18 @@ const (
 	markerEnd   = " --\n"
 )
 
-// Cases runs a test for every case in a directory: play loads the files and
-// returns what was loaded, a line each. If write is not nil, it is called with
-// the whole case as it should be, instead of a comparison.
-func Cases(t *testing.T, dir fs.FS, write func(name string, content []byte) error, play func(files []*jsonfile.File, report *jsonfile.Report) string) {
+// Cases runs a test for every case in testdata/load: play loads the files and
+// returns what was loaded, a line each. With update, the results are written into
+// the cases instead of being compared.
+func Cases(t *testing.T, update bool, play func(files []*jsonfile.File, report *jsonfile.Report) string) {
 	t.Helper()
-	names, err := fs.Glob(dir, "*.txtar")
+	names, err := filepath.Glob("testdata/load/*.txtar")
 	if err != nil || len(names) == 0 {
 		t.Fatal("there are no cases", err)
 	}
 	for _, name := range names {
-		t.Run(strings.TrimSuffix(name, ".txtar"), func(t *testing.T) {
-			content, err := fs.ReadFile(dir, name)
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			content, err := os.ReadFile(name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -54,10 +56,8 @@ func Cases(t *testing.T, dir fs.FS, write func(name string, content []byte) erro
 			loaded := play(files, &report)
 			got := c.With(loaded, &report)
 			switch {
-			case write != nil:
-				if err := write(name, []byte(got)); err != nil {
-					t.Fatal(err)
-				}
+			case update:
+				testkit.WriteFile(t, name, got)
 			case got != c.text:
 				t.Errorf("-want +got:\n%s", cmp.Diff(strings.Split(results(c.text), "\n"), strings.Split(results(got), "\n")))
 			}

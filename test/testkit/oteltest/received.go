@@ -62,7 +62,7 @@ func (s traces) Export(ctx context.Context, r *collectortrace.ExportTraceService
 			resource := attributes(of.GetResource().GetAttributes())
 			for _, scope := range of.GetScopeSpans() {
 				for _, one := range scope.GetSpans() {
-					s.spans = append(s.spans, span(one, resource))
+					s.spans.Add(span(one, resource))
 				}
 			}
 		}
@@ -110,7 +110,7 @@ func (s metrics) Export(ctx context.Context, r *collectormetrics.ExportMetricsSe
 			resource := attributes(of.GetResource().GetAttributes())
 			for _, scope := range of.GetScopeMetrics() {
 				for _, one := range scope.GetMetrics() {
-					s.points = append(s.points, dataPoints(one, resource)...)
+					s.points.Add(dataPoints(one, resource)...)
 				}
 			}
 		}

@@ -5,23 +5,22 @@ package oteltest
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	collectormetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
-)
 
-// patience is the longest that a test waits for what must come.
-const patience = 20 * time.Second
+	"dsiem/test/testkit"
+)
 
 // Collector is an OTLP/gRPC server that ends with its test.
 type Collector struct {
@@ -33,10 +32,10 @@ type Collector struct {
 	server *grpc.Server
 	served chan struct{} // closed when server has ended
 
-	mu      sync.Mutex
-	changed chan struct{} // closed and replaced when something came
-	spans   []Span
-	points  []Metric
+	spans  testkit.List[Span]
+	points testkit.List[Metric]
+
+	mu      sync.Mutex // guards what follows
 	headers metadata.MD
 	refuse  Refusal
 	fail    error
@@ -63,13 +62,14 @@ func Start(tb testing.TB) *Collector {
 func StartTLS(tb testing.TB) *Collector {
 	tb.Helper()
 	c := &Collector{tb: tb}
-	c.creds, c.roots = certificate(tb)
+	authority := testkit.NewAuthority(tb)
+	c.roots = authority.Pool()
+	c.creds = credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{authority.Server()}, MinVersion: tls.VersionTLS12})
 	return start(c)
 }
 
 func start(c *Collector) *Collector {
 	c.tb.Helper()
-	c.changed = make(chan struct{})
 	c.tb.Cleanup(c.Stop)
 	c.Restart()
 	return c
@@ -106,18 +106,15 @@ func (c *Collector) Restart() {
 	}()
 }
 
-func (c *Collector) listen() (net.Listener, error) {
+func (c *Collector) listen() (listener net.Listener, err error) {
 	var config net.ListenConfig
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port))
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); ; <-tick.C {
-		listener, err := config.Listen(context.Background(), "tcp", address)
-		// Another process may hold the port for a moment.
-		if err == nil || time.Now().After(deadline) {
-			return listener, err
-		}
-	}
+	// Another process may hold the port for a moment.
+	testkit.Soon(func() bool {
+		listener, err = config.Listen(context.Background(), "tcp", address)
+		return err == nil
+	})
+	return listener, err
 }
 
 // Stop ends the collector and its connections; what it was sent stays. It does
@@ -174,18 +171,10 @@ func (c *Collector) Hold() (release func()) {
 }
 
 // Spans returns the spans so far, in the order in which they came.
-func (c *Collector) Spans() []Span {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Clone(c.spans)
-}
+func (c *Collector) Spans() []Span { return c.spans.All() }
 
 // Metrics returns the data points so far, in the order in which they came.
-func (c *Collector) Metrics() []Metric {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Clone(c.points)
-}
+func (c *Collector) Metrics() []Metric { return c.points.All() }
 
 // Headers returns the metadata of the last request.
 func (c *Collector) Headers() metadata.MD {
@@ -197,23 +186,19 @@ func (c *Collector) Headers() metadata.MD {
 // WaitForSpans waits until there are at least n spans and returns them all.
 func (c *Collector) WaitForSpans(n int) []Span {
 	c.tb.Helper()
-	c.wait(func() bool { return len(c.spans) >= n }, func() {
+	if !c.spans.Until(func(spans []Span) bool { return len(spans) >= n }) {
 		c.tb.Fatalf("the collector has %d spans, want %d", len(c.Spans()), n)
-	})
+	}
 	return c.Spans()
 }
 
 // WaitForSpan waits for a span that is right and returns the first one.
 func (c *Collector) WaitForSpan(what string, right func(Span) bool) Span {
 	c.tb.Helper()
-	var found Span
-	c.wait(func() bool {
-		i := slices.IndexFunc(c.spans, right)
-		if i >= 0 {
-			found = c.spans[i]
-		}
-		return i >= 0
-	}, func() { c.tb.Fatalf("the collector has no span that is %s: %v", what, c.Spans()) })
+	found, ok := waitFor(&c.spans, right)
+	if !ok {
+		c.tb.Fatalf("the collector has no span that is %s: %v", what, c.Spans())
+	}
 	return found
 }
 
@@ -221,39 +206,23 @@ func (c *Collector) WaitForSpan(what string, right func(Span) bool) Span {
 // first one; nil accepts any.
 func (c *Collector) WaitForMetric(name string, right func(Metric) bool) Metric {
 	c.tb.Helper()
-	var found Metric
-	c.wait(func() bool {
-		i := slices.IndexFunc(c.points, func(m Metric) bool {
-			return m.Name == name && (right == nil || right(m))
-		})
-		if i >= 0 {
-			found = c.points[i]
-		}
-		return i >= 0
-	}, func() { c.tb.Fatalf("the collector has no right data point of %s: %v", name, c.Metrics()) })
+	found, ok := waitFor(&c.points, func(m Metric) bool { return m.Name == name && (right == nil || right(m)) })
+	if !ok {
+		c.tb.Fatalf("the collector has no right data point of %s: %v", name, c.Metrics())
+	}
 	return found
 }
 
-// wait calls done, which may read the Collector, after everything that comes,
-// until it is true.
-func (c *Collector) wait(done func() bool, failed func()) {
-	c.tb.Helper()
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
-	for {
-		c.mu.Lock()
-		is, changed := done(), c.changed
-		c.mu.Unlock()
-		if is {
-			return
+// waitFor waits for the first item that is right.
+func waitFor[T any](list *testkit.List[T], right func(T) bool) (found T, ok bool) {
+	ok = list.Until(func(items []T) bool {
+		i := slices.IndexFunc(items, right)
+		if i >= 0 {
+			found = items[i]
 		}
-		select {
-		case <-changed:
-		case <-timeout.C:
-			failed()
-			return
-		}
-	}
+		return i >= 0
+	})
+	return found, ok
 }
 
 // answer waits if the collector is held, and then keeps what came and returns
@@ -276,7 +245,5 @@ func (c *Collector) answer(ctx context.Context, keep func()) (Refusal, error) {
 		return Refusal{}, c.fail
 	}
 	keep()
-	close(c.changed)
-	c.changed = make(chan struct{})
 	return c.refuse, nil
 }

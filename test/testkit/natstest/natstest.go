@@ -4,7 +4,7 @@ package natstest
 
 import (
 	"crypto/tls"
-	"crypto/x509"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -15,10 +15,9 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-)
 
-// startTimeout is the longest that a server may take to start or stop.
-const startTimeout = 20 * time.Second
+	"dsiem/test/testkit"
+)
 
 // Options describe a server. The zero value is one that lets everybody in.
 type Options struct {
@@ -40,7 +39,7 @@ type Server struct {
 	tb        testing.TB
 	o         Options
 	port      int // 0 before the first start
-	authority *Authority
+	authority *testkit.Authority
 	srv       *server.Server
 }
 
@@ -49,7 +48,7 @@ func Start(tb testing.TB, o Options) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, o: o}
 	if o.TLS || o.ClientCerts {
-		s.authority = NewAuthority(tb)
+		s.authority = testkit.NewAuthority(tb)
 	}
 	tb.Cleanup(s.Stop)
 	s.Restart()
@@ -80,7 +79,7 @@ func FreePort(tb testing.TB) int {
 		if err != nil {
 			continue
 		}
-		check(tb, listener.Close())
+		testkit.Check(tb, listener.Close())
 		return port
 	}
 	tb.Fatal("there is no free port")
@@ -94,7 +93,7 @@ func (s *Server) Restart() {
 		s.port = FreePort(s.tb)
 	}
 	port := s.port
-	for deadline := time.Now().Add(startTimeout); ; {
+	for deadline := time.Now().Add(testkit.Patience); ; {
 		srv, err := server.NewServer(s.options(port))
 		if err != nil {
 			s.tb.Fatalf("starting a NATS server: %v", err)
@@ -176,7 +175,7 @@ func (s *Server) Publish(subject string, payloads ...string) {
 			s.tb.Fatalf("publishing to %s: %v", subject, err)
 		}
 	}
-	if err := nc.FlushTimeout(startTimeout); err != nil {
+	if err := nc.FlushTimeout(testkit.Patience); err != nil {
 		s.tb.Fatalf("publishing to %s: %v", subject, err)
 	}
 }
@@ -186,20 +185,11 @@ func (s *Server) Publish(subject string, payloads ...string) {
 // subscribed again at once.
 func (s *Server) WaitForSubscribers(subject string, n int) {
 	s.tb.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(startTimeout); ; <-tick.C {
+	testkit.Eventually(s.tb, fmt.Sprintf("%d subscribers of %s", n, subject), func() bool {
 		subs, err := s.srv.Subsz(&server.SubszOptions{Subscriptions: true, Test: subject})
-		if err != nil {
-			s.tb.Fatalf("asking for the subscriptions of %s: %v", subject, err)
-		}
-		if len(subs.Subs) >= n {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.tb.Fatalf("%s has %d subscribers, want %d", subject, len(subs.Subs), n)
-		}
-	}
+		testkit.Check(s.tb, err)
+		return len(subs.Subs) >= n
+	})
 }
 
 func (s *Server) options(port int) *server.Options {
@@ -214,16 +204,15 @@ func (s *Server) options(port int) *server.Options {
 	}
 	if s.authority != nil {
 		o.TLS = true
-		o.TLSTimeout = startTimeout.Seconds()
+		o.TLSTimeout = testkit.Patience.Seconds()
 		o.TLSConfig = &tls.Config{
-			Certificates: []tls.Certificate{s.authority.server},
+			Certificates: []tls.Certificate{s.authority.Server()},
 			MinVersion:   tls.VersionTLS12,
 		}
 		if s.o.ClientCerts {
 			o.TLSVerify = true
 			o.TLSConfig.ClientAuth = tls.RequireAndVerifyClientCert
-			o.TLSConfig.ClientCAs = x509.NewCertPool()
-			o.TLSConfig.ClientCAs.AddCert(s.authority.cert)
+			o.TLSConfig.ClientCAs = s.authority.Pool()
 		}
 	}
 	if s.o.Configure != nil {
