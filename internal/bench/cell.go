@@ -23,7 +23,7 @@ const (
 	// Replay plays a file.
 	Replay Transport = "replay"
 	// Subscriber publishes events to a NATS client that only counts them: what
-	// the message queue, this driver and this machine can do at most.
+	// NATS, this driver and this machine can do at most.
 	Subscriber Transport = "subscriber"
 )
 

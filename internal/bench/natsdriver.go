@@ -30,7 +30,7 @@ type natsDriver struct {
 	buf   []byte
 }
 
-// dialNATS connects to the message queue.
+// dialNATS connects to NATS.
 func dialNATS(url string, p *plan, w *watcher, flood bool) (*natsDriver, error) {
 	conn, err := nats.Connect(url, nats.Name("dsiem-bench"), nats.NoReconnect())
 	if err != nil {

@@ -40,7 +40,7 @@ const (
 	defaultReportInterval = 10 * time.Second
 )
 
-// Options say where the message queue is and how to talk to it. Either URL or
+// Options say where NATS is and how to talk to it. Either URL or
 // Server must be given; everything else may be left zero.
 type Options struct {
 	// URL is the server, or a list of servers separated by commas, of one
@@ -104,7 +104,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Conn is a connection to the message queue. It reconnects by itself for ever.
+// Conn is a connection to NATS. It reconnects by itself for ever.
 // Close it. Its methods may be called from any goroutine.
 type Conn struct {
 	nc        *nats.Conn

@@ -27,7 +27,7 @@ const (
 	inProcessURL = "nats://in-process"
 )
 
-// Connect connects to the message queue. It tries until it succeeds or the
+// Connect connects to NATS. It tries until it succeeds or the
 // context ends, with a warning for each failed attempt (spec/interfaces.md
 // §4.5); only options that can never work — a malformed URL, an unreadable file
 // — are an error at once. The context does not limit the life of the

@@ -13,13 +13,13 @@ import (
 
 // Reasons why PublishEvents fails.
 var (
-	// ErrNotConnected is that there is no connection to the message queue now.
+	// ErrNotConnected is that there is no connection to NATS now.
 	// The events were not published.
 	ErrNotConnected = errors.New("not connected to the message queue")
-	// ErrUnconfirmed is that the message queue has not confirmed the events:
+	// ErrUnconfirmed is that NATS has not confirmed the events:
 	// it may have taken all of them, some or none.
 	ErrUnconfirmed = errors.New("not confirmed by the message queue")
-	// ErrTooLarge is that an event is larger than the message queue takes. No
+	// ErrTooLarge is that an event is larger than NATS takes. No
 	// event of the call was published, and no retry helps.
 	ErrTooLarge = errors.New("event is larger than the message queue takes")
 	// ErrClosed is that the connection was drained or closed. The events were

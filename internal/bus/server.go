@@ -28,7 +28,7 @@ const (
 	startTimeout = 10 * time.Second
 )
 
-// ServerOptions describe the message queue that a node is itself. The zero
+// ServerOptions describe the NATS server that a node is itself. The zero
 // value is one for this process only.
 type ServerOptions struct {
 	// Name is what the server calls itself; characters other than ASCII letters,

@@ -76,9 +76,9 @@ func startDemoServer(ctx context.Context, o *Options, dir, configs string,
 	case <-d.node.Ready():
 		return d, nil
 	case <-d.node.Failed():
-		return nil, d.stop()
+		return nil, d.stop(ctx)
 	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), d.stop())
+		return nil, errors.Join(ctx.Err(), d.stop(ctx))
 	}
 }
 
@@ -155,8 +155,8 @@ func (d *demoServer) stay(ctx context.Context) {
 }
 
 // stop ends the server and returns why it failed, if it did.
-func (d *demoServer) stop() error {
-	err := d.node.Stop(context.Background())
+func (d *demoServer) stop(ctx context.Context) error {
+	err := d.node.Stop(context.WithoutCancel(ctx))
 	d.client.CloseIdleConnections()
 	return errors.Join(serverError(err), d.log.Close())
 }

@@ -93,7 +93,7 @@ func Run(ctx context.Context, o *Options) error {
 			server.stay(ctx)
 		}
 	}
-	return errors.Join(interrupted(ctx, err, dir), server.stop())
+	return errors.Join(interrupted(ctx, err, dir), server.stop(ctx))
 }
 
 // interrupted says so if that is what an error comes from.

@@ -13,7 +13,7 @@ const (
 )
 
 // Batch is consecutive events on their way through a node, in one of two forms:
-// as texts, as the message queue brings them, or decoded, as an intake hands them
+// as texts, as NATS brings them, or decoded, as an intake hands them
 // on. It has one owner at a time.
 type Batch struct {
 	// Texts are messages (see AppendMessage), which nobody has checked. They lie in

@@ -13,43 +13,8 @@ import (
 	"dsiem/internal/config"
 	"dsiem/internal/correlate"
 	"dsiem/internal/correlate/shard"
-	"dsiem/internal/enrich"
 	"dsiem/internal/event"
 )
-
-// Options are the parts of a Correlator. Config, Source and Output must be given.
-type Options struct {
-	// Config has the plans and the assets, Engine the engines' settings. Shards is
-	// the number of engines; one for every two cores if 0.
-	Config *config.Config
-	Engine shard.EngineOptions
-	Shards int
-	// Source is where events come from, Output where lines go.
-	Source Source
-	Output Output
-	// Lookups asks services about alarms; their lines wait for it for LookupWait.
-	// Without it, lines are written at once.
-	Lookups    *enrich.Enricher
-	LookupWait time.Duration
-	// Pressure says when events are too old, and whom to tell.
-	Pressure Pressure
-	// Observers want to know; Traced is whether one of them wants trace contexts.
-	Observers []Observer
-	Traced    bool
-	// Clock is the clock, time.Now if nil. It does not go back.
-	Clock func() time.Time
-	// Logger gets the lines about backlogs; nil is silence.
-	Logger *slog.Logger
-}
-
-// Pressure says when a backend is overloaded (spec/interfaces.md §4.6).
-type Pressure struct {
-	// MaxDelay is the age from which a matched event is a sign of overload, 0 for
-	// never. Hold is how long an overload lasts after the last one.
-	MaxDelay, Hold time.Duration
-	// Signal is told when an overload begins and ends.
-	Signal func(overloaded bool)
-}
 
 // Correlator takes events from a Source and plays them through the engines,
 // which it owns. Everything else that concerns the engines reaches it as a

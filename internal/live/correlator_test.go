@@ -1,14 +1,13 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"bytes"
-	"slices"
 
 	"dsiem/internal/asset"
 	"dsiem/internal/config"

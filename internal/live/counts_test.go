@@ -32,9 +32,14 @@ func TestMetricsOfACorrelator(t *testing.T) {
 	n.whitelisted.Store(8)
 	n.rejected[event.BadJSON].Store(3)
 	n.changes([]correlate.Change{
-		{Kind: correlate.Opened}, {Kind: correlate.Accepted, Order: correlate.Order{Step: 1}},
-		{Kind: correlate.Accepted, Order: correlate.Order{Step: 1}}, {Kind: correlate.Advanced}, {Kind: correlate.Updated},
-		{Kind: correlate.Accepted, Order: correlate.Order{Step: 2}}, {Kind: correlate.Expired}, {Kind: correlate.Expired},
+		{Kind: correlate.Opened},
+		{Kind: correlate.Accepted, Order: correlate.Order{Step: 1}},
+		{Kind: correlate.Accepted, Order: correlate.Order{Step: 1}},
+		{Kind: correlate.Advanced},
+		{Kind: correlate.Updated},
+		{Kind: correlate.Accepted, Order: correlate.Order{Step: 2}},
+		{Kind: correlate.Expired},
+		{Kind: correlate.Expired},
 		{Kind: correlate.Finished},
 	})
 	n.alarmLines[alarm.High].Store(3)

@@ -227,13 +227,13 @@ func (e *emitter) log(now time.Time, c *correlate.Change) {
 	if c.Kind == correlate.Accepted {
 		level = slog.LevelDebug
 	}
-	if !e.logger.Enabled(context.Background(), level) || !e.sampled(now, c.Kind) {
+	if !e.logger.Enabled(e.lines, level) || !e.sampled(now, c.Kind) {
 		return
 	}
 	about := []slog.Attr{slog.Uint64("directive.id", c.Directive), slog.String("backlog.id", c.AlarmID)} //nolint:sloglint // the references' keys
 	eventID := slog.String("event.id", c.EventID)                                                        //nolint:sloglint // the references' key
 	say := func(message string, attrs ...slog.Attr) {
-		e.logger.LogAttrs(context.Background(), level, message, append(about, attrs...)...) //nolint:sloglint // the references' texts
+		e.logger.LogAttrs(e.lines, level, message, append(about, attrs...)...) //nolint:sloglint // the references' texts
 	}
 	switch c.Kind {
 	case correlate.Opened:

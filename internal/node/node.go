@@ -358,7 +358,7 @@ func (n *Node) diagnose() diagnostics.Options {
 		variables.EPS = func() int64 { return n.Snapshot().EPS }
 	}
 	if b := n.backend; b != nil {
-		variables.Alarms = func() int64 { return int64(n.Snapshot().Correlation.AlarmLines()) } //nolint:gosec // a count does not reach 2^63
+		variables.Alarms = func() int64 { return int64(n.Snapshot().Correlation.AlarmLines()) }
 		variables.Backlogs = func() int64 { return int64(n.Snapshot().Correlation.Live) }
 		checks = append(
 			checks,

@@ -79,7 +79,7 @@ type Options struct {
 
 	// HTTP is where and how a frontend serves; a backend alone does not.
 	HTTP HTTPOptions
-	// Listen makes a standalone node a message queue for others.
+	// Listen makes a standalone node a NATS server for others.
 	Listen NATSListenOptions
 
 	// MetricsAddress is host:port of the diagnostics server, "" for none.
@@ -131,7 +131,7 @@ type HTTPOptions struct {
 	MaxBody        int64
 }
 
-// NATSListenOptions are the settings of the message queue in a standalone node.
+// NATSListenOptions are the settings of the NATS server in a standalone node.
 type NATSListenOptions struct {
 	// URL is nats://[user:password@]host:port, "" for none.
 	URL string

@@ -303,11 +303,11 @@ func remove(file string) error {
 	return nil
 }
 
-// Checkpointer writes checkpoints while the correlator goes on: it asks for a
+// Checkpointer writes checkpoints while events are played: it asks for a
 // part of the live backlogs at a time.
 type Checkpointer struct {
 	Store *Store
-	// Ask runs a function on the correlator's goroutine and waits for it.
+	// Ask runs a function on the goroutine that correlates and waits for it.
 	Ask      func(context.Context, func()) error
 	Snapshot func() shard.Snapshots
 	// Now is the clock, for the metrics; nil is time.Now.
@@ -315,7 +315,7 @@ type Checkpointer struct {
 }
 
 // checkpointPart is the number of backlogs that are copied while the
-// correlator waits, checkpointTurn the number that are encoded until others have
+// correlation waits, checkpointTurn the number that are encoded until others have
 // their turn: a checkpoint is in no hurry, and a goroutine that just goes on
 // keeps a core for ten milliseconds while events wait for it.
 const checkpointPart, checkpointTurn = 64, 4
@@ -328,6 +328,18 @@ type savedBacklog struct {
 // Write writes one checkpoint. It ends early, and leaves the last checkpoint
 // as it is, when ctx ends.
 func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
+	written, err := c.write(ctx)
+	if err == nil {
+		now := time.Now
+		if c.Now != nil {
+			now = c.Now
+		}
+		c.Store.checkpointed(now(), written.Backlogs)
+	}
+	return written, err
+}
+
+func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 	var live shard.Snapshots
 	if err := c.Ask(ctx, func() { live = c.Snapshot() }); err != nil {
 		return Written{}, err
@@ -357,15 +369,7 @@ func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
 			}
 		}
 	}
-	written, err := c.Store.checkpoint(inTurns(parts), func() error { return askErr })
-	if err == nil {
-		now := time.Now
-		if c.Now != nil {
-			now = c.Now
-		}
-		c.Store.checkpointed(now(), written.Backlogs)
-	}
-	return written, err
+	return c.Store.checkpoint(inTurns(parts), func() error { return askErr })
 }
 
 // inTurns lets other goroutines have their turn between the elements of a

@@ -14,7 +14,7 @@ import (
 )
 
 // waitingName is the file of events that a stop had no time for, below
-// backlogsDir: one message per line, as on the message queue. The next start
+// backlogsDir: one message per line, as on NATS. The next start
 // plays them first. Their senders believe that they have been taken.
 const waitingName = "waiting_events.ndjson"
 

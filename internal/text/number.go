@@ -12,7 +12,7 @@ func Group[T int | uint64](n T) string {
 	if n > 0 { // a uint64 may be too large for humanize.Comma
 		return humanize.BigComma(new(big.Int).SetUint64(uint64(n)))
 	}
-	return humanize.Comma(int64(n)) //nolint:gosec // at most 0
+	return humanize.Comma(int64(n))
 }
 
 // Count writes a number of things: "1 line", "2 lines".

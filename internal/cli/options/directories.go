@@ -12,14 +12,14 @@ import (
 // keeps the program for the next time.
 var builtByGoRun = regexp.MustCompile(`(^|/)(go-build\d+/b\d+/exe|[0-9a-f]{2}/[0-9a-f]{64}-d)$`)
 
-// locate sets the directories of a role that are not set to those below the root
+// locate sets the directories of a mode that are not set to those below the root
 // directory (spec/interfaces.md §7.1).
 func (s *settings) locate(r *resolved, system *System) error {
 	wanted := map[*string]string{&s.ConfigDir: "configs"}
-	if r.role&engineRoles != 0 {
+	if r.mode&engineModes != 0 {
 		wanted[&s.LogDir] = "logs"
 	}
-	if r.role&intakeRoles != 0 {
+	if r.mode&intakeModes != 0 {
 		wanted[&s.HTTP.WebDir] = filepath.Join("web", "dist")
 	}
 	for dir := range wanted {

@@ -13,11 +13,11 @@ import (
 // locations are the directories of a node.
 type locations struct{ Root, Config, Log, Web string }
 
-func locate(t *testing.T, role roles, given locations, executable string) (locations, *resolved, error) {
+func locate(t *testing.T, mode modeSet, given locations, executable string) (locations, *resolved, error) {
 	t.Helper()
 	s := &settings{rootDir: given.Root}
 	s.ConfigDir, s.LogDir, s.HTTP.WebDir = given.Config, given.Log, given.Web
-	r := &resolved{role: role}
+	r := &resolved{mode: mode}
 	err := s.locate(r, &System{
 		Executable: func() (string, error) {
 			if executable == "" {
@@ -31,7 +31,7 @@ func locate(t *testing.T, role roles, given locations, executable string) (locat
 }
 
 // TestDirectories: those that are given, or those below the one that is given, or
-// those beside the real file of the program. A role has no others than it needs.
+// those beside the real file of the program. A mode has no others than it needs.
 func TestDirectories(t *testing.T) {
 	t.Parallel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -47,28 +47,28 @@ func TestDirectories(t *testing.T) {
 	}
 	in := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
 	for _, tt := range []struct {
-		role        roles
+		mode        modeSet
 		given, want locations
 		executable  string
 	}{
-		{standaloneRole, locations{}, locations{Config: in("configs"), Log: in("logs"), Web: in("web", "dist")}, link},
-		{frontendRole, locations{}, locations{Config: in("configs"), Web: in("web", "dist")}, link},
-		{backendRole, locations{}, locations{Config: in("configs"), Log: in("logs")}, link},
-		{backendRole, locations{Config: "c"}, locations{Config: "c", Log: in("logs")}, link},
-		{standaloneRole, locations{Root: "r", Log: "l"}, locations{"r", filepath.Join("r", "configs"), "l", filepath.Join("r", "web", "dist")}, ""},
-		{backendRole, locations{Config: "c", Log: "l"}, locations{Config: "c", Log: "l"}, ""},
-		{frontendRole, locations{Config: "c", Web: "w"}, locations{Config: "c", Web: "w"}, ""},
-		{standaloneRole, locations{"", "c", "l", "w"}, locations{"", "c", "l", "w"}, ""},
+		{standaloneMode, locations{}, locations{Config: in("configs"), Log: in("logs"), Web: in("web", "dist")}, link},
+		{frontendMode, locations{}, locations{Config: in("configs"), Web: in("web", "dist")}, link},
+		{backendMode, locations{}, locations{Config: in("configs"), Log: in("logs")}, link},
+		{backendMode, locations{Config: "c"}, locations{Config: "c", Log: in("logs")}, link},
+		{standaloneMode, locations{Root: "r", Log: "l"}, locations{"r", filepath.Join("r", "configs"), "l", filepath.Join("r", "web", "dist")}, ""},
+		{backendMode, locations{Config: "c", Log: "l"}, locations{Config: "c", Log: "l"}, ""},
+		{frontendMode, locations{Config: "c", Web: "w"}, locations{Config: "c", Web: "w"}, ""},
+		{standaloneMode, locations{"", "c", "l", "w"}, locations{"", "c", "l", "w"}, ""},
 	} {
-		got, r, err := locate(t, tt.role, tt.given, tt.executable)
+		got, r, err := locate(t, tt.mode, tt.given, tt.executable)
 		if err != nil || len(r.notes) > 0 {
-			t.Errorf("%v, %+v: %v, remarks %v", tt.role.modes(), tt.given, err, r.notes)
+			t.Errorf("%v, %+v: %v, remarks %v", tt.mode.names(), tt.given, err, r.notes)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%v, %+v: want -, got +:\n%s", tt.role.modes(), tt.given, diff)
+			t.Errorf("%v, %+v: want -, got +:\n%s", tt.mode.names(), tt.given, diff)
 		}
 	}
-	if _, _, err := locate(t, standaloneRole, locations{Config: "c", Log: "l"}, ""); err == nil || !strings.Contains(err.Error(), "--root-dir") {
+	if _, _, err := locate(t, standaloneMode, locations{Config: "c", Log: "l"}, ""); err == nil || !strings.Contains(err.Error(), "--root-dir") {
 		t.Errorf("error %v, want one that names --root-dir", err)
 	}
 }
@@ -87,7 +87,7 @@ func TestGoRun(t *testing.T) {
 		"/opt/my-go-build620030722/b001/e/dsiem": false,
 		"/opt/54/544c9ad0/dsiem":                 false,
 	} {
-		got, r, err := locate(t, standaloneRole, locations{}, filepath.FromSlash(executable))
+		got, r, err := locate(t, standaloneMode, locations{}, filepath.FromSlash(executable))
 		if err != nil {
 			t.Errorf("%s: %v", executable, err)
 		}
@@ -101,7 +101,7 @@ func TestGoRun(t *testing.T) {
 		if want && (r.notes[0].Message != "started by go run: directories are those of the working directory" || r.notes[0].Attrs[0].Value.String() != root) {
 			t.Errorf("%s: remark %+v", executable, r.notes[0])
 		}
-		got, r, _ = locate(t, standaloneRole, locations{Root: "r"}, filepath.FromSlash(executable))
+		got, r, _ = locate(t, standaloneMode, locations{Root: "r"}, filepath.FromSlash(executable))
 		if got.Config != filepath.Join("r", "configs") || len(r.notes) > 0 {
 			t.Errorf("%s with --root-dir: %+v, remarks %v", executable, got, r.notes)
 		}

@@ -44,17 +44,17 @@ func loadOptions(p Program, s *settings) []*option {
 			help: texts.maxEPS,
 		},
 		{
-			name: "min-eps", short: 'i', env: []string{"DSIEM_MINEPS", "DSIEM_MIN_EPS", "MIN_EPS"}, roles: intakeRoles,
+			name: "min-eps", short: 'i', env: []string{"DSIEM_MINEPS", "DSIEM_MIN_EPS", "MIN_EPS"}, modes: intakeModes,
 			value: number{&s.MinEPS, 0, math.MaxInt}, def: "100",
 			help: "Events a second to take at least, however long an overload lasts; 0 for no limit at any time.",
 		},
 		{
-			name: "max-queue", short: 'q', env: []string{"DSIEM_MAXQUEUE", "DSIEM_MAX_QUEUE"}, roles: engineRoles,
+			name: "max-queue", short: 'q', env: []string{"DSIEM_MAXQUEUE", "DSIEM_MAX_QUEUE"}, modes: engineModes,
 			value: number{&s.MaxQueue, 0, math.MaxInt}, def: "25000",
 			help: texts.maxQueue,
 		},
 		{
-			name: "max-delay", short: 'd', env: []string{"DSIEM_MAXDELAY", "DSIEM_MAX_DELAY"}, roles: engineRoles,
+			name: "max-delay", short: 'd', env: []string{"DSIEM_MAXDELAY", "DSIEM_MAX_DELAY"}, modes: engineModes,
 			value: span{&s.MaxDelay, time.Second, 0}, def: "180",
 			help: "Age from which a matched event is a sign of overload that makes frontends throttle; 0 for never.",
 		},
@@ -64,7 +64,7 @@ func loadOptions(p Program, s *settings) []*option {
 			help: "How long an overload lasts after its last sign.",
 		},
 		{
-			name: "shards", env: []string{"DSIEM_SHARDS"}, roles: engineRoles,
+			name: "shards", env: []string{"DSIEM_SHARDS"}, modes: engineModes,
 			value: number{&s.Shards, 0, MaxShards}, def: "0",
 			help: "Engines that the directives are spread over; 0 is one for every two cores. The alarms are the same.",
 		},
@@ -84,27 +84,27 @@ func alarmOptions(s *settings) []*option {
 			help: "Alarm tags; alarms get the first.",
 		},
 		{
-			name: "med-risk-min", env: []string{"DSIEM_MEDRISKMIN", "DSIEM_MED_RISK_MIN"}, roles: engineRoles,
+			name: "med-risk-min", env: []string{"DSIEM_MEDRISKMIN", "DSIEM_MED_RISK_MIN"}, modes: engineModes,
 			value: number{&s.Engine.MedRiskMin, 0, math.MaxInt}, def: "3",
 			help: "Lowest risk of class Medium: at least 2 and below --med-risk-max.",
 		},
 		{
-			name: "med-risk-max", env: []string{"DSIEM_MEDRISKMAX", "DSIEM_MED_RISK_MAX"}, roles: engineRoles,
+			name: "med-risk-max", env: []string{"DSIEM_MEDRISKMAX", "DSIEM_MED_RISK_MAX"}, modes: engineModes,
 			value: number{&s.Engine.MedRiskMax, 0, math.MaxInt}, def: "6",
 			help: "Highest risk of class Medium: at most 9.",
 		},
 		{
-			name: "min-alarm-lifetime", short: 'l', env: []string{"DSIEM_MINALARMLIFETIME", "DSIEM_MIN_ALARM_LIFETIME"}, roles: engineRoles,
+			name: "min-alarm-lifetime", short: 'l', env: []string{"DSIEM_MINALARMLIFETIME", "DSIEM_MIN_ALARM_LIFETIME"}, modes: engineModes,
 			value: span{&s.lifetime, time.Minute, 0}, def: "0",
 			help: "Grace added to the timeout of every stage.",
 		},
 		{
-			name: "expand-titles", env: []string{"DSIEM_EXPAND_TITLES", "DSIEM_EXPANDTITLES"}, roles: engineRoles,
+			name: "expand-titles", env: []string{"DSIEM_EXPAND_TITLES", "DSIEM_EXPANDTITLES"}, modes: engineModes,
 			value: toggle{&s.expandTitles}, def: "true",
 			help: "Replace SRC_IP and DST_IP in alarm titles.",
 		},
 		{
-			name: "fsync", env: []string{"DSIEM_FSYNC"}, roles: engineRoles,
+			name: "fsync", env: []string{"DSIEM_FSYNC"}, modes: engineModes,
 			value: choice{&s.Fsync, []string{"never", "interval", "always"}}, def: "interval",
 			help: "When alarm lines must be on disk: when the system likes, soon, or before anything else happens.",
 		},
@@ -115,17 +115,17 @@ func lookupOptions(s *settings) []*option {
 	return []*option{
 		{
 			name: "cache-duration", aliases: []string{"cache"}, short: 'c',
-			env: []string{"DSIEM_CACHEDURATION", "DSIEM_CACHE_DURATION"}, roles: engineRoles,
+			env: []string{"DSIEM_CACHEDURATION", "DSIEM_CACHE_DURATION"}, modes: engineModes,
 			value: span{&s.CacheDuration, time.Minute, 0}, def: "10",
 			help: "How long the result of a look-up is used again; 0 stands for the default.",
 		},
 		{
-			name: "intel-private-ip", env: []string{"DSIEM_INTELPRIVATEIP", "DSIEM_INTEL_PRIVATE_IP"}, roles: engineRoles,
+			name: "intel-private-ip", env: []string{"DSIEM_INTELPRIVATEIP", "DSIEM_INTEL_PRIVATE_IP"}, modes: engineModes,
 			value: toggle{&s.IntelPrivateIP}, def: "false",
 			help: "Ask threat intelligence about private addresses too.",
 		},
 		{
-			name: "enrich-wait", env: []string{"DSIEM_ENRICH_WAIT", "DSIEM_ENRICHWAIT"}, roles: engineRoles,
+			name: "enrich-wait", env: []string{"DSIEM_ENRICH_WAIT", "DSIEM_ENRICHWAIT"}, modes: engineModes,
 			value: span{&s.EnrichWait, time.Second, 0}, def: "2",
 			help: "How long an alarm line waits for its look-ups.",
 		},
@@ -135,12 +135,12 @@ func lookupOptions(s *settings) []*option {
 func stateOptions(s *settings) []*option {
 	return []*option{
 		{
-			name: "reload-backlogs", env: []string{"DSIEM_RELOAD_BACKLOGS", "DSIEM_RELOADBACKLOGS"}, roles: engineRoles,
+			name: "reload-backlogs", env: []string{"DSIEM_RELOAD_BACKLOGS", "DSIEM_RELOADBACKLOGS"}, modes: engineModes,
 			value: toggle{&s.ReloadBacklogs}, def: "true",
 			help: "Save the live backlogs at the end and load them at the start.",
 		},
 		{
-			name: "checkpoint", env: []string{"DSIEM_CHECKPOINT"}, roles: engineRoles,
+			name: "checkpoint", env: []string{"DSIEM_CHECKPOINT"}, modes: engineModes,
 			value: span{&s.Checkpoint, time.Second, 0}, def: "30",
 			help: "Time between two copies of the live backlogs, for a start after a crash; 0 for none. None without --reload-backlogs.",
 		},

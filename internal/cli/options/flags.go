@@ -24,7 +24,7 @@ func (p Program) Flags(command string) []Flag {
 func tableFlags(p Program, groups []group) []Flag {
 	var flags []Flag
 	for o := range each(groups) {
-		if o.reason(p.roles()) != "" {
+		if o.reason(p.possible()) != "" {
 			continue
 		}
 		f := Flag{Name: o.name, Help: o.help}

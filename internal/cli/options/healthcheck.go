@@ -40,7 +40,7 @@ func (p Program) Healthcheck(args, environ []string) (q *Question, asked string,
 	if len(r.problems) > 0 {
 		return nil, "", usage(strings.Join(r.problems, "\n"))
 	}
-	target, err := h.target(r.role)
+	target, err := h.target(r.mode)
 	if err != nil {
 		return nil, "", err
 	}
@@ -101,13 +101,13 @@ func healthcheckHelp(p Program, groups []group) page {
 func (p Program) healthcheckUsage() string { return "Usage: " + p.Called + " healthcheck [flags]" }
 
 // target returns the URL to ask.
-func (h *healthcheck) target(role roles) (*url.URL, error) {
+func (h *healthcheck) target(mode modeSet) (*url.URL, error) {
 	target := &url.URL{Scheme: "http", Path: "/readyz"}
 	if h.live {
 		target.Path = "/healthz"
 	}
 	host, port := h.HTTP.Address, strconv.Itoa(h.HTTP.Port)
-	if role == backendRole {
+	if mode == backendMode {
 		if h.MetricsAddress == "" {
 			return nil, errors.New("a backend answers at its --metrics-address only, and there is none")
 		}

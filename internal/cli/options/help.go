@@ -90,12 +90,12 @@ until one is not empty; a flag counts more than they do.
 // program does not have it says who has it.
 func (o *option) describe(p Program) string {
 	var parts []string
-	has := o.appliesTo(p.roles())
+	has := o.appliesTo(p.possible())
 	if has {
 		parts = append(parts, o.help)
 	}
-	if o.roles != 0 && (p.Mode == "" || !has) {
-		parts = append(parts, "Only in "+strings.Join(o.roles.modes(), " and ")+".")
+	if o.modes != 0 && (p.Mode == "" || !has) {
+		parts = append(parts, "Only in "+strings.Join(o.modes.names(), " and ")+".")
 	}
 	if o.noEffect != "" && o.only == "" {
 		parts = append(parts, "No effect: "+o.noEffect+".")

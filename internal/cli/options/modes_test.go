@@ -98,24 +98,24 @@ func TestEveryOptionOfAFrontend(t *testing.T) {
 	}
 }
 
-// TestOptionsOfOtherRoles: in every mode an option of another one is accepted
+// TestOptionsOfOtherModes: in every mode an option of another one is accepted
 // with any text, from the environment and the command line, and one remark says
 // why it does nothing. It does nothing indeed.
-func TestOptionsOfOtherRoles(t *testing.T) {
+func TestOptionsOfOtherModes(t *testing.T) {
 	t.Parallel()
 	needs := []string{"--node=n", "--frontend=http://fe"}
 	seen := map[string]int{}
 	for i, mode := range allModes() {
-		role := roles(1) << i
+		set := modeSet(1) << i
 		plain := served(t, dsiem, []string{"serve"}, "DSIEM_MODE="+mode, "DSIEM_NODE=n", "DSIEM_FRONTEND=http://fe")
 		for o := range each(optionTable(dsiem, &settings{})) {
-			if o.appliesTo(role) || o.name == "frontend" {
+			if o.appliesTo(set) || o.name == "frontend" {
 				continue
 			}
 			seen[mode]++
 			for _, how := range []string{o.env[0], "--" + o.name} {
 				args, environ := append([]string{"serve"}, needs[0]), []string{"DSIEM_MODE=" + mode}
-				if role == backendRole {
+				if set == backendMode {
 					args = append(args, needs[1])
 				}
 				if strings.HasPrefix(how, "--") {
@@ -124,7 +124,7 @@ func TestOptionsOfOtherRoles(t *testing.T) {
 					environ = append(environ, how+"=what ever")
 				}
 				got := served(t, dsiem, args, environ...)
-				want := []string{fmt.Sprintf("WARN setting has no effect setting=%s reason=%s", how, o.reason(role))}
+				want := []string{fmt.Sprintf("WARN setting has no effect setting=%s reason=%s", how, o.reason(set))}
 				if diff := cmp.Diff(want, notes(got)); diff != "" {
 					t.Errorf("%s: want -, got +:\n%s", mode, diff)
 				}
@@ -150,15 +150,15 @@ func TestOptionsOfOtherRoles(t *testing.T) {
 // TestReason says which modes use an option.
 func TestReason(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[roles]string{
+	for in, want := range map[modeSet]string{
 		0:              "",
-		anyRole:        "",
-		natsRoles:      "only the modes cluster-frontend and cluster-backend use it",
-		backendRole:    "only the mode cluster-backend uses it",
-		standaloneRole: "",
-		engineRoles:    "",
+		anyMode:        "",
+		natsModes:      "only the modes cluster-frontend and cluster-backend use it",
+		backendMode:    "only the mode cluster-backend uses it",
+		standaloneMode: "",
+		engineModes:    "",
 	} {
-		if got := (&option{roles: in}).reason(standaloneRole); got != want {
+		if got := (&option{modes: in}).reason(standaloneMode); got != want {
 			t.Errorf("%v: %q, want %q", in.modes(), got, want)
 		}
 	}

@@ -25,7 +25,7 @@ func nodeOptions(p Program, s *settings) []*option {
 			"or correlate those that a frontend publishes.",
 	}
 	frontend := &option{
-		name: "frontend", short: 'f', env: []string{"DSIEM_FRONTEND"}, urls: true, roles: backendRole,
+		name: "frontend", short: 'f', env: []string{"DSIEM_FRONTEND"}, urls: true, modes: backendMode,
 		value: text{p: &s.Frontend, form: "URL", optional: true}, shown: "none, it is required",
 		help: "Where to download the configuration from. With --frontend=file: the files that are there are used.",
 	}
@@ -53,7 +53,7 @@ func nodeOptions(p Program, s *settings) []*option {
 		mode,
 		frontend,
 		{
-			name: "skip-invalid", env: []string{"DSIEM_SKIP_INVALID", "DSIEM_SKIPINVALID"}, roles: engineRoles,
+			name: "skip-invalid", env: []string{"DSIEM_SKIP_INVALID", "DSIEM_SKIPINVALID"}, modes: engineModes,
 			value: toggle{&s.SkipInvalid}, def: "false",
 			help: "Leave out directives with errors instead of refusing to start.",
 		},
@@ -74,13 +74,13 @@ func directoryOptions(s *settings) []*option {
 			help: "Directory of the configuration files.",
 		},
 		{
-			name: "log-dir", aliases: []string{"logs-dir"}, roles: engineRoles,
+			name: "log-dir", aliases: []string{"logs-dir"}, modes: engineModes,
 			env:   []string{"DSIEM_LOG_DIR", "DSIEM_LOGDIR", "DSIEM_LOGS_DIR", "DSIEM_LOGSDIR"},
 			value: text{p: &s.LogDir, form: "DIR"}, shown: "logs beside the program",
 			help: "Directory of the alarm files and, below it, the saved backlogs.",
 		},
 		{
-			name: "web-dir", env: []string{"DSIEM_WEB_DIR", "DSIEM_WEBDIR"}, roles: intakeRoles,
+			name: "web-dir", env: []string{"DSIEM_WEB_DIR", "DSIEM_WEBDIR"}, modes: intakeModes,
 			value: text{p: &s.HTTP.WebDir, form: "DIR"}, shown: "web/dist beside the program",
 			help: "Directory of the files that are served below /ui/.",
 		},
@@ -91,44 +91,44 @@ func httpOptions(s *settings) []*option {
 	h := &s.HTTP
 	return []*option{
 		{
-			name: "address", aliases: []string{"ip-address"}, short: 'a', env: []string{"DSIEM_ADDRESS"}, roles: intakeRoles,
+			name: "address", aliases: []string{"ip-address"}, short: 'a', env: []string{"DSIEM_ADDRESS"}, modes: intakeModes,
 			value: address{&h.Address}, def: "0.0.0.0",
 			original: "Cannot start server: %s is not a valid IP address",
 			help:     "IP address to listen on, of version 4 or 6.",
 		},
 		{
-			name: "port", aliases: []string{"tcp-port"}, short: 'p', env: []string{"DSIEM_PORT"}, roles: intakeRoles,
+			name: "port", aliases: []string{"tcp-port"}, short: 'p', env: []string{"DSIEM_PORT"}, modes: intakeModes,
 			value: number{&h.Port, 0, math.MaxUint16}, def: "8080",
 			original: "Cannot start server: Invalid TCP port number",
 			help:     "TCP port to listen on; 0 is any that is free, which the log names.",
 		},
 		{
-			name: "tls-cert", env: []string{"DSIEM_TLS_CERT", "DSIEM_TLSCERT"}, roles: intakeRoles,
+			name: "tls-cert", env: []string{"DSIEM_TLS_CERT", "DSIEM_TLSCERT"}, modes: intakeModes,
 			value: text{p: &h.CertFile, form: "FILE", optional: true},
 			help:  "Our certificate (PEM), with --tls-key: serve HTTPS instead of HTTP. It is read again when it changes.",
 		},
 		{
-			name: "tls-key", env: []string{"DSIEM_TLS_KEY", "DSIEM_TLSKEY"}, roles: intakeRoles,
+			name: "tls-key", env: []string{"DSIEM_TLS_KEY", "DSIEM_TLSKEY"}, modes: intakeModes,
 			value: text{p: &h.KeyFile, form: "FILE", optional: true},
 			help:  "Our certificate's key (PEM), with --tls-cert.",
 		},
 		{
-			name: "auth-file", env: []string{"DSIEM_AUTH_FILE", "DSIEM_AUTHFILE"}, roles: intakeRoles,
+			name: "auth-file", env: []string{"DSIEM_AUTH_FILE", "DSIEM_AUTHFILE"}, modes: intakeModes,
 			value: text{p: &h.AuthFile, form: "FILE", optional: true},
 			help:  "Who may do what, with hashed secrets; without it everybody may do everything. It is read again when it changes.",
 		},
 		{
-			name: "max-connections", env: []string{"DSIEM_MAX_CONNECTIONS", "DSIEM_MAXCONNECTIONS"}, roles: intakeRoles,
+			name: "max-connections", env: []string{"DSIEM_MAX_CONNECTIONS", "DSIEM_MAXCONNECTIONS"}, modes: intakeModes,
 			value: number{&h.MaxConnections, 1, math.MaxInt}, def: "10000",
 			help: "How many clients may be connected at a time; others wait.",
 		},
 		{
-			name: "max-body", env: []string{"DSIEM_MAX_BODY", "DSIEM_MAXBODY"}, roles: intakeRoles,
+			name: "max-body", env: []string{"DSIEM_MAX_BODY", "DSIEM_MAXBODY"}, modes: intakeModes,
 			value: size{&h.MaxBody, minBody, maxBody}, def: "10MiB",
 			help: "Size of the largest body of events, after decompression.",
 		},
 		{
-			name: "writable-config", aliases: []string{"writeable-config"}, roles: intakeRoles,
+			name: "writable-config", aliases: []string{"writeable-config"}, modes: intakeModes,
 			env: []string{
 				"DSIEM_WRITEABLECONFIG", "DSIEM_WRITEABLE_CONFIG", "DSIEM_WRITABLECONFIG", "DSIEM_WRITABLE_CONFIG",
 			},
@@ -136,7 +136,7 @@ func httpOptions(s *settings) []*option {
 			help: "Let clients upload and delete configuration files.",
 		},
 		{
-			name: "websocket", env: []string{"DSIEM_WEBSOCKET"}, roles: intakeRoles,
+			name: "websocket", env: []string{"DSIEM_WEBSOCKET"}, modes: intakeModes,
 			value: toggle{&h.WebSocket}, def: "false",
 			help: "Serve the event rate over a websocket at /eps/.",
 		},

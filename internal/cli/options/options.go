@@ -92,8 +92,8 @@ type option struct {
 	value value
 	// inBackend is the value in a backend, if not all texts are possible there.
 	inBackend value
-	// roles are the modes in which the option does something; 0 is all of them.
-	roles roles
+	// modes are those in which the option does something; 0 is all of them.
+	modes modeSet
 	// def is the text of the default, "" for the zero value. shown says it for
 	// people if there is no such text.
 	def, shown string
@@ -101,7 +101,7 @@ type option struct {
 	// original is what the original says about an impossible text, which a %s
 	// stands for: words that people search for (spec/interfaces.md §1.3).
 	original string
-	// noEffect says why the option is accepted without doing anything in any role;
+	// noEffect says why the option is accepted without doing anything in any mode;
 	// its value is not looked at. only is the one text that agrees with what happens anyway:
 	// it needs no remark, and another one on the command line is an error.
 	noEffect, only string
@@ -164,7 +164,7 @@ func (p Program) arrange(groups []group) []group {
 	for _, g := range groups[:len(groups)-1] {
 		var kept []*option
 		for _, o := range g.options {
-			if o.appliesTo(p.roles()) {
+			if o.appliesTo(p.possible()) {
 				kept = append(kept, o)
 			} else {
 				others = append(others, o)

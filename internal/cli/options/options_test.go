@@ -40,8 +40,8 @@ func sample(v value) (text string, logged any) {
 	return "some-text", "some-text"
 }
 
-// modeOf returns the variable of a mode in which an option does something.
-func modeOf(o *option) string {
+// modeVariable returns the variable of a mode in which an option does something.
+func modeVariable(o *option) string {
 	for i, mode := range allModes() {
 		if o.appliesTo(1 << i) {
 			return "DSIEM_MODE=" + mode
@@ -90,7 +90,7 @@ func TestEverySpelling(t *testing.T) {
 			}
 			var environ []string
 			if p.Mode == "" {
-				environ = append(environ, modeOf(o))
+				environ = append(environ, modeVariable(o))
 			}
 			text, want := sample(o.value)
 			if o.only != "" {
@@ -143,7 +143,7 @@ func checkSet(t *testing.T, how string, p Program, o *option, r *resolved, want 
 	if len(r.problems) > 0 {
 		t.Errorf("%s: %q", how, r.problems)
 	}
-	if o.reason(p.roles()) != "" {
+	if o.reason(p.possible()) != "" {
 		if o.only == "" && len(r.notes) != 1 {
 			t.Errorf("%s: %d remarks, want 1", how, len(r.notes))
 		}
@@ -163,7 +163,7 @@ func TestEveryVariable(t *testing.T) {
 			for _, name := range o.env {
 				environ := []string{name + "=" + text}
 				if p.Mode == "" && o.name != "mode" {
-					environ = append(environ, modeOf(o))
+					environ = append(environ, modeVariable(o))
 				}
 				set, r := resolveWith(t, p, o.name, nil, environ)
 				if !strings.HasPrefix(name, "DSIEM_") {
@@ -175,7 +175,7 @@ func TestEveryVariable(t *testing.T) {
 					r.notes = r.notes[1:]
 				}
 				checkSet(t, p.Called+" with "+name, p, set, r, want)
-				if o.reason(p.roles()) == "" && r.sources[set] != name {
+				if o.reason(p.possible()) == "" && r.sources[set] != name {
 					t.Errorf("--%s comes from %q, want %s", o.name, r.sources[set], name)
 				}
 			}
@@ -202,7 +202,7 @@ func TestHelp(t *testing.T) {
 					t.Errorf("%s: %s is missing", p.Called, name)
 				}
 			}
-			if o.reason(p.roles()) == "" {
+			if o.reason(p.possible()) == "" {
 				want = append(want, o.name)
 			}
 		}
@@ -499,7 +499,7 @@ func TestEffective(t *testing.T) {
 		for _, opt := range g.options {
 			key := strings.ReplaceAll(opt.name, "-", "_")
 			_, isText := opt.value.(text)
-			if logged := slices.Contains(keys, key); logged != (opt.reason(backendRole) == "" && !opt.stops) && (logged || !isText) {
+			if logged := slices.Contains(keys, key); logged != (opt.reason(backendMode) == "" && !opt.stops) && (logged || !isText) {
 				t.Errorf("--%s: logged is %t", opt.name, logged)
 			}
 		}

@@ -32,25 +32,24 @@ func newEnvironment(environ []string) environment {
 
 // resolved says where the values of options come from.
 type resolved struct {
-	groups []group
-	// role is that of the mode.
-	role    roles
+	groups  []group
+	mode    modeSet
 	sources map[*option]string // the flag or variable, none for a default
 	// notes are for the log; problems are texts that an option cannot take.
 	notes    []node.Note
 	problems []string
 }
 
-// resolve sets every option of the mode's role: from the command line, or else
-// from the environment, or else to its default. Those of other roles stay as
+// resolve sets every option of the mode: from the command line, or else
+// from the environment, or else to its default. Those of other modes stay as
 // they are.
 func resolve(groups []group, line *commandLine, env environment) *resolved {
 	const mode = "mode"
-	r := &resolved{groups: groups, role: anyRole, sources: map[*option]string{}}
+	r := &resolved{groups: groups, mode: anyMode, sources: map[*option]string{}}
 	for o := range each(groups) {
 		if o.name == mode {
 			r.take(o, line, env)
-			r.role = roleOf(o.value.get())
+			r.mode = modeOf(o.value.get())
 		}
 	}
 	for o := range each(groups) {
@@ -64,8 +63,8 @@ func resolve(groups []group, line *commandLine, env environment) *resolved {
 
 // take sets one option.
 func (r *resolved) take(o *option, line *commandLine, env environment) {
-	reason, v := o.reason(r.role), o.valueIn(r.role)
-	if o.def != "" && o.appliesTo(r.role) {
+	reason, v := o.reason(r.mode), o.valueIn(r.mode)
+	if o.def != "" && o.appliesTo(r.mode) {
 		v.set([]string{o.def})
 	}
 	source, texts := line.texts(o)
@@ -188,13 +187,13 @@ func isForeign(name string) bool {
 }
 
 // effective returns the settings for the log, in the order of the table: all of
-// the node's role that have a value, without passwords, and where those that are no defaults
+// the node's mode that have a value, without passwords, and where those that are no defaults
 // come from.
 func (r *resolved) effective() []slog.Attr {
 	var attrs []slog.Attr
 	var setBy []string
 	for o := range each(r.groups) {
-		if o.reason(r.role) != "" || o.stops {
+		if o.reason(r.mode) != "" || o.stops {
 			continue
 		}
 		key := strings.ReplaceAll(o.name, "-", "_")

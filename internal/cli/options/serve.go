@@ -66,8 +66,8 @@ func (p Program) serveUsage() string {
 func (s *settings) serveOptions(p Program, r *resolved, system *System) (*node.Options, error) {
 	o := &s.Options
 	o.Engine.MinAlarmLifetime = int64(s.lifetime / time.Second)
-	o.Engine.LiteralTitles = r.role&engineRoles != 0 && !s.expandTitles
-	if r.role == standaloneRole {
+	o.Engine.LiteralTitles = r.mode&engineModes != 0 && !s.expandTitles
+	if r.mode == standaloneMode {
 		o.Node = cmp.Or(o.Node, defaultNode)
 	}
 	if err := s.check(p, r); err != nil {
@@ -99,7 +99,7 @@ func (s *settings) check(p Program, r *resolved) error {
 	switch {
 	case s.Node == "":
 		return p.usage("--node is missing: this node needs a name; use --node=NAME or DSIEM_NODE=NAME")
-	case r.role == backendRole && p.Mode == "" && !r.given("frontend"):
+	case r.mode == backendMode && p.Mode == "" && !r.given("frontend"):
 		return p.usage("--frontend is missing: a " + node.ModeBackend + " downloads its configuration; use --frontend=URL or DSIEM_FRONTEND=URL," +
 			" or --frontend=file: for the files that are there")
 	case s.Listen.CAFile != "" && s.Listen.CertFile == "":
@@ -114,11 +114,11 @@ func (s *settings) check(p Program, r *resolved) error {
 			return p.usage(fmt.Sprintf("--%[1]s-cert and --%[1]s-key belong together; use both or none", pair.option))
 		}
 	}
-	if r.role&intakeRoles != 0 && s.MaxEPS > 0 && s.MinEPS > s.MaxEPS { // 0 is no limit; the original's words, §1.3
+	if r.mode&intakeModes != 0 && s.MaxEPS > 0 && s.MinEPS > s.MaxEPS { // 0 is no limit; the original's words, §1.3
 		return fmt.Errorf("Incorrect EPS setting: minEPS must be <= than maxEPS: --min-eps is %d, --max-eps is %d", //nolint:staticcheck // the original's words
 			s.MinEPS, s.MaxEPS)
 	}
-	if r.role&engineRoles == 0 {
+	if r.mode&engineModes == 0 {
 		return nil
 	}
 	err := s.Engine.Check()
@@ -136,7 +136,7 @@ func (s *settings) warnOfUseless(r *resolved) {
 	useless := func(name, reason string) {
 		r.note(slog.LevelWarn, "setting has no effect", slog.String("setting", name), slog.String("reason", reason))
 	}
-	if s.PProf && s.MetricsAddress == "" && r.role == backendRole {
+	if s.PProf && s.MetricsAddress == "" && r.mode == backendMode {
 		useless("pprof", "there is no --metrics-address")
 	}
 	if s.Listen.CertFile != "" && s.Listen.URL == "" {

@@ -51,7 +51,7 @@ func (t *teller) closedPorts(n int) []uint16 {
 		if len(ports) == n {
 			break
 		}
-		ports = append(ports, uint16(p)) //nolint:gosec // it is below 1024
+		ports = append(ports, uint16(p))
 	}
 	return ports
 }

@@ -59,7 +59,7 @@ func (t *teller) events(start time.Time) []event.Event {
 		at := start.Add(m.at)
 		m.ev.ID = t.id()
 		m.ev.Seconds = at.Unix()
-		m.ev.Nanos = int32(at.Nanosecond()) //nolint:gosec // it is below 1e9
+		m.ev.Nanos = int32(at.Nanosecond())
 		out[i] = m.ev
 	}
 	return out
@@ -96,7 +96,7 @@ func (t *teller) udp(src, dst string, port uint16) event.Event {
 // ephemeral returns a source port as operating systems choose them.
 func (t *teller) ephemeral() uint16 {
 	const first, last = 32768, 60999
-	return uint16(first + t.rng.IntN(last-first+1)) //nolint:gosec // it is at most last
+	return uint16(first + t.rng.IntN(last-first+1))
 }
 
 // host returns an event about a single host, its source and destination.

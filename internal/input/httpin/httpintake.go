@@ -38,7 +38,7 @@ const (
 
 var (
 	// ErrUnavailable is for Deliver to say that events cannot be taken now, but
-	// may be later: the message queue is away, or a queue is full. The sender
+	// may be later: NATS is away, or a queue is full. The sender
 	// is told to try again (503).
 	ErrUnavailable = errors.New("events cannot be taken now")
 	// ErrTooLarge is for Deliver to say that these events can never be taken

@@ -113,7 +113,7 @@ func (p *spanPipeline) Shutdown(ctx context.Context) error {
 	if left := p.waiting.Swap(afterShutdown); left != afterShutdown {
 		p.ledger.full.Add(uint64(left)) //nolint:gosec // not negative
 	}
-	p.ledger.close(time.Now())
+	p.ledger.close()
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (l *ledger) settle(now time.Time, items int, refused *refusal, err error) {
 	}
 	switch {
 	case l.fresh() > 0 && l.lines.Allow(now):
-		l.warn(now)
+		l.warn()
 		l.failing = err != nil
 	case err == nil && l.failing:
 		l.failing = false
@@ -64,18 +64,18 @@ func (l *ledger) settle(now time.Time, items int, refused *refusal, err error) {
 }
 
 // close tells what was not told yet.
-func (l *ledger) close(now time.Time) {
+func (l *ledger) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fresh() > 0 {
-		l.warn(now)
+		l.warn()
 	}
 }
 
 // fresh is the number of lost items that the log does not know of.
 func (l *ledger) fresh() uint64 { return l.delivery().Lost() - l.told }
 
-func (l *ledger) warn(now time.Time) {
+func (l *ledger) warn() {
 	d := l.delivery()
 	l.log.Warn("telemetry lost", "lost", d.Lost()-l.told, "reason", cmp.Or(l.reason, "too much waits"),
 		"queue_full_total", d.QueueFull, "failed_total", d.Failed, "refused_total", d.Refused)

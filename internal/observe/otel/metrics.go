@@ -249,7 +249,7 @@ func (p *metricPipeline) shutdown(ctx context.Context) {
 	// Neither holds anything now; what they have to say is that ctx ended.
 	_ = p.reader.Shutdown(ctx)
 	_ = p.exporter.Shutdown(ctx)
-	p.ledger.close(time.Now())
+	p.ledger.close()
 }
 
 // points returns the number of data points.

@@ -309,9 +309,9 @@ func TestLossesAreToldAtMostOnceAMinute(t *testing.T) {
 	told("level=WARN msg=\"telemetry lost\" lost=1 reason=\"the collector refuses them\" queue_full_total=10 failed_total=15 refused_total=4\n")
 	l.settle(after(time.Second), 5, none, failed)
 	told("")
-	l.close(now)
+	l.close()
 	told("level=WARN msg=\"telemetry lost\" lost=5 reason=\"connection refused\" queue_full_total=10 failed_total=20 refused_total=4\n")
-	l.close(now)
+	l.close()
 	told("")
 	want := Delivery{Sent: 7*5 - 4, QueueFull: 10, Failed: 20, Refused: 4}
 	if got := l.delivery(); got != want {

@@ -65,7 +65,7 @@ type Events struct {
 	Dropped  uint64 `json:"dropped"`
 }
 
-// NATS is the connection to the message queue.
+// NATS is the connection to NATS.
 type NATS struct {
 	Connected bool `json:"connected"`
 }
