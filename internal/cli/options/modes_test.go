@@ -159,7 +159,7 @@ func TestReason(t *testing.T) {
 		engineModes:    "",
 	} {
 		if got := (&option{modes: in}).reason(standaloneMode); got != want {
-			t.Errorf("%v: %q, want %q", in.modes(), got, want)
+			t.Errorf("%v: %q, want %q", in.names(), got, want)
 		}
 	}
 }
