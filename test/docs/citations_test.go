@@ -70,7 +70,7 @@ func TestCitations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range strings.Fields("file § D T P C B E V row scenario") {
+	for kind := range strings.FieldsSeq("file § D T P C B E V row scenario") {
 		if found[kind] == 0 {
 			t.Errorf("no citation of kind %s was found: the test is blind", kind)
 		}
