@@ -156,9 +156,11 @@ func (c *Correlator) Run(ctx context.Context) error {
 }
 
 // Close writes the lines that still wait for look-ups, after Run and after the
-// end of the look-ups, and takes back an overload: nobody must wait for a node that
-// is gone.
+// end of the look-ups.
 func (c *Correlator) Close() { c.emitter.close(c.clock()) }
+
+// Relieve takes back an overload that was signalled, after Run.
+func (c *Correlator) Relieve() { c.emitter.relieve() }
 
 // GiveUp lets lines go that find no room at the Output, so that a disk that takes
 // none does not keep the program alive.

@@ -192,14 +192,17 @@ func (e *emitter) write(now time.Time) {
 	e.batch.Reset()
 }
 
-// close writes everything that is still held, and takes back an overload. The
-// enricher has ended.
+// close writes everything that is still held. The enricher has ended.
 func (e *emitter) close(now time.Time) {
 	e.resolve(now)
 	if e.enricher != nil {
 		e.add(e.outbox.Flush())
 	}
 	e.write(now)
+}
+
+// relieve takes back an overload.
+func (e *emitter) relieve() {
 	if e.pressure.Overloaded() {
 		e.signal(false)
 	}

@@ -34,7 +34,7 @@ type backend struct {
 	config     *config.Config
 	queue      *live.Queue
 	correlator *live.Correlator
-	writer     *file.Writer
+	writer     alarmFiles
 	enricher   *enrich.Enricher // nil if there is no service to ask
 	state      *state.Store
 	recent     *status.Recent // alarms, for the status page
@@ -42,7 +42,14 @@ type backend struct {
 	// abandoned that of events that were still waiting at the end and are lost.
 	restored  uint64
 	abandoned atomic.Uint64
+	// running says that the parts were started, patience that they are to end.
+	running  bool
+	patience *time.Timer
 }
+
+// alarmFiles is the Output of the Correlator, which is made before the files are:
+// a start that fails leaves none behind.
+type alarmFiles struct{ *file.Writer }
 
 func newBackend(c *common, overload func(bool)) *backend {
 	return &backend{common: c, overload: overload, recent: status.NewRecent(status.ShownAlarms)}
@@ -96,7 +103,7 @@ func (b *backend) configure(ctx context.Context) error {
 	return nil
 }
 
-// open opens the files, makes the parts and restores what the last run left.
+// open makes the parts, restores what the last run left and opens the files.
 func (b *backend) open(ctx context.Context, s *stops) error {
 	o := b.options
 	store, err := state.Open(o.LogDir, o.ReloadBacklogs, b.target("backlog"))
@@ -108,16 +115,13 @@ func (b *backend) open(ctx context.Context, s *stops) error {
 	store.Register(b.registry)
 	b.queue = live.NewQueue(o.MaxQueue, store.Waiting())
 	b.queue.Register(b.registry)
-	if err := b.openFiles(ctx, s); err != nil {
-		return err
-	}
 	b.assemble()
 	discarded, err := b.restore()
 	if err != nil {
 		return err
 	}
 	b.correlator.Register(b.registry, discarded)
-	return nil
+	return b.openFiles(ctx, s)
 }
 
 // assemble makes what correlates.
@@ -136,7 +140,7 @@ func (b *backend) assemble() {
 		observers = append(observers, traces{tracer: b.tracer, clock: b.clock})
 	}
 	b.correlator = live.NewCorrelator(live.Options{
-		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: b.writer,
+		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: &b.writer,
 		Lookups: b.enricher, LookupWait: o.EnrichWait,
 		Pressure:  live.Pressure{MaxDelay: o.MaxDelay, Hold: max(o.HoldDuration, time.Second), Signal: b.signal},
 		Observers: append(observers, o.Observers...), Traced: b.tracer.Tracing(), Clock: b.clock, Logger: b.target("backlog"),
@@ -167,12 +171,13 @@ func (b *backend) restore() (discarded int, err error) {
 func (b *backend) openFiles(ctx context.Context, s *stops) error {
 	mode, err := file.ParseFsync(cmp.Or(b.options.Fsync, file.FsyncInterval.String()))
 	if err == nil {
-		b.writer, err = file.Open(filepath.Clean(b.options.LogDir), file.Options{Fsync: mode, Logger: b.target("log_writer")})
+		b.writer.Writer, err = file.Open(filepath.Clean(b.options.LogDir), file.Options{Fsync: mode, Logger: b.target("log_writer")})
 	}
 	if err != nil {
 		return fmt.Errorf("opening the alarm files: %w", err)
 	}
 	b.writer.Register(b.registry)
+	s.push(b.leave)
 	s.run(ctx, b.writer.Run, func() {})
 	s.push(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, closeTime)
@@ -191,9 +196,10 @@ func (b *backend) run(ctx context.Context, s *stops) {
 	s.run(ctx, b.correlator.Run, func() {})
 	s.push(func(context.Context) error {
 		// A disk that does not take the last lines must not keep the program alive.
-		time.AfterFunc(live.LastEvents+closeTime, b.correlator.GiveUp)
+		b.patience = time.AfterFunc(live.LastEvents+closeTime, b.correlator.GiveUp)
 		return nil
 	})
+	b.running = true
 }
 
 // signal tells frontends about overload.
@@ -281,7 +287,8 @@ func (b *backend) ready(context.Context) error {
 // save writes what is left when nothing correlates any more: lines and state.
 func (b *backend) save(context.Context) error {
 	b.correlator.Close()
-	defer b.logger.Info("backlog manager exiting")
+	b.patience.Stop()
+	b.correlator.GiveUp()
 	if !b.begun() {
 		return nil // the state on disk is what was loaded
 	}
@@ -299,6 +306,16 @@ func (b *backend) save(context.Context) error {
 		b.target("backlog").Info("backlogs saved", "backlogs", written.Backlogs, "files", written.Files)
 	}
 	return errors.Join(err, saveErr)
+}
+
+// leave says goodbye when everything is on disk: nobody must wait for a backend
+// that is gone.
+func (b *backend) leave(context.Context) error {
+	if b.running {
+		b.correlator.Relieve()
+		b.logger.Info("backlog manager exiting")
+	}
+	return nil
 }
 
 // keepState settles the state that was loaded, once the start is complete, and

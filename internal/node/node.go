@@ -37,6 +37,8 @@ type Node struct {
 	frontend *frontend   // nil in a backend
 	nats     *bus.Server // of a standalone node
 	natsCert *watch.Watch
+	// diagnostics is nil without --metrics-address.
+	diagnostics *diagnostics.Server
 
 	stops  stops
 	ready  chan struct{}
@@ -209,17 +211,23 @@ func (n *Node) listen(ctx context.Context) error {
 		return err
 	}
 	n.target("diagnostics").Info("diagnostics server listening", "address", server.Addr().String())
-	n.stops.run(ctx, server.Run, n.fail)
+	n.diagnostics = server
 	return nil
 }
 
 // run starts all parts: what correlates, what goes beside it, and the doors.
 func (n *Node) run(ctx context.Context) {
+	if n.frontend != nil {
+		n.frontend.announce(n.listening())
+	}
 	if n.backend != nil {
 		n.backend.run(ctx, &n.stops)
 		n.stops.run(ctx, n.backend.keepState, n.fail)
 	}
 	n.stops.run(ctx, n.watch, n.fail)
+	if n.diagnostics != nil {
+		n.stops.run(ctx, n.diagnostics.Run, n.fail)
+	}
 	n.stops.run(ctx, collectLessOften, n.fail)
 	if n.natsCert != nil {
 		n.stops.run(ctx, n.watchNATSCertificate, n.fail)
@@ -228,7 +236,6 @@ func (n *Node) run(ctx context.Context) {
 	if n.frontend != nil {
 		page := status.StatusPage(func() status.Status { return n.Snapshot().page(n.options, n.started) })
 		handler := server.Routes(routes(n.frontend, page, diagnostics.New(n.diagnose())), n.frontend.guard.Require, n.registry)
-		n.frontend.announce(n.listening())
 		n.frontend.run(ctx, &n.stops, handler, n.fail)
 	}
 }
