@@ -9,6 +9,7 @@ package alarm
 
 import (
 	"net/netip"
+	"strconv"
 
 	"dsiem/internal/event"
 )
@@ -161,12 +162,22 @@ type Saved struct {
 	// ExpandedTitle is the title with SRC_IP and DST_IP replaced, "" if it is
 	// the raw name.
 	ExpandedTitle string
+	// Arrival is when, by the clock, the current stage began, in UNIX seconds (D31).
+	// 0 is not known, as in files of the seed: then it is the start of the stage. So
+	// it is in a replay, whatever the file says, for its clock is another one.
+	Arrival int64
+	// Opened is the time of the event that opened the backlog, and Latest the largest
+	// one of those that counted so far (D29), both in UNIX nanoseconds; 0 if not known.
+	Opened, Latest int64
 }
 
 // Extra is the state of a rule that is saved but never published.
 type Extra struct {
 	// EventIDs are the hashes of the distinct event ids the rule took.
 	EventIDs []event.IDHash
+	// Events are the events themselves, first one for each of EventIDs, in their
+	// order, then others that had one of the same ids. Files of the seed have none.
+	Events []Identity
 	// StickyTexts and StickyNumbers are the values of sticky_different seen so
 	// far: addresses and custom data in the first, ports and plugin SIDs in the
 	// second.
@@ -176,4 +187,38 @@ type Extra struct {
 	// opened the backlog, nil if the file does not tell, as the seed's: such a
 	// text is compared as it is, whatever it looks like (D18).
 	Origin []string
+}
+
+// Identity tells an event from others, also if they have its id (D35).
+type Identity struct {
+	// Same is a hash of the event's id, addresses and ports, 0 if not known, and Mark
+	// one of these and the time as sent.
+	Same, Mark uint64
+}
+
+// identityLen is the length of the text form of an Identity.
+const identityLen = 32
+
+// String returns the text form of an identity: 32 lower-case hex digits.
+func (i Identity) String() string {
+	const digits = "0123456789abcdef"
+	var buf [identityLen]byte
+	for n := range identityLen / 2 {
+		shift := 60 - 4*n
+		buf[n], buf[n+identityLen/2] = digits[i.Same>>shift&0xf], digits[i.Mark>>shift&0xf]
+	}
+	return string(buf[:])
+}
+
+// ParseIdentity reads the text form of an identity.
+func ParseIdentity(text string) (Identity, bool) {
+	if len(text) != identityLen {
+		return Identity{}, false
+	}
+	same, err := strconv.ParseUint(text[:identityLen/2], 16, 64)
+	if err != nil {
+		return Identity{}, false
+	}
+	mark, err := strconv.ParseUint(text[identityLen/2:], 16, 64)
+	return Identity{Same: same, Mark: mark}, err == nil
 }

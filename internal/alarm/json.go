@@ -159,6 +159,8 @@ func appendAddr(w *writer, a *netip.Addr) {
 
 func appendID(w *writer, id *event.IDHash) { w.quote(id.String()) }
 
+func appendIdentity(w *writer, i *Identity) { w.quote(i.String()) }
+
 func appendHit(w *writer, h *Hit) {
 	w.open('{')
 	w.text("provider", h.Provider)
@@ -247,6 +249,7 @@ func (w *writer) extra(x *Extra) {
 		w.close('}')
 	}
 	listIf(w, "saved_event_ids", x.EventIDs, appendID)
+	listIf(w, "saved_events", x.Events, appendIdentity)
 	if x.Origin != nil {
 		list(w, "saved_origin", x.Origin, appendText)
 	}
@@ -258,5 +261,8 @@ func (w *writer) saved(s *Saved) {
 	w.numberIf("saved_last_srcport", int64(s.LastSrcPort))
 	w.numberIf("saved_last_dstport", int64(s.LastDstPort))
 	w.textIf("saved_expanded_title", s.ExpandedTitle)
+	w.numberIf("saved_arrival", s.Arrival)
+	w.numberIf("saved_opened", s.Opened)
+	w.numberIf("saved_latest", s.Latest)
 	w.close('}')
 }

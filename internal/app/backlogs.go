@@ -24,6 +24,7 @@ func (r *replay) load() error {
 		return fmt.Errorf("loading saved backlogs: %s: %w", dir, err)
 	}
 	loaded, err := backlogs.Load(dir, r.configuration.ids(), func(directive uint64, s *alarm.Saved) error {
+		s.Arrival = 0 // by another clock (D31)
 		err := r.pipeline.engines.restore(directive, s)
 		if err == nil {
 			r.restored[s.ID] = struct{}{}

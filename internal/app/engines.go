@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"time"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
@@ -137,7 +138,11 @@ func (all *engines) expireAll() iter.Seq[[]correlate.Change] { return all.expire
 // due returns the first time at which something expires, false if nothing can.
 func (all *engines) due() (first int64, due bool) {
 	for _, e := range all.shards {
-		if at, some := e.Due(); some && (!due || at < first) {
+		at, some := e.Due()
+		if at != math.MaxInt64 {
+			at /= int64(time.Second)
+		}
+		if some && (!due || at < first) {
 			first, due = at, true
 		}
 	}
@@ -180,12 +185,23 @@ func (all *engines) share(steps []step) {
 func (all *engines) play(i int, steps []step, now int64) {
 	e, changes := all.shards[i], forget(all.changes[i])
 	if len(steps) == 0 {
-		changes = append(changes, e.Expire(now)...)
+		changes = append(changes, e.Expire(endOf(now))...)
 	}
 	for j := range steps {
-		changes = append(changes, e.Step(steps[j].now, steps[j].event)...)
+		changes = append(changes, e.Step(endOf(steps[j].now), steps[j].event)...)
 	}
 	all.changes[i] = changes
+}
+
+// endOf returns the last nanosecond of a second, so that no event of it is ahead.
+func endOf(second int64) int64 {
+	switch {
+	case second == math.MaxInt64:
+		return second
+	case second >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64 - 1
+	}
+	return second*int64(time.Second) + int64(time.Second) - 1
 }
 
 // keptChanges is the number of changes for which there is room from one step to

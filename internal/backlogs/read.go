@@ -119,6 +119,9 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 		LastSrcPort:   number[uint16](s, "saved_last_srcport", config.Range{Max: math.MaxUint16}),
 		LastDstPort:   number[uint16](s, "saved_last_dstport", config.Range{Max: math.MaxUint16}),
 		ExpandedTitle: r.optionalText(s, "saved_expanded_title"),
+		Arrival:       seconds(s, "saved_arrival", false),
+		Opened:        number[int64](s, "saved_opened", config.Range{Max: math.MaxInt64}),
+		Latest:        number[int64](s, "saved_latest", config.Range{Max: math.MaxInt64}),
 		Successor:     s.Object.Get("saved_src_socketaddr") != nil || s.Object.Get("saved_dst_socketaddr") != nil,
 	}
 	r.rules(s, out)
@@ -193,6 +196,13 @@ func (r *reader) extra(s *config.Scope) alarm.Extra {
 	var x alarm.Extra
 	for _, id := range s.Strings("saved_event_ids", false) {
 		x.EventIDs = append(x.EventIDs, event.HashID(id))
+	}
+	for _, text := range s.Strings("saved_events", false) {
+		id, ok := alarm.ParseIdentity(text)
+		if !ok {
+			s.Errorf(s.Object.Get("saved_events").Offset, "saved_events", "%s is not 32 hex digits", config.Quote(text))
+		}
+		x.Events = append(x.Events, id)
 	}
 	if s.Object.Get("saved_origin") != nil {
 		x.Origin = append([]string{}, r.keepAll(s.Strings("saved_origin", false))...)

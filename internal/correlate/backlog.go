@@ -44,61 +44,47 @@ const inlineStages = 2
 // may hold a million of them, so fields are few and small, and none of them is a
 // pointer; what most backlogs do without is in extra.
 type backlog struct {
-	id       [idLength]byte // unless it is in extra
-	origin   origin
-	step     int64 // of its opening
-	created  int64 // first published, 0 before
-	updated  int64 // last event taken
-	deadline int64 // start and timeout of the current stage, without the grace
+	id      [idLength]byte // unless it is in extra
+	origin  origin
+	step    int64 // of its opening
+	created int64 // first published, 0 before
+	updated int64 // last event taken
+	// deadline is the second of the clock in which the current stage began, plus its
+	// timeout, without the grace (D31).
+	deadline int64
+	// latest is the largest time, in nanoseconds, of the events that counted for a
+	// stage: the end of the current one when it is complete (D29).
+	latest int64
 	// stages are the first ones; see Engine.progress for all.
 	stages [inlineStages]progress
 	// place is where the current stage's table holds the backlog.
-	place   link
+	place link
+	// member is where the backlog's group holds it.
+	member  link
 	self    handle
 	variant int32 // its number in the engine
 	// networks is the number of the alarm's list of networks, 0 for none or if it
 	// is in extra.
 	networks int32
 	timer    int32 // place in the timers
-	risk     int32
-	lastSrc  uint16 // last non-zero source port
-	lastDst  uint16
-	reached  uint8 // stages with any state are all before this one
-	current  uint8 // place of the current stage in the plan
-	class    alarm.Class
-	shown    alarm.Class // class published last
+	// nanos is what the opening event's time has beyond the start of stage 1.
+	nanos   int32
+	risk    int32
+	lastSrc uint16 // last non-zero source port
+	lastDst uint16
+	reached uint8 // stages with any state are all before this one
+	current uint8 // place of the current stage in the plan
+	class   alarm.Class
+	shown   alarm.Class // class published last
 }
 
 // progress is the state of one stage of a backlog.
 type progress struct {
-	start, end int64
-	// id is the only event id until rest holds all of them.
-	id     event.IDHash
-	hasID  bool
+	start, end int64 // seconds
+	// first is the only event until the rest of the stage holds all of them.
+	first  record
+	filled bool
 	status alarm.Status
-}
-
-// rest is the state of a stage that took more than one event or compares
-// sticky_different values.
-type rest struct {
-	ids    set[event.IDHash] // empty as long as there is at most one
-	sticky *set[sticky]
-}
-
-// values returns the sticky_different values seen so far.
-func (r *rest) values() []sticky {
-	if r == nil || r.sticky == nil {
-		return nil
-	}
-	return r.sticky.all()
-}
-
-// addValue adds a sticky_different value. Its text is kept.
-func (r *rest) addValue(v sticky) {
-	if r.sticky == nil {
-		r.sticky = &set[sticky]{}
-	}
-	r.sticky.add(v)
 }
 
 // progress returns the state of stage i, which the backlog has reached.
@@ -119,47 +105,6 @@ func (e *Engine) reach(b *backlog, i int) *progress {
 		}
 	}
 	return e.progress(b, i)
-}
-
-// addID records an event id for a stage and reports whether it was new.
-func (e *Engine) addID(b *backlog, stage int, id event.IDHash) bool {
-	p := e.progress(b, stage)
-	switch {
-	case !p.hasID:
-		p.id, p.hasID = id, true
-		return true
-	case p.id == id:
-		return false
-	}
-	ids := &e.store.more(b).restOf(stage).ids
-	if ids.len() == 0 {
-		ids.add(p.id)
-	}
-	return ids.add(id)
-}
-
-// ids returns the distinct event ids of a stage in order of arrival. The slice
-// must not be changed and is valid until the next addID.
-func (e *Engine) ids(b *backlog, stage int) []event.IDHash {
-	p := e.progress(b, stage)
-	if !p.hasID {
-		return nil
-	}
-	if r := e.store.extra(b).rest(stage); r != nil && r.ids.len() > 0 {
-		return r.ids.all()
-	}
-	return []event.IDHash{p.id}
-}
-
-// count returns the number of distinct event ids of a stage.
-func (e *Engine) count(b *backlog, stage int) uint64 {
-	if r := e.store.extra(b).rest(stage); r != nil && r.ids.len() > 0 {
-		return uint64(r.ids.len())
-	}
-	if e.progress(b, stage).hasID {
-		return 1
-	}
-	return 0
 }
 
 // sources and destinations return the backlog's addresses in order of first
@@ -221,10 +166,22 @@ func (e *Engine) opening(b *backlog) opening {
 	return opening{step: b.step, directive: e.variantOf(b).owner.order}
 }
 
+// openedAt returns the time of the opening event, in nanoseconds.
+func (b *backlog) openedAt() int64 { return nanosOf(b.stages[0].start) + int64(b.nanos) }
+
+// inside reports whether an event of a second can belong to the backlog: it is in
+// the window of the current stage, and not older than the opening event but for the
+// tolerance (D32, D29).
+func (e *Engine) inside(b *backlog, seconds int64) bool {
+	current := int(b.current)
+	last := e.progress(b, current).start + e.plan(b, current).Timeout
+	return seconds-last <= e.opts.MinAlarmLifetime && seconds >= b.stages[0].start-e.opts.OrderTolerance
+}
+
 // latestEnd returns the latest end of the finished stages before the current
-// one; an event before it is out of order (§6.2.3).
+// one, long ago if there is none (D29).
 func (e *Engine) latestEnd(b *backlog) int64 {
-	end := int64(math.MinInt64)
+	end := int64(math.MinInt64 / 2)
 	for i := range int(b.current) {
 		if p := e.progress(b, i); p.status == alarm.Finished {
 			end = max(end, p.end)
@@ -234,7 +191,7 @@ func (e *Engine) latestEnd(b *backlog) int64 {
 }
 
 // duplicate reports whether the current stage has seen the event's
-// sticky_different value.
+// sticky_different value (D1).
 func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
 	current := int(b.current)
 	kind := e.plan(b, current).StickyDifferent
@@ -246,15 +203,15 @@ func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
 }
 
 // addAddresses adds an event's addresses to the backlog's.
-func (e *Engine) addAddresses(b *backlog, ev *event.Event) {
+func (e *Engine) addAddresses(b *backlog, a *arrived) {
 	var src, dst *set[address]
 	if x := e.store.extra(b); x != nil {
 		src, dst = x.src, x.dst
 	}
-	if s := addAddress(src, b.origin.src, toAddress(ev.SrcIP)); s != src {
+	if s := addAddress(src, b.origin.src, a.src); s != src {
 		e.store.more(b).src = s
 	}
-	if s := addAddress(dst, b.origin.dst, toAddress(ev.DstIP)); s != dst {
+	if s := addAddress(dst, b.origin.dst, a.dst); s != dst {
 		e.store.more(b).dst = s
 	}
 }

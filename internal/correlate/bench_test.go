@@ -95,7 +95,7 @@ func newBench(n, live int) *bench {
 		a.directive, a.source = i%n, i
 		ev := b.ev
 		a.next(&ev, []string{"opener-" + strconv.Itoa(i)})
-		b.engine.Step(benchStart, &ev)
+		b.engine.Step(benchStart*1e9, &ev)
 	}
 	runtime.GC()
 	return b
@@ -104,12 +104,12 @@ func newBench(n, live int) *bench {
 func (b *bench) nothing(i int) {
 	b.ev.PluginID, b.ev.PluginSID = 1001, uint64(1_000_000+i&0xffff)
 	b.ev.SrcIP, b.ev.DstIP, b.ev.ID = ipv4(203, i), ipv4(10, i), b.ids[i&0xffff]
-	b.engine.Step(benchStart, &b.ev)
+	b.engine.Step(benchStart*1e9, &b.ev)
 }
 
 func (b *bench) match(a *attack) {
 	a.next(&b.ev, b.ids)
-	b.engine.Step(benchStart, &b.ev)
+	b.engine.Step(benchStart*1e9, &b.ev)
 }
 
 func eachSize(b *testing.B, run func(b *testing.B, directives, live int)) {
@@ -208,7 +208,7 @@ func BenchmarkOccurrence(b *testing.B) {
 			for n := 0; b.Loop(); n++ {
 				place := n % len(ids)
 				ev.ID, ev.PluginSID = ids[place], uint64(min(place, 1)+1)
-				e.Step(benchStart, &ev)
+				e.Step(benchStart*1e9, &ev)
 			}
 			if live := e.Stats().Live; live > 1 {
 				b.Fatalf("%d backlogs live, want the one that is filled", live)
@@ -230,7 +230,7 @@ func BenchmarkOpenAndExpire(b *testing.B) {
 			open := func() {
 				ev.Seconds = int64(benchStart + i)
 				ev.SrcIP, ev.DstIP, ev.ID = ipv4(203, i), ipv4(10, i), strconv.Itoa(i)
-				e.Step(ev.Seconds, &ev)
+				e.Step(ev.Seconds*1e9, &ev)
 				i++
 			}
 			for range live {
@@ -268,11 +268,11 @@ func BenchmarkLiveBacklog(b *testing.B) {
 				for i := range live {
 					ev.PluginSID = uint64(3*(i%len(directives)) + 1)
 					ev.SrcIP, ev.DstIP, ev.ID = ipv4(203, i), ipv4(10, i), strconv.Itoa(i)
-					e.Step(benchStart, &ev)
+					e.Step(benchStart*1e9, &ev)
 				}
 				b.ReportMetric(float64(heap()-before)/live, "B/backlog")
 				e.Expire(math.MaxInt64)
-				e.Expire(benchStart) // lets go of what the last step returned
+				e.Expire(benchStart * 1e9) // lets go of what the last step returned
 				b.ReportMetric(float64(int64(heap())-int64(before))/live, "B/expired-backlog")
 				runtime.KeepAlive(e)
 			}

@@ -181,8 +181,29 @@ func (s *Snapshot) All() iter.Seq2[uint64, alarm.Saved] {
 	}
 }
 
+// saveTimes sets what Restore would not take to be so otherwise.
+func (e *Engine) saveTimes(b *backlog, s *alarm.Saved) {
+	current := int(b.current)
+	if arrival := b.deadline - e.plan(b, current).Timeout; arrival != e.progress(b, current).start {
+		s.Arrival = arrival
+	}
+	if b.nanos > 0 {
+		s.Opened = b.openedAt()
+	}
+	if b.latest != e.latestKnown(b) {
+		s.Latest = b.latest
+	}
+}
+
+// latestKnown is the latest time of a restored backlog whose file does not tell. It
+// has whole seconds only: nothing within the last one is taken to be later.
+func (e *Engine) latestKnown(b *backlog) int64 {
+	return nanosOf(max(0, e.latestEnd(b))) + perSecond - 1
+}
+
 func (e *Engine) save(b *backlog) alarm.Saved {
 	s := alarm.Saved{LastSrcPort: b.lastSrc, LastDstPort: b.lastDst}
+	e.saveTimes(b, &s)
 	e.fill(&s.Alarm, b)
 	v := e.variantOf(b)
 	if name := v.owner.current.plan.Name; s.Title != name {
@@ -195,13 +216,34 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 	more := e.store.extra(b)
 	for i := range int(b.reached) {
 		x := &s.Extras[i]
-		x.EventIDs = slices.Clone(e.ids(b, i))
+		e.saveEvents(b, i, x)
 		for _, v := range more.rest(i).values() {
 			v.save(e.plan(b, i).StickyDifferent, x)
 		}
 	}
 	return s
 }
+
+// saveEvents adds what a stage has recorded to the saved form of its rule.
+func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
+	events, others := e.records(b, stage), e.others(b, stage)
+	known := len(others) > 0
+	for i := range events {
+		x.EventIDs = append(x.EventIDs, events[i].id)
+		known = known || events[i].same != 0
+	}
+	if !known {
+		return
+	}
+	for i := range events {
+		x.Events = append(x.Events, events[i].saved())
+	}
+	for _, one := range others {
+		x.Events = append(x.Events, one.saved())
+	}
+}
+
+func (i identity) saved() alarm.Identity { return alarm.Identity{Same: i.same, Mark: i.mark} }
 
 // originFields are the fields that rules can take from the opening event, by
 // the keys of the rule.

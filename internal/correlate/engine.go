@@ -17,7 +17,7 @@ package correlate
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -25,58 +25,6 @@ import (
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
-
-// Options are the engine's settings. The zero value has the defaults.
-type Options struct {
-	// MinAlarmLifetime is added to the timeout of every stage, in seconds
-	// (§6.6, B59).
-	MinAlarmLifetime int64
-	// MedRiskMin and MedRiskMax bound the class Medium; 3 and 6 if both are 0.
-	// Min is at least 2, max at most 9, min below max (§7, B39).
-	MedRiskMin, MedRiskMax int
-	// Status and Tag are given to every alarm; "Open" and "Identified Threat"
-	// if empty.
-	Status, Tag string
-	// Lookups lets Enrich find published alarms by their id.
-	Lookups bool
-	// LiteralTitles leaves SRC_IP and DST_IP in titles as they are (D4).
-	LiteralTitles bool
-}
-
-// The bounds and defaults of Options.
-const (
-	DefaultMedRiskMin, DefaultMedRiskMax = 3, 6
-	DefaultStatus                        = "Open"
-	DefaultTag                           = "Identified Threat"
-
-	lowestMedRiskMin, highestMedRiskMax = 2, 9
-)
-
-// Check returns an error that says which setting is out of range.
-func (o Options) Check() error {
-	o = o.withDefaults()
-	switch {
-	case o.MinAlarmLifetime < 0:
-		return fmt.Errorf("the minimum alarm lifetime is %d seconds; it must not be negative", o.MinAlarmLifetime)
-	case o.MedRiskMin < lowestMedRiskMin || o.MedRiskMax > highestMedRiskMax || o.MedRiskMin >= o.MedRiskMax:
-		return fmt.Errorf("medium risk from %d to %d is not possible; use at least %d and at most %d, the first below the second",
-			o.MedRiskMin, o.MedRiskMax, lowestMedRiskMin, highestMedRiskMax)
-	}
-	return nil
-}
-
-func (o Options) withDefaults() Options {
-	if o.MedRiskMin == 0 && o.MedRiskMax == 0 {
-		o.MedRiskMin, o.MedRiskMax = DefaultMedRiskMin, DefaultMedRiskMax
-	}
-	if o.Status == "" {
-		o.Status = DefaultStatus
-	}
-	if o.Tag == "" {
-		o.Tag = DefaultTag
-	}
-	return o
-}
 
 // Planned is a directive and its place in load order.
 type Planned struct {
@@ -114,35 +62,6 @@ func Shard(plans []Planned, number, count int) []Planned {
 	return own
 }
 
-// Stats counts what an engine did with the events that some rule wanted and
-// that left no other trace.
-type Stats struct {
-	// Steps is the number of events.
-	Steps uint64
-	// Repeated counts events swallowed because their sticky_different value
-	// was not new (D1).
-	Repeated uint64
-	// OutOfOrder counts events dropped because they are older than the end of
-	// an earlier stage (D2).
-	OutOfOrder uint64
-	// Known counts events that opened no backlog because a live one has
-	// recorded their id (B16).
-	Known uint64
-	// Live is the number of live backlogs, Active that of directives that have
-	// one.
-	Live, Active int
-}
-
-// Add adds the counters of another engine that saw the same events.
-func (s *Stats) Add(o Stats) {
-	s.Steps = max(s.Steps, o.Steps)
-	s.Repeated += o.Repeated
-	s.OutOfOrder += o.OutOfOrder
-	s.Known += o.Known
-	s.Live += o.Live
-	s.Active += o.Active
-}
-
 // Engine correlates events with directives. Use New.
 type Engine struct {
 	opts   Options
@@ -156,12 +75,20 @@ type Engine struct {
 	store    store
 	timers   timers
 
+	groups       map[uint64]group
+	mostGroups   int // highest number since the map was made
 	networkLists networkLists
 	stats        Stats
 	published    published
 
+	// clock is the arrival of the last event, in nanoseconds, and second its whole
+	// second. It never goes back.
+	clock, second int64
+
 	changes []Change
 	order   Order // of the next change
+	// outside says that an event met a backlog to which it cannot belong by its time.
+	outside bool
 	offers  []offer
 	due     []timer
 	texts   idTexts
@@ -171,27 +98,20 @@ type Engine struct {
 // tracked is a directive with its live backlogs.
 type tracked struct {
 	order   int32
-	live    int // backlogs
+	place   int32 // in the engine
+	live    int   // backlogs
 	current *variant
 	// others are those of reloaded backlogs, by signature, nil if there are none
 	// yet; variants is the number that there were so far.
 	others   map[string]*variant
 	variants int
-	// ids counts the live backlogs' stages that recorded an event id; nil if
-	// none did yet.
-	ids      map[event.IDHash]int32
-	most     int   // highest number of ids since the map was made
+	// events counts what the live backlogs' stages have recorded, by record.same,
+	// or by id where that is unknown; nil if they have recorded nothing yet.
+	events   map[uint64]int32
+	most     int   // highest number of events since the map was made
+	unknown  int   // records of unknown events
 	restored int64 // backlogs restored so far
 	needs    needs
-}
-
-// record counts a live backlog's stage that recorded an event id.
-func (t *tracked) record(id event.IDHash) {
-	if t.ids == nil {
-		t.ids = map[event.IDHash]int32{}
-	}
-	t.ids[id]++
-	t.most = max(t.most, len(t.ids))
 }
 
 // needs says what a directive's backlogs must remember of their creating event.
@@ -219,13 +139,16 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		index:   newIndex(keys),
 		tracked: make([]tracked, len(plans)),
 		places:  make(map[uint64]int32, len(plans)),
+		groups:  map[uint64]group{},
+		clock:   math.MinInt64,
+		second:  math.MinInt64,
 	}
 	e.timers.store = &e.store
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
 	for place, p := range plans {
 		n := len(p.Plan.Stages)
 		t := &e.tracked[place]
-		*t = tracked{order: int32(p.Order), current: &variants[place]}
+		*t = tracked{order: int32(p.Order), place: int32(place), current: &variants[place]}
 		t.current.init(t, 0, p.Plan, stages[:n:n])
 		stages = stages[n:]
 		e.number(t.current)
@@ -252,34 +175,54 @@ func (e *Engine) Stats() Stats {
 	return stats
 }
 
-// Step lets the time be now (UNIX seconds), expires what is due, and offers an
-// event to the directives. It returns what changed, in order; the slice is
-// valid until the next call.
-func (e *Engine) Step(now int64, ev *event.Event) []Change {
+// Step lets an event arrive at a time (UNIX nanoseconds), or at the time of the
+// last one if that is later, expires what is due then, and offers the event to the
+// directives. It returns what changed, in order; the slice is valid until the next
+// call.
+func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	e.begin()
 	e.stats.Steps++
-	e.expire(now)
+	e.pass(clock)
+	if ev.Seconds > e.second && sentAt(ev)-e.clock >= perSecond {
+		e.stats.Future++
+	}
 	plugin, taxonomy := e.index.find(ev)
+	if len(plugin)+len(taxonomy) == 0 {
+		return e.changes
+	}
+	a := e.arrive(ev)
 	for len(plugin)+len(taxonomy) > 0 {
 		owner := firstOwner(plugin, taxonomy)
-		e.offers = forget(e.offers)
-		opener := e.collect(&plugin, owner, ev)
-		opener = e.collect(&taxonomy, owner, ev) || opener
-		e.dispatch(now, owner, opener, ev)
+		e.offers, e.outside = forget(e.offers), false
+		opener := e.collect(&plugin, owner, &a)
+		opener = e.collect(&taxonomy, owner, &a) || opener
+		e.dispatch(owner, opener, &a)
 	}
 	return e.changes
 }
 
-// Expire lets the time be now (UNIX seconds) and expires what is due, everything
-// if now is math.MaxInt64. It returns what changed, in order; the slice is valid
-// until the next call.
-func (e *Engine) Expire(now int64) []Change {
+// Expire lets the time be clock (UNIX nanoseconds) and expires what is due,
+// everything if clock is math.MaxInt64. It returns what changed, in order; the slice
+// is valid until the next call.
+func (e *Engine) Expire(clock int64) []Change {
 	e.begin()
-	e.expire(now)
+	if clock == never {
+		e.expire(never)
+	} else {
+		e.pass(clock)
+	}
 	return e.changes
 }
 
-// Due returns the first time (UNIX seconds) at which Expire has something to do,
+// pass lets the time be clock.
+func (e *Engine) pass(clock int64) {
+	if clock > e.clock {
+		e.clock, e.second = clock, secondsOf(clock)
+	}
+	e.expire(e.second)
+}
+
+// Due returns the first time (UNIX nanoseconds) at which Expire has something to do,
 // math.MaxInt64 if that is never; false if no backlog lives.
 func (e *Engine) Due() (int64, bool) {
 	if e.timers.len() == 0 {
@@ -289,7 +232,7 @@ func (e *Engine) Due() (int64, bool) {
 	if deadline > never-1-grace {
 		return never, true
 	}
-	return deadline + grace + 1, true
+	return nanosOf(deadline + grace + 1), true
 }
 
 // begin starts the changes of a new step.
@@ -324,14 +267,14 @@ func firstOwner(plugin, taxonomy []*stage) *tracked {
 // collect takes the stages of owner from the front of the list, adds to
 // e.offers the live backlogs that one of them matches, and reports whether the
 // first stage of the directive does, so that the event may open a backlog.
-func (e *Engine) collect(list *[]*stage, owner *tracked, ev *event.Event) (opener bool) {
+func (e *Engine) collect(list *[]*stage, owner *tracked, a *arrived) (opener bool) {
 	for len(*list) > 0 && (*list)[0].variant.owner == owner {
 		s := (*list)[0]
 		*list = (*list)[1:]
 		first := s.number == 0 && s.variant == owner.current
-		if (first || s.live > 0) && s.plan.Match(ev, e.assets) {
+		if (first || s.live > 0) && s.plan.Match(a.ev, e.assets) {
 			opener = opener || first
-			e.collectJoined(s, ev)
+			e.collectJoined(s, a)
 		}
 	}
 	return opener
@@ -339,7 +282,28 @@ func (e *Engine) collect(list *[]*stage, owner *tracked, ev *event.Event) (opene
 
 // dispatch offers an event to the backlogs of a directive that it matches,
 // oldest first, and opens one if none took it (§6.1).
-func (e *Engine) dispatch(now int64, owner *tracked, opener bool, ev *event.Event) {
+func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
+	if len(e.offers) > 0 {
+		e.identify(a)
+		e.offer(a)
+		return
+	}
+	if opener {
+		e.identify(a)
+		if owner.has(a.record) {
+			e.stats.Known++
+			return
+		}
+		e.open(owner, a)
+		return
+	}
+	if e.outside {
+		e.stats.Outside++
+	}
+}
+
+// offer gives an event to the backlogs in e.offers.
+func (e *Engine) offer(a *arrived) {
 	if len(e.offers) > 1 {
 		slices.SortFunc(e.offers, e.compareOffers)
 	}
@@ -350,16 +314,8 @@ func (e *Engine) dispatch(now int64, owner *tracked, opener bool, ev *event.Even
 				stage = int(b.current)
 			}
 		}
-		e.take(now, b, stage, ev)
+		e.take(b, stage, a)
 	}
-	if len(e.offers) > 0 || !opener {
-		return
-	}
-	if owner.ids[event.HashID(ev.ID)] > 0 {
-		e.stats.Known++
-		return
-	}
-	e.open(now, owner, ev)
 }
 
 // compareOffers puts the oldest backlog first and its stages in order.
@@ -372,65 +328,61 @@ func (e *Engine) compareOffers(a, b offer) int {
 
 // take gives an event that matches a stage to a backlog: the current stage, or
 // an earlier one of an always-active directive (§6.2).
-func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
+func (e *Engine) take(b *backlog, stage int, a *arrived) {
 	switch {
 	case stage != int(b.current):
-		e.accept(now, b, stage, ev)
-		if b.risk > 0 {
-			e.update(b, b.risk, false)
-		}
-	case e.duplicate(b, ev):
+		e.accept(b, stage, a)
+		e.forgetIDs(b, stage)
+		e.update(b, b.risk, false)
+	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.id):
 		e.stats.Repeated++
-	case ev.Seconds < e.latestEnd(b):
+	case a.seconds < e.latestEnd(b)-e.opts.OrderTolerance:
 		e.stats.OutOfOrder++
 	default:
-		e.accept(now, b, stage, ev)
+		if e.accept(b, stage, a) {
+			b.latest = max(b.latest, a.t)
+		}
 		if e.count(b, stage) >= e.plan(b, stage).Occurrence {
-			e.complete(b, ev)
+			e.complete(b)
 		}
 	}
 }
 
 // open creates a backlog and gives it its first event (§6.3).
-func (e *Engine) open(now int64, owner *tracked, ev *event.Event) {
-	v := owner.current
+func (e *Engine) open(owner *tracked, a *arrived) {
+	v, o := owner.current, a.origin()
+	e.makeRoom(v, &o, &a.ev.CustomData)
 	b := e.store.take()
 	b.variant, b.step = v.slot, int64(e.stats.Steps)
-	b.origin = origin{
-		src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP),
-		srcPort: ev.SrcPort, dstPort: ev.DstPort,
-	}
-	b.id = e.alarmID(v.plan.ID, ev)
+	b.origin = o
+	b.id = e.alarmID(v.plan.ID, a.ev)
 	if owner.needs.customData {
-		data := ev.CustomData
+		data := a.ev.CustomData
 		for i := range data {
 			data[i] = strings.Clone(data[i])
 		}
 		e.store.more(b).data = &data
 	}
-	e.reach(b, 0).start = ev.Seconds
+	e.reach(b, 0).start = a.seconds
+	b.nanos, b.latest = int32(a.t-nanosOf(a.seconds)), a.t
+	b.deadline = e.second + e.plan(b, 0).Timeout
 	e.admit(b)
-	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: ev.ID})
-	e.accept(now, b, 0, ev)
-	e.complete(b, ev)
+	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: a.ev.ID})
+	e.accept(b, 0, a)
+	e.complete(b)
 }
 
-// admit adds a backlog, whose current stage is set, to tables and timers.
+// admit adds a backlog, whose current stage and deadline are set, to tables, groups
+// and timers.
 func (e *Engine) admit(b *backlog) {
 	v := e.variantOf(b)
 	v.live++
 	if v.owner.live++; v.owner.live == 1 {
 		e.stats.Active++
 	}
-	b.deadline = e.deadline(b)
 	e.timers.push(b)
 	e.enterStages(b)
-}
-
-// deadline returns when the current stage is due, without the grace.
-func (e *Engine) deadline(b *backlog) int64 {
-	current := int(b.current)
-	return e.progress(b, current).start + e.plan(b, current).Timeout
+	e.joinGroup(b)
 }
 
 // idLength is the length of an alarm's id.

@@ -252,6 +252,8 @@ type variant struct {
 	plan   *directive.Plan
 	stages []stage
 	live   int // live backlogs
+	// groupFields are those in which the opening events of a group are equal (D32).
+	groupFields directive.Fields
 	// signature identifies the rules of a variant that is not the
 	// configuration's.
 	signature string
@@ -272,7 +274,7 @@ func (e *Engine) number(v *variant) {
 
 // init makes the variant, with its stages in the given place.
 func (v *variant) init(owner *tracked, number int, plan *directive.Plan, stages []stage) {
-	*v = variant{owner: owner, number: number, plan: plan, stages: stages}
+	*v = variant{owner: owner, number: number, plan: plan, stages: stages, groupFields: groupFields(plan)}
 	for i := range stages {
 		stages[i] = stage{variant: v, number: int32(i), plan: &plan.Stages[i]}
 	}

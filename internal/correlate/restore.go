@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -52,11 +53,6 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 		}
 	}
 	b := r.backlog(current)
-	for i := range int(b.reached) {
-		for _, id := range e.ids(b, i) {
-			owner.record(id)
-		}
-	}
 	e.admit(b)
 	return nil
 }
@@ -409,10 +405,15 @@ func (r *restorer) backlog(current int) *backlog {
 		x.src, x.dst, x.data = src, dst, r.data
 	}
 	r.evidence(b)
+	b.deadline = cmp.Or(s.Arrival, r.rules[current].Start) + r.rules[current].Timeout
 	for i := range r.rules {
 		if i <= current || r.rules[i].Start > 0 || r.rules[i].Status != alarm.Pending || len(r.extras[i].EventIDs) > 0 {
 			r.progress(b, i)
 		}
+	}
+	b.latest = cmp.Or(s.Latest, e.latestKnown(b))
+	if nanos := s.Opened - nanosOf(b.stages[0].start); nanos > 0 && nanos < perSecond {
+		b.nanos = int32(nanos)
 	}
 	return b
 }
@@ -458,8 +459,15 @@ func recall(saved []netip.Addr, origin address, known bool) (address, *set[addre
 func (r *restorer) progress(b *backlog, i int) {
 	e, rule, x := r.engine, &r.rules[i], &r.extras[i]
 	*e.reach(b, i) = progress{start: rule.Start, end: rule.End, status: rule.Status}
-	for _, id := range x.EventIDs {
-		e.addID(b, i, id)
+	for n, id := range x.EventIDs {
+		one := record{id: id}
+		if n < len(x.Events) {
+			one.identity = identity{same: x.Events[n].Same, mark: x.Events[n].Mark}
+		}
+		e.record(b, i, one)
+	}
+	for _, other := range x.Events[min(len(x.EventIDs), len(x.Events)):] {
+		e.recordOther(b, i, identity{same: other.Same, mark: other.Mark})
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
 	for _, v := range savedSticky(kind, x) {

@@ -6,7 +6,6 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/directive"
-	"dsiem/internal/event"
 )
 
 // emit reports a change of a backlog.
@@ -19,12 +18,11 @@ func (e *Engine) emit(b *backlog, c Change) {
 	e.changes = append(e.changes, c)
 }
 
-// accept records an event for a stage of a backlog (§6.4.1–6).
-func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
-	id := event.HashID(ev.ID)
-	if e.addID(b, stage, id) {
-		e.variantOf(b).owner.record(id)
-	}
+// accept records an event for a stage of a backlog, and reports whether it counts
+// (§6.4.1–6).
+func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
+	ev := a.ev
+	counts = e.record(b, stage, a.record)
 	if kind := e.plan(b, stage).StickyDifferent; kind != directive.NoSticky {
 		value, r := stickyOf(kind, ev), e.store.more(b).restOf(stage)
 		if r.sticky == nil || !r.sticky.has(value) {
@@ -32,7 +30,7 @@ func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 			r.addValue(value)
 		}
 	}
-	e.addAddresses(b, ev)
+	e.addAddresses(b, a)
 	for i, content := range ev.CustomData {
 		if content != "" {
 			e.store.more(b).addCustomData(ev.CustomLabel[i], content)
@@ -44,20 +42,24 @@ func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	if ev.DstPort != 0 {
 		b.lastDst = ev.DstPort
 	}
-	b.updated = now
+	b.updated = e.second
 	e.emit(b, Change{
 		Kind: Accepted, Stage: int(e.plan(b, stage).Number), EventID: ev.ID,
 		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt,
 	})
+	return counts
 }
 
-// complete finishes the current stage with its last event: the risk is
-// computed, and the backlog goes on to the next stage or is done (§6.4.8–10).
-func (e *Engine) complete(b *backlog, ev *event.Event) {
+// complete finishes the current stage: the risk is computed, and the backlog goes
+// on to the next stage or is done (§6.4.8–10). The next stage begins, for events,
+// where this one ended, and for the clock, now (D29, D31).
+func (e *Engine) complete(b *backlog) {
 	current := int(b.current)
 	p := e.progress(b, current)
 	p.status = alarm.Finished
-	p.end = ev.Seconds
+	p.end = secondsOf(b.latest)
+	start := p.end
+	e.forgetIDs(b, current)
 	before := b.risk
 	e.assess(b, int(e.plan(b, current).Reliability))
 	next := e.nextStage(b)
@@ -68,9 +70,9 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 		return
 	}
 	e.leaveStages(b)
-	e.reach(b, next).start = ev.Seconds
+	e.reach(b, next).start = start
 	b.current = uint8(next)
-	b.deadline = e.deadline(b)
+	b.deadline = e.second + e.plan(b, next).Timeout
 	e.timers.fix(b)
 	e.enterStages(b)
 	e.emit(b, Change{Kind: Advanced, Stage: int(e.plan(b, next).Number)})
@@ -100,10 +102,10 @@ func (e *Engine) assess(b *backlog, reliability int) {
 	}
 }
 
-// update reports the alarm as it is now, if it has any risk. before is the
-// risk before the event.
+// update reports the alarm as it is now, if it has any risk or had when it was
+// published (D36). before is the risk before the event.
 func (e *Engine) update(b *backlog, before int32, lookup bool) {
-	if b.risk == 0 {
+	if b.risk == 0 && b.created == 0 {
 		return
 	}
 	if b.created == 0 {
@@ -142,12 +144,12 @@ func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
 	return true
 }
 
-// expire closes every backlog whose current stage has timed out, in order of
-// deadline and then of opening (§6.6, D14).
-func (e *Engine) expire(now int64) {
+// expire closes every backlog whose current stage has timed out at a second of the
+// clock, in order of deadline and then of opening (D31).
+func (e *Engine) expire(second int64) {
 	before := int64(never)
-	if grace := e.opts.MinAlarmLifetime; now < never {
-		before = max(now, math.MinInt64+grace) - grace
+	if grace := e.opts.MinAlarmLifetime; second < never {
+		before = max(second, math.MinInt64+grace) - grace
 	}
 	if !e.timers.due(before) {
 		return
@@ -157,13 +159,18 @@ func (e *Engine) expire(now int64) {
 	for _, t := range e.due {
 		b := e.store.at(t.backlog)
 		e.order.deadline, e.order.opened = b.deadline, e.opening(b)
-		e.progress(b, int(b.current)).status = alarm.Timeout
-		e.update(b, b.risk, false)
-		e.emit(b, Change{Kind: Expired, Stage: int(e.plan(b, int(b.current)).Number)})
-		e.close(b)
+		e.timeOut(b, false)
 	}
 	e.due = forget(e.due)
 	e.order.deadline, e.order.opened = never, opening{}
+}
+
+// timeOut ends a backlog whose current stage was not completed.
+func (e *Engine) timeOut(b *backlog, evicted bool) {
+	e.progress(b, int(b.current)).status = alarm.Timeout
+	e.update(b, b.risk, false)
+	e.emit(b, Change{Kind: Expired, Stage: int(e.plan(b, int(b.current)).Number), Evicted: evicted})
+	e.close(b)
 }
 
 // close removes a backlog from everything that knows it (D26).
@@ -175,18 +182,20 @@ func (e *Engine) close(b *backlog) {
 	}
 	v := e.variantOf(b)
 	owner := v.owner
+	e.leaveGroup(b)
 	for i := range int(b.reached) {
-		for _, id := range e.ids(b, i) {
-			if owner.ids[id]--; owner.ids[id] == 0 {
-				delete(owner.ids, id)
-			}
+		for _, one := range e.records(b, i) {
+			owner.leave(one)
+		}
+		for _, one := range e.others(b, i) {
+			owner.leave(record{identity: one})
 		}
 	}
 	e.store.drop(b)
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
 		if owner.most > worthFreeing {
-			owner.ids, owner.most = nil, 0
+			owner.events, owner.most = nil, 0
 		}
 	}
 	if v.live--; v != owner.current && v.live == 0 {

@@ -121,15 +121,20 @@ func (e *Engine) leaveStages(b *backlog) {
 }
 
 // collectJoined adds to e.offers the live backlogs of a stage whose creating
-// events an event equals in their join fields.
-func (e *Engine) collectJoined(s *stage, ev *event.Event) {
+// events an event equals in their join fields, but for those to which it cannot
+// belong by its time: that it met one is noted in e.outside.
+func (e *Engine) collectJoined(s *stage, a *arrived) {
 	for i := range s.tables {
 		t := &s.tables[i]
-		first := t.heads[e.index.eventKey(t.fields, ev)]
+		first := t.heads[e.index.eventKey(t.fields, a)]
 		for h := first; h != 0; {
 			b := e.store.at(h)
-			if e.joins(b, t.fields, ev) {
-				e.offers = append(e.offers, offer{b, int(s.number)})
+			if e.joins(b, t.fields, a) {
+				if e.inside(b, a.seconds) {
+					e.offers = append(e.offers, offer{b, int(s.number)})
+				} else {
+					e.outside = true
+				}
 			}
 			if h = e.link(b, int(s.number)).next; h == first {
 				break
@@ -165,18 +170,18 @@ func (x *index) originKey(fields directive.Fields, o *origin, data *[event.Custo
 	return h
 }
 
-func (x *index) eventKey(fields directive.Fields, ev *event.Event) uint64 {
-	o := origin{src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP), srcPort: ev.SrcPort, dstPort: ev.DstPort}
-	return x.originKey(fields, &o, &ev.CustomData)
+func (x *index) eventKey(fields directive.Fields, a *arrived) uint64 {
+	o := a.origin()
+	return x.originKey(fields, &o, &a.ev.CustomData)
 }
 
 // joins reports whether an event equals a backlog's creating event in fields.
-func (e *Engine) joins(b *backlog, fields directive.Fields, ev *event.Event) bool {
+func (e *Engine) joins(b *backlog, fields directive.Fields, a *arrived) bool {
 	o := &b.origin
-	if fields.Has(directive.SrcIP) && o.src != toAddress(ev.SrcIP) ||
-		fields.Has(directive.DstIP) && o.dst != toAddress(ev.DstIP) ||
-		fields.Has(directive.SrcPort) && o.srcPort != ev.SrcPort ||
-		fields.Has(directive.DstPort) && o.dstPort != ev.DstPort {
+	if fields.Has(directive.SrcIP) && o.src != a.src ||
+		fields.Has(directive.DstIP) && o.dst != a.dst ||
+		fields.Has(directive.SrcPort) && o.srcPort != a.ev.SrcPort ||
+		fields.Has(directive.DstPort) && o.dstPort != a.ev.DstPort {
 		return false
 	}
 	if fields&customData == 0 {
@@ -185,7 +190,7 @@ func (e *Engine) joins(b *backlog, fields directive.Fields, ev *event.Event) boo
 	data := e.store.extra(b).origin()
 	for i := range event.CustomFields {
 		if fields.Has(directive.CustomDataField(i)) &&
-			!directive.EqualFolded(ev.CustomData[i], directive.Fold(data[i])) {
+			!directive.EqualFolded(a.ev.CustomData[i], directive.Fold(data[i])) {
 			return false
 		}
 	}

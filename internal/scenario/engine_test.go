@@ -164,7 +164,7 @@ func (p *player) offer(ev *event.Event) {
 	if p.assets.Whitelisted(ev.SrcIP) {
 		return
 	}
-	p.now = max(p.now, ev.Seconds)
+	p.now = max(p.now, ev.Seconds*1e9+int64(ev.Nanos))
 	p.write(func(e *correlate.Engine) []correlate.Change { return e.Step(p.now, ev) })
 }
 
@@ -242,7 +242,10 @@ func (a *alarmDoc) saved(t *testing.T) *alarm.Saved {
 	if !ok {
 		t.Fatalf("risk_class %q", a.RiskClass)
 	}
-	s := &alarm.Saved{LastSrcPort: a.LastSrcPort, LastDstPort: a.LastDstPort, ExpandedTitle: a.Expanded}
+	s := &alarm.Saved{
+		LastSrcPort: a.LastSrcPort, LastDstPort: a.LastDstPort, ExpandedTitle: a.Expanded,
+		Opened: a.Opened, Latest: a.Latest, // not the arrival, which is by another clock (D31)
+	}
 	s.Alarm = alarm.Alarm{
 		ID: a.ID, Title: a.Title, Status: a.Status, Tag: a.Tag, Kingdom: a.Kingdom, Category: a.Category,
 		Created: a.Created, Updated: a.Updated, Risk: a.Risk, Class: class,
@@ -257,6 +260,13 @@ func (a *alarmDoc) saved(t *testing.T) *alarm.Saved {
 		x := alarm.Extra{StickyTexts: r.SavedSticky.Strings, StickyNumbers: r.SavedSticky.Integers, Origin: r.SavedOrigin}
 		for _, id := range r.SavedEventIDs {
 			x.EventIDs = append(x.EventIDs, event.HashID(id))
+		}
+		for _, text := range r.SavedEvents {
+			one, ok := alarm.ParseIdentity(text)
+			if !ok {
+				t.Fatalf("saved event %q", text)
+			}
+			x.Events = append(x.Events, one)
 		}
 		s.Extras = append(s.Extras, x)
 	}

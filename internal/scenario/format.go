@@ -37,12 +37,12 @@ func ruleFields() []field {
 
 // savedBacklogFields is the format of a saved backlog (§11.2).
 func savedBacklogFields() []field {
-	return append(alarmFields(), fields("saved_last_srcport? saved_last_dstport? saved_expanded_title?")...)
+	return append(alarmFields(), fields("saved_last_srcport? saved_last_dstport? saved_expanded_title? saved_arrival? saved_opened? saved_latest?")...)
 }
 
 // savedRuleFields is the format of a rule in a saved backlog (§11.2).
 func savedRuleFields() []field {
-	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids? saved_origin?")...)
+	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids? saved_events? saved_origin?")...)
 }
 
 // fields reads a list of keys; ? marks those left out when empty.
@@ -154,6 +154,8 @@ type alarmDoc struct {
 	LastSrcPort uint16 `json:"saved_last_srcport"`
 	LastDstPort uint16 `json:"saved_last_dstport"`
 	Expanded    string `json:"saved_expanded_title"`
+	Opened      int64  `json:"saved_opened"`
+	Latest      int64  `json:"saved_latest"`
 }
 
 // ruleDoc is a rule in an alarm line or a saved backlog.
@@ -190,6 +192,7 @@ type ruleDoc struct {
 		Integers []uint64 `json:"sdiff_int"`
 	} `json:"saved_sticky_diffdata"`
 	SavedEventIDs []string `json:"saved_event_ids"`
+	SavedEvents   []string `json:"saved_events"`
 	SavedOrigin   []string `json:"saved_origin"`
 }
 
@@ -213,8 +216,8 @@ func parseAlarm(line []byte) (*alarmDoc, error) {
 	if err != nil {
 		return nil, err
 	}
-	if doc.Risk < 1 || doc.Risk > 255 {
-		return nil, fmt.Errorf("risk is %d, want 1..255", doc.Risk)
+	if doc.Risk < 0 || doc.Risk > 255 {
+		return nil, fmt.Errorf("risk is %d, want 0..255", doc.Risk)
 	}
 	if doc.Created < 1 || doc.Updated < 1 {
 		return nil, errors.New("created_time and update_time must be set")
