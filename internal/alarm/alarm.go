@@ -107,7 +107,13 @@ type Alarm struct {
 	IntelHits       []Hit
 	Vulnerabilities []Hit
 	CustomData      []CustomData
+	// Truncated counts what found no room in SrcIPs, DstIPs and CustomData.
+	Truncated Truncated
 }
+
+// Truncated counts the events whose address or custom data is not in an alarm,
+// because there were too many before it (D37).
+type Truncated struct{ SrcIPs, DstIPs, CustomData uint64 }
 
 // Rule is a rule of an alarm with its state. Texts are as written in the
 // directive, resolved references as copied (D20).
@@ -169,6 +175,23 @@ type Saved struct {
 	// Opened is the time of the event that opened the backlog, and Latest the largest
 	// one of those that counted so far (D29), both in UNIX nanoseconds; 0 if not known.
 	Opened, Latest int64
+	// LineTime is the second of the clock of the last alarm line, and LineDue says
+	// that another one is to be written in a later second, of an alarm whose directive
+	// is always-active (D37).
+	LineTime int64
+	LineDue  bool
+	// LongData are hashes of the opening event's custom data, where a rule refers to it
+	// and it is too long to be shown as a whole (D38); 0 where not.
+	LongData [event.CustomFields]event.IDHash
+	// Unlisted is what is known of the addresses that found no room.
+	Unlisted Unlisted
+}
+
+// Unlisted is what an alarm has to know of addresses that it does not list: the
+// largest of their asset values, and their networks.
+type Unlisted struct {
+	Value                    int
+	SrcNetworks, DstNetworks []string
 }
 
 // Extra is the state of a rule that is saved but never published.

@@ -169,6 +169,13 @@ func appendHit(w *writer, h *Hit) {
 	w.close('}')
 }
 
+// AppendJSON appends the value as it stands in an alarm.
+func (c *CustomData) AppendJSON(dst []byte) []byte {
+	w := writer{buf: dst}
+	appendCustomData(&w, c)
+	return w.buf
+}
+
 func appendCustomData(w *writer, c *CustomData) {
 	w.open('{')
 	w.text("label", c.Label)
@@ -207,6 +214,14 @@ func (w *writer) alarm(a *Alarm, extras []Extra) {
 	listIf(w, "intel_hits", a.IntelHits, appendHit)
 	listIf(w, "vulnerabilities", a.Vulnerabilities, appendHit)
 	listIf(w, "custom_data", a.CustomData, appendCustomData)
+	if t := &a.Truncated; *t != (Truncated{}) {
+		w.key("truncated")
+		w.open('{')
+		w.unsigned("src_ips", t.SrcIPs)
+		w.unsigned("dst_ips", t.DstIPs)
+		w.unsigned("custom_data", t.CustomData)
+		w.close('}')
+	}
 }
 
 // rule writes the members of a rule in the order of §8.3; plugin_sid is never
@@ -255,6 +270,18 @@ func (w *writer) extra(x *Extra) {
 	}
 }
 
+func (w *writer) unlisted(u *Unlisted) {
+	if u.Value == 0 && len(u.SrcNetworks)+len(u.DstNetworks) == 0 {
+		return
+	}
+	w.key("saved_unlisted")
+	w.open('{')
+	w.number("value", int64(u.Value))
+	list(w, "src_networks", u.SrcNetworks, appendText)
+	list(w, "dst_networks", u.DstNetworks, appendText)
+	w.close('}')
+}
+
 func (w *writer) saved(s *Saved) {
 	w.open('{')
 	w.alarm(&s.Alarm, s.Extras)
@@ -264,5 +291,16 @@ func (w *writer) saved(s *Saved) {
 	w.numberIf("saved_arrival", s.Arrival)
 	w.numberIf("saved_opened", s.Opened)
 	w.numberIf("saved_latest", s.Latest)
+	w.numberIf("saved_line_time", s.LineTime)
+	if s.LineDue {
+		w.key("saved_line_due")
+		w.buf = append(w.buf, "true"...)
+	}
+	for i, hash := range s.LongData {
+		if hash != 0 {
+			w.text("saved_long_data"+string(rune('1'+i)), hash.String())
+		}
+	}
+	w.unlisted(&s.Unlisted)
 	w.close('}')
 }

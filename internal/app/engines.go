@@ -132,6 +132,15 @@ func (all *engines) expire(now int64) iter.Seq[[]correlate.Change] {
 	}
 }
 
+// flush writes the alarm lines that are due.
+func (all *engines) flush() []correlate.Change {
+	for i, e := range all.shards {
+		all.changes[i] = append(forget(all.changes[i]), e.Flush()...)
+	}
+	all.merged = merge(forget(all.merged), all.changes)
+	return all.merged
+}
+
 // expireAll expires every live backlog, as expire does.
 func (all *engines) expireAll() iter.Seq[[]correlate.Change] { return all.expire(math.MaxInt64) }
 

@@ -178,15 +178,18 @@ func (r *replay) play(ctx context.Context, reader *intake.Reader, started time.T
 	if err != nil {
 		return errors.Join(err, r.save(true))
 	}
+	if err := r.played(r.pipeline.engines.flush(), batchCounts{}); err != nil {
+		return err
+	}
 	if o.ExpireAll {
 		for changes := range r.pipeline.engines.expireAll() {
 			if err := r.played(changes, batchCounts{}); err != nil {
 				return err
 			}
 		}
-		if err := r.files.Flush(); err != nil {
-			return err
-		}
+	}
+	if err := r.files.Flush(); err != nil {
+		return err
 	}
 	return r.save(false)
 }

@@ -2,6 +2,7 @@ package backlogs_test
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -88,11 +89,28 @@ func aSaved(id string) *rapid.Generator[alarm.Saved] {
 			},
 			LastSrcPort: rapid.Uint16().Draw(t, "src port"), LastDstPort: rapid.Uint16().Draw(t, "dst port"),
 			ExpandedTitle: text("expanded title"),
+			Arrival:       rapid.Int64Range(0, 9223372036).Draw(t, "arrival"),
+			Opened:        rapid.Int64Min(0).Draw(t, "opened"), Latest: rapid.Int64Min(0).Draw(t, "latest"),
+			LineTime: rapid.Int64Range(0, 9223372036).Draw(t, "line time"), LineDue: rapid.Bool().Draw(t, "line due"),
+		}
+		for i := range s.LongData {
+			s.LongData[i] = event.IDHash(rapid.Uint64().Draw(t, "long data"))
+		}
+		if rapid.Bool().Draw(t, "truncated") {
+			count := func(name string) uint64 { return rapid.Uint64Range(0, math.MaxInt64).Draw(t, name) }
+			s.Truncated = alarm.Truncated{SrcIPs: count("src_ips"), DstIPs: count("dst_ips"), CustomData: count("custom_data")}
+			s.Unlisted = alarm.Unlisted{
+				Value:       rapid.IntRange(0, 255).Draw(t, "value"),
+				SrcNetworks: few(t, "src_networks", aText()), DstNetworks: few(t, "dst_networks", aText()),
+			}
 		}
 		for i := range rapid.IntRange(0, 3).Draw(t, "rules") {
 			s.Rules = append(s.Rules, aRule(i+1).Draw(t, "rule"))
 			s.Extras = append(s.Extras, alarm.Extra{
-				EventIDs:    few(t, "ids", rapid.Map(rapid.Uint64(), func(n uint64) event.IDHash { return event.IDHash(n) })),
+				EventIDs: few(t, "ids", rapid.Map(rapid.Uint64(), func(n uint64) event.IDHash { return event.IDHash(n) })),
+				Events: few(t, "events", rapid.Custom(func(t *rapid.T) alarm.Identity {
+					return alarm.Identity{Same: rapid.Uint64().Draw(t, "same"), Mark: rapid.Uint64().Draw(t, "mark")}
+				})),
 				StickyTexts: few(t, "texts", aText()), StickyNumbers: few(t, "numbers", rapid.Uint64()),
 			})
 		}

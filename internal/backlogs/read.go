@@ -122,6 +122,8 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 		Arrival:       seconds(s, "saved_arrival", false),
 		Opened:        number[int64](s, "saved_opened", config.Range{Max: math.MaxInt64}),
 		Latest:        number[int64](s, "saved_latest", config.Range{Max: math.MaxInt64}),
+		LineTime:      seconds(s, "saved_line_time", false),
+		LineDue:       s.Bool("saved_line_due"),
 		Successor:     s.Object.Get("saved_src_socketaddr") != nil || s.Object.Get("saved_dst_socketaddr") != nil,
 	}
 	r.rules(s, out)
@@ -135,7 +137,31 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 			Label: r.text(item, "label"), Content: r.text(item, "content"),
 		})
 	}
+	for i := range out.LongData {
+		if hash := r.optionalText(s, "saved_long_data"+strconv.Itoa(i+1)); hash != "" {
+			out.LongData[i] = event.HashID(hash)
+		}
+	}
+	r.truncated(s, out)
 	return out
+}
+
+// truncated reads what is known of values that an alarm does not list.
+func (r *reader) truncated(s *config.Scope, out *alarm.Saved) {
+	if v := s.Object.Get("truncated"); v != nil && v.Kind == config.Object {
+		in, most := r.scope("truncated", v), config.Range{Max: math.MaxInt64}
+		out.Truncated = alarm.Truncated{
+			SrcIPs: in.Uint("src_ips", most), DstIPs: in.Uint("dst_ips", most), CustomData: in.Uint("custom_data", most),
+		}
+	}
+	if v := s.Object.Get("saved_unlisted"); v != nil && v.Kind == config.Object {
+		in := r.scope("saved_unlisted", v)
+		out.Unlisted = alarm.Unlisted{
+			Value:       number[int](in, "value", config.Range{Max: math.MaxInt32}),
+			SrcNetworks: r.keepAll(in.Strings("src_networks", false)),
+			DstNetworks: r.keepAll(in.Strings("dst_networks", false)),
+		}
+	}
 }
 
 func (r *reader) hits(s *config.Scope, key string) []alarm.Hit {

@@ -22,10 +22,14 @@ func secondsOf(ns int64) int64 {
 	return s
 }
 
-// nanosOf returns the beginning of a second in nanoseconds, or the end of time.
+// nanosOf returns the beginning of a second in nanoseconds, or an end of time.
 func nanosOf(seconds int64) int64 {
-	if seconds > math.MaxInt64/perSecond {
+	const last = math.MaxInt64 / perSecond
+	switch {
+	case seconds > last:
 		return math.MaxInt64
+	case seconds < -last:
+		return math.MinInt64
 	}
 	return seconds * perSecond
 }

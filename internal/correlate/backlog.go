@@ -5,6 +5,8 @@ import (
 	"math"
 	"net/netip"
 
+	"github.com/cespare/xxhash/v2"
+
 	"dsiem/internal/alarm"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
@@ -124,7 +126,7 @@ func (e *Engine) destinations(b *backlog) []address {
 }
 
 // sticky is one value of a sticky_different field: an address, a number (lo)
-// or a text.
+// or a text, of one that is too long to be kept the hash (hi, with lo 1).
 type sticky struct {
 	hi, lo uint64
 	text   string
@@ -148,14 +150,21 @@ func stickyOf(kind directive.Sticky, ev *event.Event) sticky {
 	case directive.StickyDstPort:
 		return sticky{lo: uint64(ev.DstPort)}
 	case directive.StickyCustomData1:
-		return sticky{text: ev.CustomData[0]}
+		return stickyText(ev.CustomData[0])
 	case directive.StickyCustomData2:
-		return sticky{text: ev.CustomData[1]}
+		return stickyText(ev.CustomData[1])
 	case directive.StickyCustomData3:
-		return sticky{text: ev.CustomData[2]}
+		return stickyText(ev.CustomData[2])
 	case directive.NoSticky:
 	}
 	return sticky{}
+}
+
+func stickyText(text string) sticky {
+	if len(text) > mostText {
+		return sticky{hi: xxhash.Sum64String(text), lo: 1}
+	}
+	return sticky{text: text}
 }
 
 func (e *Engine) variantOf(b *backlog) *variant { return e.variants[b.variant] }
@@ -200,40 +209,6 @@ func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
 	}
 	r := e.store.extra(b).rest(current)
 	return r != nil && r.sticky != nil && r.sticky.has(stickyOf(kind, ev))
-}
-
-// addAddresses adds an event's addresses to the backlog's.
-func (e *Engine) addAddresses(b *backlog, a *arrived) {
-	var src, dst *set[address]
-	if x := e.store.extra(b); x != nil {
-		src, dst = x.src, x.dst
-	}
-	if s := addAddress(src, b.origin.src, a.src); s != src {
-		e.store.more(b).src = s
-	}
-	if s := addAddress(dst, b.origin.dst, a.dst); s != dst {
-		e.store.more(b).dst = s
-	}
-}
-
-// addAddress adds an address to a set of sources or destinations, nil standing
-// for the creating event's address alone. 0.0.0.0 stays only as long as it is
-// alone (§6.4.2).
-func addAddress(s *set[address], only, a address) *set[address] {
-	if s == nil {
-		if a == only || a.unspecified() {
-			return nil
-		}
-		s = &set[address]{}
-		s.add(only)
-	}
-	switch {
-	case s.len() == 1 && s.first.unspecified():
-		s.replace(a)
-	case s.len() == 0 || !a.unspecified():
-		s.add(a)
-	}
-	return s
 }
 
 // nextStage returns the place of the next stage without a status, -1 if the

@@ -77,6 +77,7 @@ type Engine struct {
 
 	groups       map[uint64]group
 	mostGroups   int // highest number since the map was made
+	ended        ended
 	networkLists networkLists
 	stats        Stats
 	published    published
@@ -84,6 +85,8 @@ type Engine struct {
 	// clock is the arrival of the last event, in nanoseconds, and second its whole
 	// second. It never goes back.
 	clock, second int64
+	// unwritten are backlogs for which an alarm line may be due (D37).
+	unwritten []handle
 
 	changes []Change
 	order   Order // of the next change
@@ -144,6 +147,7 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		second:  math.MinInt64,
 	}
 	e.timers.store = &e.store
+	e.ended = ended{seconds: e.opts.Remember, most: mostEnded, salt: e.index.salt}
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
 	for place, p := range plans {
 		n := len(p.Plan.Stages)
@@ -172,6 +176,7 @@ func (e *Engine) Wants(ids []event.Identity, wanted []bool) { e.index.wants(ids,
 func (e *Engine) Stats() Stats {
 	stats := e.stats
 	stats.Live = e.timers.len()
+	stats.Ended = e.ended.events.len()
 	return stats
 }
 
@@ -207,6 +212,7 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 func (e *Engine) Expire(clock int64) []Change {
 	e.begin()
 	if clock == never {
+		e.writeDue()
 		e.expire(never)
 	} else {
 		e.pass(clock)
@@ -214,17 +220,45 @@ func (e *Engine) Expire(clock int64) []Change {
 	return e.changes
 }
 
+// Flush writes the alarm lines that are due (D37), at the end of a replay and at an
+// orderly stop. It returns what changed, in order; the slice is valid until the next
+// call.
+func (e *Engine) Flush() []Change {
+	e.begin()
+	e.writeDue()
+	return e.changes
+}
+
 // pass lets the time be clock.
 func (e *Engine) pass(clock int64) {
 	if clock > e.clock {
-		e.clock, e.second = clock, secondsOf(clock)
+		second := secondsOf(clock)
+		if e.clock == math.MinInt64 {
+			e.ended.begin(second)
+		}
+		if e.clock = clock; second > e.second {
+			e.enterSecond(second)
+		}
 	}
 	e.expire(e.second)
+}
+
+// enterSecond lets the clock enter a later second.
+func (e *Engine) enterSecond(second int64) {
+	if e.second > 0 && second-e.second > longest {
+		e.ended.clear()
+	}
+	e.second = second
+	e.writeDue()
+	e.ended.pass(second)
 }
 
 // Due returns the first time (UNIX nanoseconds) at which Expire has something to do,
 // math.MaxInt64 if that is never; false if no backlog lives.
 func (e *Engine) Due() (int64, bool) {
+	if len(e.unwritten) > 0 {
+		return nanosOf(e.second + 1), true
+	}
 	if e.timers.len() == 0 {
 		return 0, false
 	}
@@ -290,7 +324,7 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 	}
 	if opener {
 		e.identify(a)
-		if owner.has(a.record) {
+		if owner.has(a.record) || e.ended.has(owner.place, a.mark, true, 0) {
 			e.stats.Known++
 			return
 		}
@@ -333,7 +367,7 @@ func (e *Engine) take(b *backlog, stage int, a *arrived) {
 	case stage != int(b.current):
 		e.accept(b, stage, a)
 		e.forgetIDs(b, stage)
-		e.update(b, b.risk, false)
+		e.updateLater(b)
 	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.id):
 		e.stats.Repeated++
 	case a.seconds < e.latestEnd(b)-e.opts.OrderTolerance:
@@ -351,23 +385,24 @@ func (e *Engine) take(b *backlog, stage int, a *arrived) {
 // open creates a backlog and gives it its first event (§6.3).
 func (e *Engine) open(owner *tracked, a *arrived) {
 	v, o := owner.current, a.origin()
-	e.makeRoom(v, &o, &a.ev.CustomData)
+	var data *openerData
+	if owner.needs.customData {
+		d := dataOf(a.ev)
+		data = d.clone()
+	}
+	e.makeRoom(v, &o, data)
 	b := e.store.take()
 	b.variant, b.step = v.slot, int64(e.stats.Steps)
 	b.origin = o
 	b.id = e.alarmID(v.plan.ID, a.ev)
-	if owner.needs.customData {
-		data := a.ev.CustomData
-		for i := range data {
-			data[i] = strings.Clone(data[i])
-		}
-		e.store.more(b).data = &data
+	if data != nil {
+		e.store.more(b).data = data
 	}
 	e.reach(b, 0).start = a.seconds
 	b.nanos, b.latest = int32(a.t-nanosOf(a.seconds)), a.t
 	b.deadline = e.second + e.plan(b, 0).Timeout
 	e.admit(b)
-	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: a.ev.ID})
+	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: cut(a.ev.ID)})
 	e.accept(b, 0, a)
 	e.complete(b)
 }

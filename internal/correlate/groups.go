@@ -35,7 +35,7 @@ func (e *Engine) groupKey(b *backlog) uint64 {
 	return e.groupKeyOf(v, &b.origin, e.store.extra(b).origin())
 }
 
-func (e *Engine) groupKeyOf(v *variant, o *origin, data *[event.CustomFields]string) uint64 {
+func (e *Engine) groupKeyOf(v *variant, o *origin, data *openerData) uint64 {
 	fields := v.groupFields
 	if data == nil {
 		fields &^= customData
@@ -64,8 +64,8 @@ func (e *Engine) groupMark(b *backlog) uint32 {
 	}
 	for i := range event.CustomFields {
 		if data != nil && v.groupFields.Has(directive.CustomDataField(i)) {
-			buf = append(buf, directive.Fold(data[i])...)
-			buf = append(buf, 0)
+			buf = append(buf, directive.Fold(data.texts[i])...)
+			buf = binary.LittleEndian.AppendUint64(buf, data.whole[i])
 		}
 	}
 	e.scratch = buf
@@ -110,7 +110,7 @@ func (e *Engine) leaveGroup(b *backlog) {
 
 // makeRoom ends a backlog of the group that an event is about to open one of, if it
 // is full: the oldest without an alarm line, else the oldest.
-func (e *Engine) makeRoom(v *variant, o *origin, data *[event.CustomFields]string) {
+func (e *Engine) makeRoom(v *variant, o *origin, data *openerData) {
 	g := e.groups[e.groupKeyOf(v, o, data)]
 	if g.n < mostOfGroup {
 		return

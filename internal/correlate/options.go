@@ -134,6 +134,17 @@ type Stats struct {
 	// ForgottenIDs counts the event ids that completed stages have forgotten
 	// (D37), and what else a stage remembers of events beyond its bound.
 	ForgottenIDs uint64
+	// ForgottenEnded counts the events of ended backlogs that were forgotten before
+	// their time, because there were too many (D35 b).
+	ForgottenEnded uint64
+	// Truncated counts the events whose address or custom data found no room in an
+	// alarm, each of these by itself (D37).
+	Truncated uint64
+	// ForgottenHits counts findings that an alarm did not keep, because it has so many
+	// (D38).
+	ForgottenHits uint64
+	// Ended is the number of events of ended backlogs that are remembered.
+	Ended int
 	// Live is the number of live backlogs, Active that of directives that have
 	// one.
 	Live, Active int
@@ -149,6 +160,10 @@ func (s *Stats) Add(o Stats) {
 	s.Known += o.Known
 	s.Evicted += o.Evicted
 	s.ForgottenIDs += o.ForgottenIDs
+	s.ForgottenEnded += o.ForgottenEnded
+	s.Truncated += o.Truncated
+	s.ForgottenHits += o.ForgottenHits
+	s.Ended += o.Ended
 	s.Live += o.Live
 	s.Active += o.Active
 }

@@ -204,6 +204,31 @@ func (e *Engine) forgetIDs(b *backlog, stage int) {
 	}
 }
 
+// forgetRecords ends the record of a backlog: what it has recorded is remembered as
+// known for a time (D35 b).
+func (e *Engine) forgetRecords(b *backlog) {
+	owner := e.variantOf(b).owner
+	x := endedEvent{directive: owner.place, at: uint32(e.second)}
+	if e.ended.seconds > 0 {
+		x.group = e.groupMark(b)
+	}
+	remember := func(one identity) {
+		if x.mark = one.mark; e.ended.seconds > 0 && one.same != 0 && e.ended.add(x) {
+			e.stats.ForgottenEnded++
+		}
+	}
+	for i := range int(b.reached) {
+		for _, one := range e.records(b, i) {
+			owner.leave(one)
+			remember(one.identity)
+		}
+		for _, one := range e.others(b, i) {
+			owner.leave(record{identity: one})
+			remember(one)
+		}
+	}
+}
+
 // records returns the events of a stage with different ids in order of recording.
 // The slice must not be changed and is valid until the next is recorded.
 func (e *Engine) records(b *backlog, stage int) []record {

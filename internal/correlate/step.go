@@ -6,6 +6,7 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/directive"
+	"dsiem/internal/event"
 )
 
 // emit reports a change of a backlog.
@@ -26,15 +27,13 @@ func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
 	if kind := e.plan(b, stage).StickyDifferent; kind != directive.NoSticky {
 		value, r := stickyOf(kind, ev), e.store.more(b).restOf(stage)
 		if r.sticky == nil || !r.sticky.has(value) {
-			value.text = strings.Clone(value.text)
-			r.addValue(value)
+			e.addSticky(b, stage, value)
 		}
 	}
-	e.addAddresses(b, a)
-	for i, content := range ev.CustomData {
-		if content != "" {
-			e.store.more(b).addCustomData(ev.CustomLabel[i], content)
-		}
+	e.addSource(b, a.src)
+	e.addDestination(b, a.dst)
+	if ev.CustomData != [event.CustomFields]string{} {
+		e.addCustomData(b, ev)
 	}
 	if ev.SrcPort != 0 {
 		b.lastSrc = ev.SrcPort
@@ -44,10 +43,26 @@ func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
 	}
 	b.updated = e.second
 	e.emit(b, Change{
-		Kind: Accepted, Stage: int(e.plan(b, stage).Number), EventID: ev.ID,
+		Kind: Accepted, Stage: int(e.plan(b, stage).Number), EventID: cut(ev.ID),
 		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt,
 	})
 	return counts
+}
+
+// addSticky adds a sticky_different value to those of a stage. Beside those of events
+// that count, as for the current stage, there is room for so many others.
+func (e *Engine) addSticky(b *backlog, stage int, value sticky) {
+	most := uint64(mostIDs)
+	if stage == int(b.current) {
+		most += e.plan(b, stage).Occurrence
+	}
+	r := e.store.more(b).restOf(stage)
+	if uint64(len(r.values())) >= most {
+		e.stats.ForgottenIDs++
+		return
+	}
+	value.text = strings.Clone(value.text)
+	r.addValue(value)
 }
 
 // complete finishes the current stage: the risk is computed, and the backlog goes
@@ -82,6 +97,9 @@ func (e *Engine) complete(b *backlog) {
 // assess computes the risk and, if it changed, its class (§7).
 func (e *Engine) assess(b *backlog, reliability int) {
 	value := 0
+	if x := e.store.extra(b); x != nil && x.over != nil {
+		value = x.over.value
+	}
 	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
 		for _, a := range addresses {
 			value = max(value, e.assets.Value(a.addr()))
@@ -119,9 +137,67 @@ func (e *Engine) update(b *backlog, before int32, lookup bool) {
 		Alarm: a, Before: b.shown, RiskBefore: int(before), Lookup: lookup, LastSrcPort: b.lastSrc, LastDstPort: b.lastDst,
 	})
 	b.shown = b.class
+	if e.variantOf(b).plan.AllRulesAlwaysActive {
+		r := e.store.more(b).rarely()
+		r.lined, r.due = e.second, false
+	}
 	if lookup && e.opts.Lookups {
 		e.published.add(b, a.ID)
 	}
+}
+
+// updateLater reports the alarm as update does, but at most once in a second: it may
+// be due until the clock enters a later one (D37). The directive is always-active.
+func (e *Engine) updateLater(b *backlog) {
+	r := e.store.more(b).rarely()
+	switch {
+	case b.risk == 0 && b.created == 0:
+	case b.created == 0 || r.lined != e.second:
+		e.update(b, b.risk, false)
+	case !r.due:
+		r.due = true
+		e.unwritten = append(e.unwritten, b.self)
+	}
+}
+
+// restoreLine restores when the last line of an alarm was written. If another one is
+// due, the clock is to enter a later second first.
+func (e *Engine) restoreLine(b *backlog, at int64, due bool) {
+	r := e.store.more(b).rarely()
+	if r.lined, r.due = at, due; due {
+		e.unwritten = append(e.unwritten, b.self)
+		if e.clock == math.MinInt64 {
+			e.second = max(e.second, at)
+		}
+	}
+}
+
+// writeDue writes the alarm lines that are due, in order of opening.
+func (e *Engine) writeDue() {
+	if len(e.unwritten) == 0 {
+		return
+	}
+	e.due = e.due[:0]
+	for _, h := range e.unwritten {
+		// The backlog may have ended, or another line of its alarm been written.
+		b := e.store.find(h)
+		if b == nil {
+			continue
+		}
+		if x := e.store.extra(b); x != nil && x.rare != nil && x.rare.due {
+			x.rare.due = false
+			e.due = append(e.due, timer{backlog: h})
+		}
+	}
+	e.unwritten = forget(e.unwritten)
+	e.sortDue(e.due)
+	for _, t := range e.due {
+		b := e.store.at(t.backlog)
+		e.order.deadline, e.order.opened = math.MinInt64, e.opening(b)
+		e.update(b, b.risk, false)
+	}
+	e.due = forget(e.due)
+	e.order.deadline, e.order.opened = never, opening{}
 }
 
 // Enrich adds what look-ups found to a live alarm, whose later snapshots show it;
@@ -131,16 +207,7 @@ func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
 	if h == 0 || len(intel)+len(vulns) == 0 {
 		return h != 0
 	}
-	x := e.store.more(e.store.at(h))
-	if x.found == nil {
-		x.found = &found{}
-	}
-	for _, hit := range intel {
-		x.found.intel = addOnce(x.found.intel, hit)
-	}
-	for _, hit := range vulns {
-		x.found.vulns = addOnce(x.found.vulns, hit)
-	}
+	e.addHits(e.store.at(h), intel, vulns)
 	return true
 }
 
@@ -183,14 +250,7 @@ func (e *Engine) close(b *backlog) {
 	v := e.variantOf(b)
 	owner := v.owner
 	e.leaveGroup(b)
-	for i := range int(b.reached) {
-		for _, one := range e.records(b, i) {
-			owner.leave(one)
-		}
-		for _, one := range e.others(b, i) {
-			owner.leave(record{identity: one})
-		}
-	}
+	e.forgetRecords(b)
 	e.store.drop(b)
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--

@@ -34,13 +34,13 @@ func (s *stage) table(fields directive.Fields) *table {
 
 // joinFields returns the fields on which a backlog with some custom data joins
 // events.
-func (s *stage) joinFields(data *[event.CustomFields]string) directive.Fields {
+func (s *stage) joinFields(data *openerData) directive.Fields {
 	fields := s.plan.Join
 	if fields&customData == 0 {
 		return fields
 	}
 	for i := range event.CustomFields {
-		if data == nil || data[i] == "" {
+		if data == nil || data.texts[i] == "" {
 			fields &^= directive.CustomDataField(i)
 		}
 	}
@@ -145,7 +145,7 @@ func (e *Engine) collectJoined(s *stage, a *arrived) {
 
 // originKey and eventKey hash the join fields of a backlog's creating event
 // and of an event; equal values have equal keys.
-func (x *index) originKey(fields directive.Fields, o *origin, data *[event.CustomFields]string) uint64 {
+func (x *index) originKey(fields directive.Fields, o *origin, data *openerData) uint64 {
 	h := x.salt
 	if fields.Has(directive.SrcIP) {
 		h = x.mix(x.mix(h, o.src.hi), o.src.lo)
@@ -163,8 +163,12 @@ func (x *index) originKey(fields directive.Fields, o *origin, data *[event.Custo
 		return h
 	}
 	for i := range event.CustomFields {
-		if fields.Has(directive.CustomDataField(i)) {
-			h = x.mix(h, maphash.String(x.seed, directive.Fold(data[i])))
+		switch {
+		case !fields.Has(directive.CustomDataField(i)):
+		case data.whole[i] != 0:
+			h = x.mix(h, data.whole[i])
+		default:
+			h = x.mix(h, maphash.String(x.seed, directive.Fold(data.texts[i])))
 		}
 	}
 	return h
@@ -172,7 +176,11 @@ func (x *index) originKey(fields directive.Fields, o *origin, data *[event.Custo
 
 func (x *index) eventKey(fields directive.Fields, a *arrived) uint64 {
 	o := a.origin()
-	return x.originKey(fields, &o, &a.ev.CustomData)
+	if fields&customData == 0 {
+		return x.originKey(fields, &o, nil)
+	}
+	data := dataOf(a.ev)
+	return x.originKey(fields, &o, &data)
 }
 
 // joins reports whether an event equals a backlog's creating event in fields.
@@ -189,8 +197,7 @@ func (e *Engine) joins(b *backlog, fields directive.Fields, a *arrived) bool {
 	}
 	data := e.store.extra(b).origin()
 	for i := range event.CustomFields {
-		if fields.Has(directive.CustomDataField(i)) &&
-			!directive.EqualFolded(a.ev.CustomData[i], directive.Fold(data[i])) {
+		if fields.Has(directive.CustomDataField(i)) && !data.equals(i, a.ev.CustomData[i]) {
 			return false
 		}
 	}

@@ -104,6 +104,7 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 		}
 		p.offer(&ev)
 	}
+	p.write((*correlate.Engine).Flush)
 	if run.Options.ExpireAll {
 		p.write(func(e *correlate.Engine) []correlate.Change { return e.Expire(math.MaxInt64) })
 	}
@@ -245,11 +246,13 @@ func (a *alarmDoc) saved(t *testing.T) *alarm.Saved {
 	s := &alarm.Saved{
 		LastSrcPort: a.LastSrcPort, LastDstPort: a.LastDstPort, ExpandedTitle: a.Expanded,
 		Opened: a.Opened, Latest: a.Latest, // not the arrival, which is by another clock (D31)
+		LineTime: a.LineTime, LineDue: a.LineDue, Unlisted: alarm.Unlisted(a.Unlisted),
 	}
 	s.Alarm = alarm.Alarm{
 		ID: a.ID, Title: a.Title, Status: a.Status, Tag: a.Tag, Kingdom: a.Kingdom, Category: a.Category,
 		Created: a.Created, Updated: a.Updated, Risk: a.Risk, Class: class,
 		SrcIPs: addresses(t, a.SrcIPs), DstIPs: addresses(t, a.DstIPs), Networks: a.Networks,
+		Truncated: alarm.Truncated(a.Truncated),
 	}
 	for _, c := range a.CustomData {
 		s.CustomData = append(s.CustomData, alarm.CustomData{Label: c.Label, Content: c.Content})

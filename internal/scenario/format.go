@@ -25,7 +25,7 @@ func alarmEventFields() []field {
 // alarmFields is the format of siem_alarms.json (§8.2).
 func alarmFields() []field {
 	return fields("alarm_id title status tag kingdom category created_time update_time risk risk_class" +
-		" rules src_ips dst_ips networks intel_hits? vulnerabilities? custom_data?")
+		" rules src_ips dst_ips networks intel_hits? vulnerabilities? custom_data? truncated?")
 }
 
 // ruleFields is the format of a rule in an alarm (§8.3, decision D5).
@@ -37,7 +37,8 @@ func ruleFields() []field {
 
 // savedBacklogFields is the format of a saved backlog (§11.2).
 func savedBacklogFields() []field {
-	return append(alarmFields(), fields("saved_last_srcport? saved_last_dstport? saved_expanded_title? saved_arrival? saved_opened? saved_latest?")...)
+	return append(alarmFields(), fields("saved_last_srcport? saved_last_dstport? saved_expanded_title? saved_arrival? saved_opened? saved_latest?"+
+		" saved_line_time? saved_line_due? saved_long_data1? saved_long_data2? saved_long_data3? saved_unlisted?")...)
 }
 
 // savedRuleFields is the format of a rule in a saved backlog (§11.2).
@@ -156,6 +157,18 @@ type alarmDoc struct {
 	Expanded    string `json:"saved_expanded_title"`
 	Opened      int64  `json:"saved_opened"`
 	Latest      int64  `json:"saved_latest"`
+	LineTime    int64  `json:"saved_line_time"`
+	LineDue     bool   `json:"saved_line_due"`
+	Truncated   struct {
+		SrcIPs     uint64 `json:"src_ips"`
+		DstIPs     uint64 `json:"dst_ips"`
+		CustomData uint64 `json:"custom_data"`
+	} `json:"truncated"`
+	Unlisted struct {
+		Value       int      `json:"value"`
+		SrcNetworks []string `json:"src_networks"`
+		DstNetworks []string `json:"dst_networks"`
+	} `json:"saved_unlisted"`
 }
 
 // ruleDoc is a rule in an alarm line or a saved backlog.
