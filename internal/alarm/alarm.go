@@ -175,6 +175,9 @@ type Saved struct {
 	// Opened is the time of the event that opened the backlog, and Latest the largest
 	// one of those that counted so far (D29), both in UNIX nanoseconds; 0 if not known.
 	Opened, Latest int64
+	// Opener is the source of the event that opened the backlog, if it is not the first
+	// of SrcIPs; else the zero Addr.
+	Opener netip.Addr
 	// LineTime is the second of the clock of the last alarm line, and LineDue says
 	// that another one is to be written in a later second, of an alarm whose directive
 	// is always-active (D37).

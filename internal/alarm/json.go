@@ -291,6 +291,10 @@ func (w *writer) saved(s *Saved) {
 	w.numberIf("saved_arrival", s.Arrival)
 	w.numberIf("saved_opened", s.Opened)
 	w.numberIf("saved_latest", s.Latest)
+	if s.Opener.IsValid() {
+		w.key("saved_opener")
+		appendAddr(w, &s.Opener)
+	}
 	w.numberIf("saved_line_time", s.LineTime)
 	if s.LineDue {
 		w.key("saved_line_due")

@@ -91,6 +91,7 @@ func aSaved(id string) *rapid.Generator[alarm.Saved] {
 			ExpandedTitle: text("expanded title"),
 			Arrival:       rapid.Int64Range(0, 9223372036).Draw(t, "arrival"),
 			Opened:        rapid.Int64Min(0).Draw(t, "opened"), Latest: rapid.Int64Min(0).Draw(t, "latest"),
+			Opener:   anAddr().Draw(t, "opener"),
 			LineTime: rapid.Int64Range(0, 9223372036).Draw(t, "line time"), LineDue: rapid.Bool().Draw(t, "line due"),
 		}
 		for i := range s.LongData {

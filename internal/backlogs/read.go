@@ -3,6 +3,7 @@ package backlogs
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -122,6 +123,7 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 		Arrival:       seconds(s, "saved_arrival", false),
 		Opened:        number[int64](s, "saved_opened", config.Range{Max: math.MaxInt64}),
 		Latest:        number[int64](s, "saved_latest", config.Range{Max: math.MaxInt64}),
+		Opener:        opener(s),
 		LineTime:      seconds(s, "saved_line_time", false),
 		LineDue:       s.Bool("saved_line_due"),
 		Successor:     s.Object.Get("saved_src_socketaddr") != nil || s.Object.Get("saved_dst_socketaddr") != nil,
@@ -144,6 +146,20 @@ func (r *reader) backlog(s *config.Scope) *alarm.Saved {
 	}
 	r.truncated(s, out)
 	return out
+}
+
+// opener reads an address that may be missing.
+func opener(s *config.Scope) netip.Addr {
+	const key = "saved_opener"
+	text := s.String(key, false, "")
+	if text == "" {
+		return netip.Addr{}
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		s.Errorf(s.Object.Get(key).Offset, key, "%s is not an address", config.Quote(text))
+	}
+	return addr
 }
 
 // truncated reads what is known of values that an alarm does not list.

@@ -54,8 +54,12 @@ type arrived struct {
 	// sent is its time, and t the same or, if that was ahead, the time of its
 	// arrival (D28), both in UNIX nanoseconds; seconds is the whole second of t.
 	sent, t, seconds int64
+	arrival          int64
 	record
 	identified bool
+	// kept says that it is remembered, at a place (D33).
+	kept  bool
+	place uint32
 	// lookedBack says that it is offered again (D33).
 	lookedBack bool
 }
@@ -78,8 +82,12 @@ type identity struct {
 
 // arrive says what an event is when it comes at the engine's time.
 func (e *Engine) arrive(ev *event.Event) arrived {
-	a := arrived{ev: ev, src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP), sent: sentAt(ev)}
-	a.t = min(a.sent, e.clock)
+	return e.arriveAt(e.clock, ev)
+}
+
+func (e *Engine) arriveAt(arrival int64, ev *event.Event) arrived {
+	a := arrived{ev: ev, src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP), sent: sentAt(ev), arrival: arrival}
+	a.t = min(a.sent, arrival)
 	a.seconds = secondsOf(a.t)
 	return a
 }

@@ -59,13 +59,13 @@ func TestEarlierStagesWriteOneLineASecond(t *testing.T) {
 		{0.2, 1, "c", nil},          // with it
 		{0.6, 9, "d", []int{3}},     // the second is over
 		{0.1, 1, "e", nil},          // that was a line of this second
-		{1.0, 1, "f", []int{4, 5}},  // due, and then the first of its second
+		{1.0, 1, "f", []int{4}},     // and again: it is due itself
 		{0.1, 2, "g", []int{6}},     // a stage is complete
 		{0.1, 2, "h", nil},          // due
 		{0.1, 3, "i", []int{8}},     // another line comes first: the end
 		{5.0, 9, "j", nil},          // nothing is due any more
 		{0.0, 1, "k", []int{1}},     // another backlog
-		{0.9, 1, "l", nil},          // due
+		{0.5, 1, "l", nil},          // due
 		{4000, 9, "m", []int{2, 2}}, // before it expires
 	} {
 		var got []int
@@ -77,7 +77,7 @@ func TestEarlierStagesWriteOneLineASecond(t *testing.T) {
 		}
 	}
 	step(0, 1, "n")
-	updated := e.Step(at+1e8, eventAt(at/1e9, "o", 1, "10.0.0.1"))[0]
+	updated := e.Step(at+5e7, eventAt(at/1e9, "o", 1, "10.0.0.1"))[0]
 	if due, ok := e.Due(); due != (at/1e9+1)*1e9 || !ok {
 		t.Errorf("due at %d, %v", due, ok)
 	}

@@ -43,6 +43,9 @@ type Change struct {
 	// ReceivedAt is the event's receive time in UNIX nanoseconds, 0 if unknown;
 	// Accepted only.
 	ReceivedAt int64
+	// LookedBack says that the event came before and was looked back to (D33);
+	// Accepted only. It has no receive time then.
+	LookedBack bool
 	// Evicted says that the time of the stage was not over: the backlog made room
 	// for another one (D32); Expired only.
 	Evicted bool

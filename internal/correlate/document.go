@@ -182,14 +182,18 @@ func (s *Snapshot) All() iter.Seq2[uint64, alarm.Saved] {
 	}
 }
 
-// saveTimes sets what Restore would not take to be so otherwise.
-func (e *Engine) saveTimes(b *backlog, s *alarm.Saved) {
+// saveOpening sets what Restore would not take to be so otherwise, of the times of the
+// backlog's events and of the one that opened it.
+func (e *Engine) saveOpening(b *backlog, s *alarm.Saved) {
 	current := int(b.current)
 	if arrival := b.deadline - e.plan(b, current).Timeout; arrival != e.progress(b, current).start {
 		s.Arrival = arrival
 	}
 	if b.nanos > 0 {
 		s.Opened = b.openedAt()
+	}
+	if b.origin.src != e.sources(b)[0] {
+		s.Opener = b.origin.src.addr()
 	}
 	if b.latest != e.latestKnown(b) {
 		s.Latest = b.latest
@@ -224,7 +228,7 @@ func (e *Engine) latestKnown(b *backlog) int64 {
 
 func (e *Engine) save(b *backlog) alarm.Saved {
 	s := alarm.Saved{LastSrcPort: b.lastSrc, LastDstPort: b.lastDst}
-	e.saveTimes(b, &s)
+	e.saveOpening(b, &s)
 	e.saveOver(b, &s)
 	e.fill(&s.Alarm, b)
 	v := e.variantOf(b)

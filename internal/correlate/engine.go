@@ -78,6 +78,7 @@ type Engine struct {
 	groups       map[uint64]group
 	mostGroups   int // highest number since the map was made
 	ended        ended
+	memory       memory
 	networkLists networkLists
 	stats        Stats
 	published    published
@@ -90,6 +91,10 @@ type Engine struct {
 
 	changes []Change
 	order   Order // of the next change
+	// firsts are first stages of always-active directives that the event matches.
+	firsts  []*stage
+	looking looking
+	looked  event.Event
 	// outside says that an event met a backlog to which it cannot belong by its time.
 	outside bool
 	offers  []offer
@@ -147,6 +152,7 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		second:  math.MinInt64,
 	}
 	e.timers.store = &e.store
+	e.memory = memory{seconds: e.opts.LookBack, most: mostRemembered, mostBytes: mostRememberedBytes}
 	e.ended = ended{seconds: e.opts.Remember, most: mostEnded, salt: e.index.salt}
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
 	for place, p := range plans {
@@ -177,6 +183,7 @@ func (e *Engine) Stats() Stats {
 	stats := e.stats
 	stats.Live = e.timers.len()
 	stats.Ended = e.ended.events.len()
+	stats.Remembered, stats.RememberedBytes = e.memory.events.len(), e.memory.bytes()
 	return stats
 }
 
@@ -199,11 +206,38 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	for len(plugin)+len(taxonomy) > 0 {
 		owner := firstOwner(plugin, taxonomy)
 		e.offers, e.outside = forget(e.offers), false
+		matches := e.memory.matches.next
 		opener := e.collect(&plugin, owner, &a)
 		opener = e.collect(&taxonomy, owner, &a) || opener
+		if len(e.firsts) > 0 {
+			e.rememberFirsts(&a, matches)
+		}
 		e.dispatch(owner, opener, &a)
 	}
 	return e.changes
+}
+
+// Remember only remembers an event that arrived at a time (UNIX nanoseconds), as Step
+// does, to look back to it later (D33). With the events of the last seconds before
+// its state was saved, read from a log, an engine goes on as if it had not stopped.
+func (e *Engine) Remember(arrival int64, ev *event.Event) {
+	plugin, taxonomy := e.index.find(ev)
+	if e.memory.seconds == 0 || len(plugin)+len(taxonomy) == 0 {
+		return
+	}
+	a := e.arriveAt(arrival, ev)
+	for len(plugin)+len(taxonomy) > 0 {
+		owner, matches := firstOwner(plugin, taxonomy), e.memory.matches.next
+		for _, list := range [...]*[]*stage{&plugin, &taxonomy} {
+			for len(*list) > 0 && (*list)[0].variant.owner == owner {
+				s := (*list)[0]
+				if *list = (*list)[1:]; s.plan.Match(ev, e.assets) {
+					e.remember(s, &a)
+				}
+			}
+		}
+		e.rememberFirsts(&a, matches)
+	}
 }
 
 // Expire lets the time be clock (UNIX nanoseconds) and expires what is due,
@@ -251,6 +285,7 @@ func (e *Engine) enterSecond(second int64) {
 	e.second = second
 	e.writeDue()
 	e.ended.pass(second)
+	e.memory.pass(second)
 }
 
 // Due returns the first time (UNIX nanoseconds) at which Expire has something to do,
@@ -306,12 +341,37 @@ func (e *Engine) collect(list *[]*stage, owner *tracked, a *arrived) (opener boo
 		s := (*list)[0]
 		*list = (*list)[1:]
 		first := s.number == 0 && s.variant == owner.current
-		if (first || s.live > 0) && s.plan.Match(a.ev, e.assets) {
+		if (first || s.live > 0 || e.memory.seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
 			opener = opener || first
-			e.collectJoined(s, a)
+			if e.memory.seconds > 0 {
+				e.remember(s, a)
+			}
+			if s.live > 0 {
+				e.collectJoined(s, a)
+			}
 		}
 	}
 	return opener
+}
+
+// remember remembers an event for a stage that it matches after the first, and for the
+// first one of an always-active directive if it matches another one, too: backlogs may
+// take it there.
+func (e *Engine) remember(s *stage, a *arrived) {
+	if s.number > 0 {
+		e.post(a, s)
+	} else if s.variant.plan.AllRulesAlwaysActive {
+		e.firsts = append(e.firsts, s)
+	}
+}
+
+func (e *Engine) rememberFirsts(a *arrived, matches uint32) {
+	if e.memory.matches.next != matches {
+		for _, s := range e.firsts {
+			e.post(a, s)
+		}
+	}
+	e.firsts = e.firsts[:0]
 }
 
 // dispatch offers an event to the backlogs of a directive that it matches,
@@ -348,7 +408,9 @@ func (e *Engine) offer(a *arrived) {
 				stage = int(b.current)
 			}
 		}
-		e.take(b, stage, a)
+		if e.take(b, stage, a) {
+			e.lookBack(b)
+		}
 	}
 }
 
@@ -361,8 +423,9 @@ func (e *Engine) compareOffers(a, b offer) int {
 }
 
 // take gives an event that matches a stage to a backlog: the current stage, or
-// an earlier one of an always-active directive (§6.2).
-func (e *Engine) take(b *backlog, stage int, a *arrived) {
+// an earlier one of an always-active directive (§6.2). It reports whether another stage
+// began.
+func (e *Engine) take(b *backlog, stage int, a *arrived) (began bool) {
 	switch {
 	case stage != int(b.current):
 		e.accept(b, stage, a)
@@ -377,9 +440,10 @@ func (e *Engine) take(b *backlog, stage int, a *arrived) {
 			b.latest = max(b.latest, a.t)
 		}
 		if e.count(b, stage) >= e.plan(b, stage).Occurrence {
-			e.complete(b)
+			return e.complete(b)
 		}
 	}
+	return false
 }
 
 // open creates a backlog and gives it its first event (§6.3).
@@ -404,7 +468,9 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 	e.admit(b)
 	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: cut(a.ev.ID)})
 	e.accept(b, 0, a)
-	e.complete(b)
+	if e.complete(b) {
+		e.lookBack(b)
+	}
 }
 
 // admit adds a backlog, whose current stage and deadline are set, to tables, groups

@@ -62,12 +62,17 @@ type openerData struct {
 // dataOf returns the custom data of an event. Its texts are the event's.
 func dataOf(ev *event.Event) openerData {
 	d := openerData{texts: ev.CustomData}
+	d.shorten()
+	return d
+}
+
+// shorten cuts what is too long.
+func (d *openerData) shorten() {
 	for i, text := range d.texts {
 		if d.whole[i] = longHash(text); d.whole[i] != 0 {
 			d.texts[i] = cut(text)
 		}
 	}
-	return d
 }
 
 // clone returns a copy that holds on to nothing of the event.

@@ -292,8 +292,11 @@ type stage struct {
 	// live is the number of backlogs in the tables, most the highest it was
 	// since the tables were made.
 	live, most int32
-	number     int32 // place in the plan
-	place      int32 // in the index's stages
+	// latest is the largest time, in nanoseconds, of the events that were remembered for
+	// it (D33).
+	latest int64
+	number int32 // place in the plan
+	place  int32 // in the index's stages
 }
 
 // worthFreeing is the number of entries from which a map that has become empty

@@ -134,6 +134,14 @@ type Stats struct {
 	// ForgottenIDs counts the event ids that completed stages have forgotten
 	// (D37), and what else a stage remembers of events beyond its bound.
 	ForgottenIDs uint64
+	// LookedBack counts the events that backlogs were offered after the fact (D33).
+	LookedBack uint64
+	// ForgottenEarly counts the events that were not remembered as long as they should
+	// have been, because there were too many (D33).
+	ForgottenEarly uint64
+	// Remembered is the number of events that are remembered to look back to, and
+	// RememberedBytes how much memory they take.
+	Remembered, RememberedBytes int
 	// ForgottenEnded counts the events of ended backlogs that were forgotten before
 	// their time, because there were too many (D35 b).
 	ForgottenEnded uint64
@@ -164,6 +172,10 @@ func (s *Stats) Add(o Stats) {
 	s.Truncated += o.Truncated
 	s.ForgottenHits += o.ForgottenHits
 	s.Ended += o.Ended
+	s.LookedBack += o.LookedBack
+	s.ForgottenEarly += o.ForgottenEarly
+	s.Remembered += o.Remembered
+	s.RememberedBytes += o.RememberedBytes
 	s.Live += o.Live
 	s.Active += o.Active
 }

@@ -397,6 +397,9 @@ func (r *restorer) backlog(current int) *backlog {
 	}
 	e.setID(b, s.ID)
 	b.origin.src = recall(s.SrcIPs, b.origin.src, r.known.Has(directive.SrcIP))
+	if s.Opener.IsValid() && !r.known.Has(directive.SrcIP) {
+		b.origin.src = toAddress(s.Opener)
+	}
 	b.origin.dst = recall(s.DstIPs, b.origin.dst, r.known.Has(directive.DstIP))
 	if r.data != nil {
 		for i, hash := range s.LongData {

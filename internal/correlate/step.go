@@ -44,7 +44,7 @@ func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
 	b.updated = e.second
 	e.emit(b, Change{
 		Kind: Accepted, Stage: int(e.plan(b, stage).Number), EventID: cut(ev.ID),
-		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt,
+		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt, LookedBack: a.lookedBack,
 	})
 	return counts
 }
@@ -67,8 +67,9 @@ func (e *Engine) addSticky(b *backlog, stage int, value sticky) {
 
 // complete finishes the current stage: the risk is computed, and the backlog goes
 // on to the next stage or is done (§6.4.8–10). The next stage begins, for events,
-// where this one ended, and for the clock, now (D29, D31).
-func (e *Engine) complete(b *backlog) {
+// where this one ended, and for the clock, now (D29, D31). It reports whether a stage
+// began.
+func (e *Engine) complete(b *backlog) (began bool) {
 	current := int(b.current)
 	p := e.progress(b, current)
 	p.status = alarm.Finished
@@ -82,7 +83,7 @@ func (e *Engine) complete(b *backlog) {
 		e.update(b, before, true)
 		e.emit(b, Change{Kind: Finished, Stage: int(e.plan(b, current).Number)})
 		e.close(b)
-		return
+		return false
 	}
 	e.leaveStages(b)
 	e.reach(b, next).start = start
@@ -92,6 +93,7 @@ func (e *Engine) complete(b *backlog) {
 	e.enterStages(b)
 	e.emit(b, Change{Kind: Advanced, Stage: int(e.plan(b, next).Number)})
 	e.update(b, before, true)
+	return true
 }
 
 // assess computes the risk and, if it changed, its class (§7).
