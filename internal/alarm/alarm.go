@@ -8,6 +8,7 @@
 package alarm
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 
@@ -201,9 +202,10 @@ type Unlisted struct {
 type Extra struct {
 	// EventIDs are the hashes of the distinct event ids the rule took.
 	EventIDs []event.IDHash
-	// Events are the events themselves, first one for each of EventIDs, in their
-	// order, then others that had one of the same ids. Files of the seed have none.
+	// Events are the events themselves, one for each of EventIDs, in their order, and
+	// Others are further ones that had one of the same ids. Files of the seed have none.
 	Events []Identity
+	Others []OtherEvent
 	// StickyTexts and StickyNumbers are the values of sticky_different seen so
 	// far: addresses and custom data in the first, ports and plugin SIDs in the
 	// second.
@@ -222,29 +224,42 @@ type Identity struct {
 	Same, Mark uint64
 }
 
-// identityLen is the length of the text form of an Identity.
-const identityLen = 32
-
-// String returns the text form of an identity: 32 lower-case hex digits.
-func (i Identity) String() string {
-	const digits = "0123456789abcdef"
-	var buf [identityLen]byte
-	for n := range identityLen / 2 {
-		shift := 60 - 4*n
-		buf[n], buf[n+identityLen/2] = digits[i.Same>>shift&0xf], digits[i.Mark>>shift&0xf]
-	}
-	return string(buf[:])
+// OtherEvent is an event with its id.
+type OtherEvent struct {
+	ID event.IDHash
+	Identity
 }
 
+// String returns the text form of an identity: 32 lower-case hex digits.
+func (i Identity) String() string { return fmt.Sprintf("%016x%016x", i.Same, i.Mark) }
+
+// String returns the text form of an event: 48 lower-case hex digits.
+func (o OtherEvent) String() string { return fmt.Sprintf("%016x%s", uint64(o.ID), o.Identity) }
+
 // ParseIdentity reads the text form of an identity.
-func ParseIdentity(text string) (Identity, bool) {
-	if len(text) != identityLen {
-		return Identity{}, false
+func ParseIdentity(text string) (i Identity, ok bool) {
+	ok = parseHex(text, &i.Same, &i.Mark)
+	return i, ok
+}
+
+// ParseOtherEvent reads the text form of an event.
+func ParseOtherEvent(text string) (o OtherEvent, ok bool) {
+	ok = parseHex(text, (*uint64)(&o.ID), &o.Same, &o.Mark)
+	return o, ok
+}
+
+// parseHex reads numbers of 16 hex digits each.
+func parseHex(text string, numbers ...*uint64) bool {
+	const digits = 16
+	if len(text) != digits*len(numbers) {
+		return false
 	}
-	same, err := strconv.ParseUint(text[:identityLen/2], 16, 64)
-	if err != nil {
-		return Identity{}, false
+	for i, number := range numbers {
+		n, err := strconv.ParseUint(text[digits*i:digits*(i+1)], 16, 64)
+		if err != nil {
+			return false
+		}
+		*number = n
 	}
-	mark, err := strconv.ParseUint(text[identityLen/2:], 16, 64)
-	return Identity{Same: same, Mark: mark}, err == nil
+	return true
 }

@@ -161,6 +161,8 @@ func appendID(w *writer, id *event.IDHash) { w.quote(id.String()) }
 
 func appendIdentity(w *writer, i *Identity) { w.quote(i.String()) }
 
+func appendOther(w *writer, o *OtherEvent) { w.quote(o.String()) }
+
 func appendHit(w *writer, h *Hit) {
 	w.open('{')
 	w.text("provider", h.Provider)
@@ -265,6 +267,7 @@ func (w *writer) extra(x *Extra) {
 	}
 	listIf(w, "saved_event_ids", x.EventIDs, appendID)
 	listIf(w, "saved_events", x.Events, appendIdentity)
+	listIf(w, "saved_other_events", x.Others, appendOther)
 	if x.Origin != nil {
 		list(w, "saved_origin", x.Origin, appendText)
 	}

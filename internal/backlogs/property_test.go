@@ -112,6 +112,12 @@ func aSaved(id string) *rapid.Generator[alarm.Saved] {
 				Events: few(t, "events", rapid.Custom(func(t *rapid.T) alarm.Identity {
 					return alarm.Identity{Same: rapid.Uint64().Draw(t, "same"), Mark: rapid.Uint64().Draw(t, "mark")}
 				})),
+				Others: few(t, "others", rapid.Custom(func(t *rapid.T) alarm.OtherEvent {
+					return alarm.OtherEvent{
+						ID:       event.IDHash(rapid.Uint64().Draw(t, "id")),
+						Identity: alarm.Identity{Same: rapid.Uint64().Draw(t, "same"), Mark: rapid.Uint64().Draw(t, "mark")},
+					}
+				})),
 				StickyTexts: few(t, "texts", aText()), StickyNumbers: few(t, "numbers", rapid.Uint64()),
 			})
 		}

@@ -246,6 +246,13 @@ func (r *reader) extra(s *config.Scope) alarm.Extra {
 		}
 		x.Events = append(x.Events, id)
 	}
+	for _, text := range s.Strings("saved_other_events", false) {
+		other, ok := alarm.ParseOtherEvent(text)
+		if !ok {
+			s.Errorf(s.Object.Get("saved_other_events").Offset, "saved_other_events", "%s is not 48 hex digits", config.Quote(text))
+		}
+		x.Others = append(x.Others, other)
+	}
 	if s.Object.Get("saved_origin") != nil {
 		x.Origin = append([]string{}, r.keepAll(s.Strings("saved_origin", false))...)
 	}

@@ -55,8 +55,8 @@ type arrived struct {
 	// arrival (D28), both in UNIX nanoseconds; seconds is the whole second of t.
 	sent, t, seconds int64
 	arrival          int64
+	// record is zero as long as nobody asked, see identified.
 	record
-	identified bool
 	// kept says that it is remembered, at a place (D33).
 	kept  bool
 	place uint32
@@ -80,16 +80,14 @@ type identity struct {
 	mark uint64
 }
 
-// arrive says what an event is when it comes at the engine's time.
-func (e *Engine) arrive(ev *event.Event) arrived {
-	return e.arriveAt(e.clock, ev)
-}
-
-func (e *Engine) arriveAt(arrival int64, ev *event.Event) arrived {
-	a := arrived{ev: ev, src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP), sent: sentAt(ev), arrival: arrival}
-	a.t = min(a.sent, arrival)
-	a.seconds = secondsOf(a.t)
-	return a
+// arrive says what an event is that comes at a time. a is empty.
+func (e *Engine) arrive(a *arrived, arrival int64, ev *event.Event) {
+	a.ev, a.src, a.dst = ev, toAddress(ev.SrcIP), toAddress(ev.DstIP)
+	a.sent, a.arrival = sentAt(ev), arrival
+	if a.t, a.seconds = a.sent, ev.Seconds; a.sent > arrival || ev.Seconds < -math.MaxInt64/perSecond {
+		a.t = min(a.sent, arrival)
+		a.seconds = secondsOf(a.t)
+	}
 }
 
 // origin returns the values that a backlog would have of the event.
@@ -97,20 +95,26 @@ func (a *arrived) origin() origin {
 	return origin{src: a.src, dst: a.dst, srcPort: a.ev.SrcPort, dstPort: a.ev.DstPort}
 }
 
-// identify sets what identifies the event, if that has not been done yet: most
-// events that a rule names do not match it.
+// identify sets the hash of the event's id, if that has not been done yet: many events
+// that a rule names do not match it.
 func (e *Engine) identify(a *arrived) {
-	if a.identified {
-		return
-	}
-	a.identified = true
-	if a.ev.ID == "" {
+	switch {
+	case a.id != 0:
+	case a.ev.ID == "":
 		// No two events without an id are the same (D34).
-		a.id = event.IDHash(mixed(e.stats.Steps, uint64(e.clock)))
-	} else {
+		a.id = max(1, event.IDHash(mixed(e.stats.Steps, uint64(e.clock))))
+	default:
 		a.id = event.HashID(a.ev.ID)
 	}
-	a.identity = identify(a.id, a.src, a.dst, a.ev.SrcPort, a.ev.DstPort, a.sent)
+}
+
+// identified returns the event's record.
+func (e *Engine) identified(a *arrived) record {
+	if a.same == 0 {
+		e.identify(a)
+		a.identity = identify(a.id, a.src, a.dst, a.ev.SrcPort, a.ev.DstPort, a.sent)
+	}
+	return a.record
 }
 
 // identify returns an event's identity. It is the same in every process, because
@@ -118,13 +122,20 @@ func (e *Engine) identify(a *arrived) {
 func identify(id event.IDHash, src, dst address, srcPort, dstPort uint16, sent int64) identity {
 	var buf [5*8 + 2*2]byte
 	binary.LittleEndian.PutUint64(buf[0:], uint64(id))
-	binary.LittleEndian.PutUint64(buf[8:], src.hi)
-	binary.LittleEndian.PutUint64(buf[16:], src.lo)
-	binary.LittleEndian.PutUint64(buf[24:], dst.hi)
-	binary.LittleEndian.PutUint64(buf[32:], dst.lo)
-	binary.LittleEndian.PutUint16(buf[40:], srcPort)
-	binary.LittleEndian.PutUint16(buf[42:], dstPort)
-	same := max(1, xxhash.Sum64(buf[:])) // 0 is unknown
+	binary.LittleEndian.PutUint16(buf[8:], srcPort)
+	binary.LittleEndian.PutUint16(buf[10:], dstPort)
+	n := len(buf)
+	if src.is4() && dst.is4() { // most are, and hash faster
+		binary.LittleEndian.PutUint32(buf[12:], uint32(src.lo))
+		binary.LittleEndian.PutUint32(buf[16:], uint32(dst.lo))
+		n = 20
+	} else {
+		binary.LittleEndian.PutUint64(buf[12:], src.hi)
+		binary.LittleEndian.PutUint64(buf[20:], src.lo)
+		binary.LittleEndian.PutUint64(buf[28:], dst.hi)
+		binary.LittleEndian.PutUint64(buf[36:], dst.lo)
+	}
+	same := max(1, xxhash.Sum64(buf[:n])) // 0 is unknown
 	return identity{same: same, mark: mixed(same, uint64(sent))}
 }
 

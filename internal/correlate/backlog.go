@@ -17,6 +17,10 @@ import (
 type address struct{ hi, lo uint64 }
 
 func toAddress(a netip.Addr) address {
+	if a.Is4() {
+		b := a.As4()
+		return address{0, 0xffff_0000_0000 | uint64(binary.BigEndian.Uint32(b[:]))}
+	}
 	b := a.As16()
 	return address{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
@@ -27,6 +31,9 @@ func (a address) addr() netip.Addr {
 	binary.BigEndian.PutUint64(b[8:], a.lo)
 	return netip.AddrFrom16(b).Unmap()
 }
+
+// is4 reports whether it is an IPv4 address.
+func (a address) is4() bool { return a.hi == 0 && a.lo>>32 == 0xffff }
 
 // unspecified is 0.0.0.0, which gives way to any other address of a set.
 func (a address) unspecified() bool { return a == address{0, 0xffff_0000_0000} }
@@ -179,11 +186,10 @@ func (e *Engine) opening(b *backlog) opening {
 func (b *backlog) openedAt() int64 { return nanosOf(b.stages[0].start) + int64(b.nanos) }
 
 // inside reports whether an event of a second can belong to the backlog: it is in
-// the window of the current stage, and not older than the opening event but for the
+// the window of the current stage, whose plan is given, and not older than the opening event but for the
 // tolerance (D32, D29).
-func (e *Engine) inside(b *backlog, seconds int64) bool {
-	current := int(b.current)
-	last := e.progress(b, current).start + e.plan(b, current).Timeout
+func (e *Engine) inside(b *backlog, plan *directive.Stage, seconds int64) bool {
+	last := e.progress(b, int(b.current)).start + plan.Timeout
 	return seconds-last <= e.opts.MinAlarmLifetime && seconds >= b.stages[0].start-e.opts.OrderTolerance
 }
 

@@ -265,7 +265,7 @@ func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
 		x.Events = append(x.Events, events[i].saved())
 	}
 	for _, one := range others {
-		x.Events = append(x.Events, one.saved())
+		x.Others = append(x.Others, alarm.OtherEvent{ID: one.id, Identity: one.saved()})
 	}
 }
 

@@ -5,11 +5,14 @@ package correlate
 const mostEnded = 1_000_000
 
 // ended remembers the events of backlogs that have ended, so that they open no
-// other one when they are sent again.
+// other one when they are sent again. They are linked only when one is looked for:
+// an event that is later than all of its directive's is none of them.
 type ended struct {
 	events ring[endedEvent]
 	chains chains
-	salt   uint64
+	// unlinked is the place of the first event that is not linked.
+	unlinked uint32
+	salt     uint64
 	// seconds is how long an event is remembered, 0 if none is, and most how many.
 	seconds int64
 	most    int
@@ -36,35 +39,36 @@ func (m *ended) hash(directive int32, mark uint64) uint64 {
 // add remembers an event and reports whether the oldest one had to go.
 func (m *ended) add(one endedEvent) (forgotten bool) {
 	if m.events.len() >= m.most {
-		m.events.pop()
+		m.pop()
 		forgotten = true
 	}
-	x, place := m.events.push()
+	x, _ := m.events.push()
 	*x = one
-	if m.chains.roomFor(m.events.len()) {
-		m.link(place)
-		return forgotten
-	}
-	m.relink()
 	return forgotten
 }
 
-// relink makes the chains anew.
-func (m *ended) relink() {
-	m.chains.start(m.events.len())
-	for place := m.events.first; place != m.events.next; place++ {
-		m.link(place)
+func (m *ended) pop() {
+	if m.unlinked == m.events.first {
+		m.unlinked++
 	}
+	m.events.pop()
 }
 
-func (m *ended) link(place uint32) {
-	x := m.events.at(place)
-	head := m.chains.head(m.hash(x.directive, x.mark))
-	x.back = 0
-	if m.events.has(*head) && *head != place {
-		x.back = place - *head
+// link links the events that are not linked yet.
+func (m *ended) link() {
+	if !m.chains.roomFor(m.events.len()) {
+		m.chains.start(m.events.len())
+		m.unlinked = m.events.first
 	}
-	*head = place
+	for ; m.unlinked != m.events.next; m.unlinked++ {
+		x := m.events.at(m.unlinked)
+		head := m.chains.head(m.hash(x.directive, x.mark))
+		x.back = 0
+		if m.events.has(*head) && *head != m.unlinked {
+			x.back = m.unlinked - *head
+		}
+		*head = m.unlinked
+	}
 }
 
 // has reports whether an event is remembered of a directive, and if any is false, of
@@ -73,6 +77,7 @@ func (m *ended) has(directive int32, mark uint64, any bool, group uint32) bool {
 	if m.events.len() == 0 {
 		return false
 	}
+	m.link()
 	for place := *m.chains.head(m.hash(directive, mark)); m.events.has(place); {
 		x := m.events.at(place)
 		if x.mark == mark && x.directive == directive && (any || x.group == group) {
@@ -95,18 +100,17 @@ func (m *ended) begin(second int64) {
 
 // pass forgets what is too old at a second of the clock.
 func (m *ended) pass(second int64) {
-	before := m.events.len()
 	for m.events.len() > 0 && int64(uint32(second)-m.events.at(m.events.first).at) > m.seconds {
-		m.events.pop()
+		m.pop()
 	}
-	if before != m.events.len() && !m.chains.roomFor(m.events.len()) {
-		m.relink()
+	if m.events.len() == 0 && m.chains.heads != nil { // gives the memory of a burst back
+		m.chains, m.events.spare = chains{}, nil
 	}
 }
 
 // clear forgets everything: the clock has leapt further than it can tell.
 func (m *ended) clear() {
 	for m.events.len() > 0 {
-		m.events.pop()
+		m.pop()
 	}
 }

@@ -113,11 +113,10 @@ type tracked struct {
 	// yet; variants is the number that there were so far.
 	others   map[string]*variant
 	variants int
-	// events counts what the live backlogs' stages have recorded, by record.same,
-	// or by id where that is unknown; nil if they have recorded nothing yet.
-	events   map[uint64]int32
-	most     int   // highest number of events since the map was made
-	unknown  int   // records of unknown events
+	// seen is what the live backlogs' stages have recorded.
+	seen seen
+	// lastSent is the largest time as sent, in nanoseconds, of recorded events.
+	lastSent int64
 	restored int64 // backlogs restored so far
 	needs    needs
 }
@@ -202,7 +201,8 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	if len(plugin)+len(taxonomy) == 0 {
 		return e.changes
 	}
-	a := e.arrive(ev)
+	var a arrived
+	e.arrive(&a, e.clock, ev)
 	for len(plugin)+len(taxonomy) > 0 {
 		owner := firstOwner(plugin, taxonomy)
 		e.offers, e.outside = forget(e.offers), false
@@ -225,7 +225,8 @@ func (e *Engine) Remember(arrival int64, ev *event.Event) {
 	if e.memory.seconds == 0 || len(plugin)+len(taxonomy) == 0 {
 		return
 	}
-	a := e.arriveAt(arrival, ev)
+	var a arrived
+	e.arrive(&a, arrival, ev)
 	for len(plugin)+len(taxonomy) > 0 {
 		owner, matches := firstOwner(plugin, taxonomy), e.memory.matches.next
 		for _, list := range [...]*[]*stage{&plugin, &taxonomy} {
@@ -265,16 +266,19 @@ func (e *Engine) Flush() []Change {
 
 // pass lets the time be clock.
 func (e *Engine) pass(clock int64) {
-	if clock > e.clock {
-		second := secondsOf(clock)
-		if e.clock == math.MinInt64 {
-			e.ended.begin(second)
-		}
-		if e.clock = clock; second > e.second {
-			e.enterSecond(second)
-		}
+	if clock <= e.clock {
+		return
 	}
-	e.expire(e.second)
+	second, begins := secondsOf(clock), e.clock == math.MinInt64
+	if begins {
+		e.ended.begin(second)
+	}
+	e.clock = clock
+	if second > e.second {
+		e.enterSecond(second)
+	} else if begins {
+		e.expire(e.second) // what was restored
+	}
 }
 
 // enterSecond lets the clock enter a later second.
@@ -286,6 +290,7 @@ func (e *Engine) enterSecond(second int64) {
 	e.writeDue()
 	e.ended.pass(second)
 	e.memory.pass(second)
+	e.expire(second)
 }
 
 // Due returns the first time (UNIX nanoseconds) at which Expire has something to do,
@@ -383,8 +388,7 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 		return
 	}
 	if opener {
-		e.identify(a)
-		if owner.has(a.record) || e.ended.has(owner.place, a.mark, true, 0) {
+		if owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, true, 0) {
 			e.stats.Known++
 			return
 		}
@@ -454,7 +458,10 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 		d := dataOf(a.ev)
 		data = d.clone()
 	}
-	e.makeRoom(v, &o, data)
+	group := e.groupKeyOf(v, &o, data)
+	if owner.live >= mostOfGroup {
+		e.makeRoom(group)
+	}
 	b := e.store.take()
 	b.variant, b.step = v.slot, int64(e.stats.Steps)
 	b.origin = o
@@ -465,7 +472,7 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 	e.reach(b, 0).start = a.seconds
 	b.nanos, b.latest = int32(a.t-nanosOf(a.seconds)), a.t
 	b.deadline = e.second + e.plan(b, 0).Timeout
-	e.admit(b)
+	e.admit(b, group)
 	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: cut(a.ev.ID)})
 	e.accept(b, 0, a)
 	if e.complete(b) {
@@ -473,17 +480,16 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 	}
 }
 
-// admit adds a backlog, whose current stage and deadline are set, to tables, groups
-// and timers.
-func (e *Engine) admit(b *backlog) {
+// admit adds a backlog, whose current stage and deadline are set, to a group and to the
+// timers. It enters the tables when its stage is known.
+func (e *Engine) admit(b *backlog, group uint64) {
 	v := e.variantOf(b)
 	v.live++
 	if v.owner.live++; v.owner.live == 1 {
 		e.stats.Active++
 	}
 	e.timers.push(b)
-	e.enterStages(b)
-	e.joinGroup(b)
+	e.joinGroup(b, group)
 }
 
 // idLength is the length of an alarm's id.

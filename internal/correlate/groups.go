@@ -73,8 +73,7 @@ func (e *Engine) groupMark(b *backlog) uint32 {
 }
 
 // joinGroup puts a new backlog at the end of its group.
-func (e *Engine) joinGroup(b *backlog) {
-	key := e.groupKey(b)
+func (e *Engine) joinGroup(b *backlog, key uint64) {
 	g := e.groups[key]
 	if g.n++; g.first == 0 {
 		g.first = b.self
@@ -110,8 +109,8 @@ func (e *Engine) leaveGroup(b *backlog) {
 
 // makeRoom ends a backlog of the group that an event is about to open one of, if it
 // is full: the oldest without an alarm line, else the oldest.
-func (e *Engine) makeRoom(v *variant, o *origin, data *openerData) {
-	g := e.groups[e.groupKeyOf(v, o, data)]
+func (e *Engine) makeRoom(group uint64) {
+	g := e.groups[group]
 	if g.n < mostOfGroup {
 		return
 	}

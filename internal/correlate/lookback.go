@@ -66,7 +66,7 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 			continue // of several stages
 		}
 		seconds := secondsOf(c.time)
-		if !e.inside(b, seconds) {
+		if !e.inside(b, e.plan(b, int(b.current)), seconds) {
 			return false // and so are those that come
 		}
 		k := e.memory.events.at(c.event)
@@ -82,7 +82,7 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 		e.stats.LookedBack++
 		a := arrived{
 			ev: e.memory.recall(k), src: k.src, dst: k.dst, sent: k.sent, t: c.time, seconds: seconds,
-			record: one, identified: true, lookedBack: true,
+			record: one, lookedBack: true,
 		}
 		if began := e.take(b, stage, &a); began || b.self == 0 {
 			return began
@@ -194,7 +194,7 @@ func (e *Engine) belongsToElder(b *backlog, one record) bool {
 			return true
 		}
 	}
-	if !owner.has(one) {
+	if !owner.seen.has(e.index.salt, one) {
 		return false
 	}
 	if !l.knowsElders {
@@ -216,7 +216,7 @@ func (e *Engine) hasRecorded(b *backlog, one record) bool {
 		if r := e.recorded(b, i, one.id); r != nil && (r.same == one.same || r.same == 0) {
 			return true
 		}
-		if slices.ContainsFunc(e.others(b, i), func(o identity) bool { return o.same == one.same }) {
+		if slices.ContainsFunc(e.others(b, i), func(o record) bool { return o.same == one.same }) {
 			return true
 		}
 	}

@@ -29,6 +29,7 @@ type memory struct {
 	events      ring[kept]
 	matches     ring[match]
 	texts       texts
+	firstText   uint64 // position of the texts of the oldest event
 	chains      chains
 	firstUnlink uint32 // place of the first match that is not linked
 }
@@ -66,10 +67,7 @@ const keptSize, matchSize = 96, 24 + 4*4
 
 // bytes returns how much memory is in use.
 func (m *memory) bytes() int {
-	if m.events.len() == 0 {
-		return 0
-	}
-	return m.events.len()*keptSize + m.matches.len()*matchSize + int(m.texts.next-m.events.at(m.events.first).text)
+	return m.events.len()*keptSize + m.matches.len()*matchSize + int(m.texts.next-m.firstText)
 }
 
 // pop forgets the oldest event.
@@ -81,11 +79,11 @@ func (m *memory) pop() {
 		m.matches.pop()
 	}
 	m.events.pop()
+	m.firstText = m.texts.next
 	if m.events.len() > 0 {
-		m.texts.release(m.events.at(m.events.first).text)
-	} else {
-		m.texts.release(m.texts.next)
+		m.firstText = m.events.at(m.events.first).text
 	}
+	m.texts.release(m.firstText)
 }
 
 // pass forgets what is too old at a second of the clock.
@@ -201,28 +199,31 @@ func (k *kept) origin() origin {
 
 // customData returns the custom data of an event.
 func (m *memory) customData(k *kept) (data [event.CustomFields]string) {
-	r := textReader{m.texts.at(k.text)}
-	r.skip(4)
-	for i := range data {
-		data[i] = r.text()
+	r := m.texts.read(k.text)
+	for bit := range textLabel {
+		if text := r.next(bit); bit >= textData {
+			data[bit-textData] = string(text)
+		}
 	}
 	return data
 }
 
 // recall returns a remembered event, without what the engine has no use for.
 func (m *memory) recall(k *kept) *event.Event {
-	r := textReader{m.texts.at(k.text)}
 	ev := &event.Event{
-		ID: r.text(), Seconds: secondsOf(k.sent), SrcIP: k.src.addr(), DstIP: k.dst.addr(),
+		Seconds: secondsOf(k.sent), SrcIP: k.src.addr(), DstIP: k.dst.addr(),
 		SrcPort: k.srcPort, DstPort: k.dstPort, PluginID: k.pluginID, PluginSID: k.pluginSID,
-		Product: r.text(), Category: r.text(), Subcategory: r.text(),
 	}
 	ev.Nanos = int32(k.sent - nanosOf(ev.Seconds))
+	r := m.texts.read(k.text)
+	for bit, text := range [...]*string{&ev.ID, &ev.Product, &ev.Category, &ev.Subcategory} {
+		*text = string(r.next(bit))
+	}
 	for i := range ev.CustomData {
-		ev.CustomData[i] = r.text()
+		ev.CustomData[i] = string(r.next(textData + i))
 	}
 	for i := range ev.CustomLabel {
-		ev.CustomLabel[i] = r.text()
+		ev.CustomLabel[i] = string(r.next(textLabel + i))
 	}
 	return ev
 }
@@ -240,28 +241,72 @@ type texts struct {
 
 const textChunk = 64 << 10
 
-// add adds the texts of an event and returns their position.
+// add adds the texts of an event and returns their position: which of them there are,
+// as bits, and the length and the bytes of each of those.
 func (t *texts) add(ev *event.Event) uint64 {
-	all := [...]*string{
-		&ev.ID, &ev.Product, &ev.Category, &ev.Subcategory,
-		&ev.CustomData[0], &ev.CustomData[1], &ev.CustomData[2],
-		&ev.CustomLabel[0], &ev.CustomLabel[1], &ev.CustomLabel[2],
+	mask, size := uint16(0), 2
+	note := func(text string, bit uint16) {
+		if n := len(text); n > 0 {
+			mask |= bit
+			size += n + uvarintLen(n)
+		}
 	}
-	size := 0
-	for _, text := range all {
-		size += len(*text) + uvarintLen(len(*text))
+	note(ev.ID, 1<<textID)
+	if len(ev.Product)+len(ev.Category)+len(ev.Subcategory) > 0 {
+		note(ev.Product, 1<<textProduct)
+		note(ev.Category, 1<<textCategory)
+		note(ev.Subcategory, 1<<textSubcategory)
+	}
+	custom := false
+	for i := range event.CustomFields {
+		custom = custom || len(ev.CustomData[i])+len(ev.CustomLabel[i]) > 0
+	}
+	if custom {
+		for i := range event.CustomFields {
+			note(ev.CustomData[i], 1<<(textData+i))
+			note(ev.CustomLabel[i], 1<<(textLabel+i))
+		}
 	}
 	at := t.reserve(size)
-	buf := t.at(at)[:0]
-	for _, text := range all {
-		if n := len(*text); n < 0x80 {
-			buf = append(buf, byte(n))
-		} else {
-			buf = binary.AppendUvarint(buf, uint64(n))
-		}
-		buf = append(buf, *text...)
+	w := textWriter{binary.LittleEndian.AppendUint16(t.at(at)[:0], mask)}
+	w.add(ev.ID)
+	if mask == 1<<textID {
+		return at
+	}
+	w.add(ev.Product)
+	w.add(ev.Category)
+	w.add(ev.Subcategory)
+	for i := range event.CustomFields {
+		w.add(ev.CustomData[i])
+	}
+	for i := range event.CustomFields {
+		w.add(ev.CustomLabel[i])
 	}
 	return at
+}
+
+// The bits of an event's texts, in the order in which they are kept.
+const (
+	textID = iota
+	textProduct
+	textCategory
+	textSubcategory
+	textData
+	textLabel = textData + event.CustomFields
+)
+
+type textWriter struct{ buf []byte }
+
+func (w *textWriter) add(text string) {
+	switch n := len(text); {
+	case n == 0:
+		return
+	case n < 0x80:
+		w.buf = append(w.buf, byte(n))
+	default:
+		w.buf = binary.AppendUvarint(w.buf, uint64(n))
+	}
+	w.buf = append(w.buf, text...)
 }
 
 func uvarintLen(n int) int {
@@ -318,20 +363,25 @@ func (t *texts) release(position uint64) {
 	}
 }
 
-// textReader reads the texts of an event one after the other.
-type textReader struct{ rest []byte }
+// read returns a reader of the texts at a position.
+func (t *texts) read(position uint64) textReader {
+	buf := t.at(position)
+	return textReader{binary.LittleEndian.Uint16(buf), buf[2:]}
+}
 
-func (r *textReader) bytes() []byte {
+// textReader reads the texts of an event one after the other.
+type textReader struct {
+	mask uint16
+	rest []byte
+}
+
+// next returns the text of a bit, of which none may be left out.
+func (r *textReader) next(bit int) []byte {
+	if r.mask>>bit&1 == 0 {
+		return nil
+	}
 	n, size := binary.Uvarint(r.rest)
 	text := r.rest[size : size+int(n)]
 	r.rest = r.rest[size+int(n):]
 	return text
-}
-
-func (r *textReader) text() string { return string(r.bytes()) }
-
-func (r *textReader) skip(n int) {
-	for range n {
-		r.bytes()
-	}
 }

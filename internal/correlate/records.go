@@ -50,15 +50,29 @@ func (r *records) slot(salt uint64, id event.IDHash) uint64 {
 	}
 }
 
-// add adds a record whose id is new.
-func (r *records) add(salt uint64, one record) {
-	r.list = append(r.list, one)
-	switch n := len(r.list); {
-	case r.slots != nil && 2*r.len() <= len(r.slots):
-		r.slots[r.slot(salt, one.id)] = uint32(n)
-	case r.len() >= indexFrom:
-		r.index(salt)
+// add adds a record, unless there is one with its id, which it returns.
+func (r *records) add(salt uint64, one record) (known *record) {
+	if r.slots == nil {
+		if known = r.find(salt, one.id); known != nil {
+			return known
+		}
+		r.list = append(r.list, one)
+		if r.len() >= indexFrom {
+			r.index(salt)
+		}
+		return nil
 	}
+	slot := r.slot(salt, one.id)
+	if at := r.slots[slot]; at != 0 {
+		return &r.list[at-1]
+	}
+	r.list = append(r.list, one)
+	if 2*r.len() > len(r.slots) {
+		r.index(salt)
+	} else {
+		r.slots[slot] = uint32(len(r.list))
+	}
+	return nil
 }
 
 // index makes the slots anew, with room to grow.
@@ -120,7 +134,7 @@ const mostIDs = 10_000
 type rest struct {
 	events records // empty as long as there is at most one
 	// others are further events that have the id of one of events.
-	others []identity
+	others []record
 	sticky *set[sticky]
 }
 
@@ -147,45 +161,41 @@ func (e *Engine) record(b *backlog, stage int, one record) bool {
 	owner := e.variantOf(b).owner
 	if !p.filled {
 		p.first, p.filled = one, true
-		owner.enter(one)
+		e.enterRecord(owner, one)
 		return true
 	}
 	known := &p.first
-	r := e.store.extra(b).rest(stage)
-	if r != nil && r.events.len() > 0 {
-		known = r.events.find(e.index.salt, one.id)
+	if r := e.store.extra(b).rest(stage); r != nil && r.events.len() > 0 {
+		known = r.events.add(e.index.salt, one)
 	} else if known.id != one.id {
-		known = nil
-	}
-	switch {
-	case known == nil:
 		r = e.store.more(b).restOf(stage)
-		if r.events.len() == 0 {
-			r.events.add(e.index.salt, p.first)
-		}
-		r.events.add(e.index.salt, one)
-		owner.enter(one)
+		r.events.add(e.index.salt, p.first)
+		known = r.events.add(e.index.salt, one)
+	}
+	if known == nil {
+		e.enterRecord(owner, one)
 		return true
-	case known.identity != one.identity:
-		e.recordOther(b, stage, one.identity)
+	}
+	if known.identity != one.identity {
+		e.recordOther(b, stage, one)
 	}
 	return false
 }
 
 // recordOther records an event for a stage that has recorded its id before.
-func (e *Engine) recordOther(b *backlog, stage int, one identity) {
+func (e *Engine) recordOther(b *backlog, stage int, one record) {
 	r := e.store.more(b).restOf(stage)
 	if slices.Contains(r.others, one) {
 		return
 	}
 	owner := e.variantOf(b).owner
 	if len(r.others) == mostOthers {
-		owner.leave(record{identity: r.others[0]})
+		e.leaveRecord(owner, r.others[0])
 		r.others = slices.Delete(r.others, 0, 1)
 		e.stats.ForgottenIDs++
 	}
 	r.others = append(r.others, one)
-	owner.enter(record{identity: one})
+	e.enterRecord(owner, one)
 }
 
 // mostOthers is the number of events that a stage knows beside those with new ids.
@@ -199,7 +209,7 @@ func (e *Engine) forgetIDs(b *backlog, stage int) {
 	}
 	owner := e.variantOf(b).owner
 	for _, one := range r.events.forget(e.index.salt, mostIDs) {
-		owner.leave(one)
+		e.leaveRecord(owner, one)
 		e.stats.ForgottenIDs++
 	}
 }
@@ -219,12 +229,12 @@ func (e *Engine) forgetRecords(b *backlog) {
 	}
 	for i := range int(b.reached) {
 		for _, one := range e.records(b, i) {
-			owner.leave(one)
+			e.leaveRecord(owner, one)
 			remember(one.identity)
 		}
 		for _, one := range e.others(b, i) {
-			owner.leave(record{identity: one})
-			remember(one)
+			e.leaveRecord(owner, one)
+			remember(one.identity)
 		}
 	}
 }
@@ -243,7 +253,7 @@ func (e *Engine) records(b *backlog, stage int) []record {
 }
 
 // others returns the further events of a stage, whose ids were not new.
-func (e *Engine) others(b *backlog, stage int) []identity {
+func (e *Engine) others(b *backlog, stage int) []record {
 	if r := e.store.extra(b).rest(stage); r != nil {
 		return r.others
 	}
@@ -264,6 +274,9 @@ func (e *Engine) recorded(b *backlog, stage int, id event.IDHash) *record {
 
 // recordedBelow reports whether a stage before another one has an id.
 func (e *Engine) recordedBelow(b *backlog, stage int, id event.IDHash) bool {
+	if !e.variantOf(b).owner.seen.hasID(e.index.salt, id) {
+		return false
+	}
 	for i := range min(stage, int(b.reached)) {
 		if e.recorded(b, i, id) != nil {
 			return true
@@ -285,39 +298,18 @@ func (e *Engine) count(b *backlog, stage int) uint64 {
 
 // enter notes that a live backlog has recorded an event, leave that it has no
 // longer.
-func (t *tracked) enter(one record) {
-	if t.events == nil {
-		t.events = map[uint64]int32{}
-	}
-	t.events[t.key(one)]++
-	t.most = max(t.most, len(t.events))
-	if one.same == 0 {
-		t.unknown++
-	}
+func (e *Engine) enterRecord(t *tracked, one record) {
+	t.seen.add(e.index.salt, one)
 }
 
-func (t *tracked) leave(one record) {
-	key := t.key(one)
-	if n := t.events[key]; n > 1 {
-		t.events[key] = n - 1
-	} else {
-		delete(t.events, key)
-	}
-	if one.same == 0 {
-		t.unknown--
-	}
+func (e *Engine) leaveRecord(t *tracked, one record) {
+	t.seen.remove(e.index.salt, one)
 }
 
-// key returns the key of a record in events: of an unknown event only the id is
-// known.
-func (t *tracked) key(one record) uint64 {
-	if one.same == 0 {
-		return uint64(one.id)
+// key returns what an event is counted by: if it is unknown, there is only the id.
+func (r *record) key() uint64 {
+	if r.same == 0 {
+		return uint64(r.id)
 	}
-	return one.same
-}
-
-// has reports whether a live backlog has recorded an event (D35 c).
-func (t *tracked) has(one record) bool {
-	return t.events[one.same] > 0 || t.unknown > 0 && t.events[uint64(one.id)] > 0
+	return r.same
 }

@@ -52,7 +52,8 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 		}
 	}
 	b := r.backlog(current)
-	e.admit(b)
+	e.admit(b, e.groupKey(b))
+	e.enterStages(b)
 	return nil
 }
 
@@ -493,8 +494,13 @@ func (r *restorer) progress(b *backlog, i int) {
 		}
 		e.record(b, i, one)
 	}
-	for _, other := range x.Events[min(len(x.EventIDs), len(x.Events)):] {
-		e.recordOther(b, i, identity{same: other.Same, mark: other.Mark})
+	if len(x.Events) > 0 {
+		r.owner.lastSent = never // not known; see RestoreRemembered
+	}
+	for _, other := range x.Others {
+		if e.recorded(b, i, other.ID) != nil {
+			e.recordOther(b, i, record{id: other.ID, identity: identity{same: other.Same, mark: other.Mark}})
+		}
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
 	for _, v := range savedSticky(kind, x) {

@@ -18,6 +18,15 @@ type Remembered struct {
 	Events []RememberedEvent
 	// Ended are the events of backlogs that have ended, the oldest end first (D35 b).
 	Ended []EndedEvents
+	// Latest are the directives of which events are recorded.
+	Latest []LatestEvent
+}
+
+// LatestEvent tells the latest event that backlogs of a directive have recorded.
+type LatestEvent struct {
+	Directive uint64 `json:"directive"`
+	// Sent is its time as sent, in UNIX nanoseconds.
+	Sent int64 `json:"sent"`
 }
 
 // RememberedEvent is an event to look back to.
@@ -63,6 +72,11 @@ func (e *Engine) Remembered() *Remembered {
 		}
 		r.Ended[last].Events = append(r.Ended[last].Events, EndedEvent{Mark: x.mark, Group: x.group})
 	}
+	for i := range e.tracked {
+		if t := &e.tracked[i]; t.lastSent > 0 {
+			r.Latest = append(r.Latest, LatestEvent{Directive: t.current.plan.ID, Sent: t.lastSent})
+		}
+	}
 	return r
 }
 
@@ -76,6 +90,11 @@ func (e *Engine) RestoreRemembered(r *Remembered) {
 	}
 	if e.ended.seconds == 0 {
 		return
+	}
+	for _, one := range r.Latest {
+		if place, ok := e.places[one.Directive]; ok {
+			e.tracked[place].lastSent = one.Sent
+		}
 	}
 	oldestFirst := slices.Clone(r.Ended)
 	slices.SortStableFunc(oldestFirst, func(a, b EndedEvents) int { return int(b.Age - a.Age) })
@@ -121,6 +140,16 @@ func (r *Remembered) AppendJSON(dst []byte) []byte {
 		dst = base64.StdEncoding.AppendEncode(dst, buf)
 		dst = append(dst, `"}`...)
 	}
+	dst = append(dst, `],"latest":[`...)
+	for i, one := range r.Latest {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"directive":`...)
+		dst = strconv.AppendUint(dst, one.Directive, 10)
+		dst = append(dst, `,"sent":`...)
+		dst = append(strconv.AppendInt(dst, one.Sent, 10), '}')
+	}
 	return append(dst, "]}\n"...)
 }
 
@@ -136,11 +165,12 @@ func ParseRemembered(data []byte) (*Remembered, error) {
 			Age       int64  `json:"age"`
 			Events    []byte `json:"events"`
 		} `json:"ended"`
+		Latest []LatestEvent `json:"latest"`
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return nil, fmt.Errorf("remembered events: %w", err)
 	}
-	r := &Remembered{}
+	r := &Remembered{Latest: doc.Latest}
 	for i := range doc.Events {
 		ev := new(event.Event)
 		if rej := event.Decode(doc.Events[i].Event, ev); rej != nil {

@@ -23,7 +23,9 @@ func (e *Engine) emit(b *backlog, c Change) {
 // (§6.4.1–6).
 func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
 	ev := a.ev
-	counts = e.record(b, stage, a.record)
+	counts = e.record(b, stage, e.identified(a))
+	owner := e.variantOf(b).owner
+	owner.lastSent = max(owner.lastSent, a.sent)
 	if kind := e.plan(b, stage).StickyDifferent; kind != directive.NoSticky {
 		value, r := stickyOf(kind, ev), e.store.more(b).restOf(stage)
 		if r.sticky == nil || !r.sticky.has(value) {
@@ -256,9 +258,6 @@ func (e *Engine) close(b *backlog) {
 	e.store.drop(b)
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
-		if owner.most > worthFreeing {
-			owner.events, owner.most = nil, 0
-		}
 	}
 	if v.live--; v != owner.current && v.live == 0 {
 		e.index.remove(v)

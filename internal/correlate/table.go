@@ -110,7 +110,11 @@ func (e *Engine) enterStages(b *backlog) {
 	e.enter(&v.stages[b.current], b)
 }
 
+// leaveStages takes a backlog out of the tables, if it is in any: a new one is not.
 func (e *Engine) leaveStages(b *backlog) {
+	if b.place.next == 0 {
+		return
+	}
 	v := e.variantOf(b)
 	if v.plan.AllRulesAlwaysActive {
 		for i := range int(b.current) {
@@ -130,7 +134,11 @@ func (e *Engine) collectJoined(s *stage, a *arrived) {
 		for h := first; h != 0; {
 			b := e.store.at(h)
 			if e.joins(b, t.fields, a) {
-				if e.inside(b, a.seconds) {
+				current := s.plan
+				if b.current != uint8(s.number) {
+					current = e.plan(b, int(b.current))
+				}
+				if e.inside(b, current, a.seconds) {
 					e.offers = append(e.offers, offer{b, int(s.number)})
 				} else {
 					e.outside = true
