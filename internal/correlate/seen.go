@@ -10,8 +10,8 @@ type seen struct {
 	// slots are found by open addressing; their number is a power of two.
 	slots []seenID
 	n     int
-	many  map[event.IDHash]seenID // instead of slots, until it is empty
-	most  int                     // highest number of ids since many was made
+	many  map[event.IDHash]seenCount // instead of slots, until it is empty
+	most  int                        // highest number of ids since many was made
 	// others counts events that have the id of another one, by record.key.
 	others map[uint64]int32
 }
@@ -19,6 +19,11 @@ type seen struct {
 // seenID is an id that was recorded.
 type seenID struct {
 	id event.IDHash
+	seenCount
+}
+
+// seenCount says how often an id was recorded.
+type seenCount struct {
 	// key is the record.key of an event with this id, n its number, and others that of
 	// other events that have the same id.
 	key       uint64
@@ -39,14 +44,14 @@ func (s *seen) slot(salt uint64, id event.IDHash) uint64 {
 }
 
 // get returns what is known of an id. salt must always be the same.
-func (s *seen) get(salt uint64, id event.IDHash) seenID {
+func (s *seen) get(salt uint64, id event.IDHash) seenCount {
 	switch {
 	case s.many != nil:
 		return s.many[id]
 	case s.n == 0:
-		return seenID{}
+		return seenCount{}
 	}
-	return s.slots[s.slot(salt, id)]
+	return s.slots[s.slot(salt, id)].seenCount
 }
 
 // hasID reports whether any event with an id is recorded, has whether one is (D35 c);
@@ -77,17 +82,18 @@ func (s *seen) add(salt uint64, one record) {
 	}
 	x := &s.slots[s.slot(salt, one.id)]
 	if x.n+x.others == 0 {
+		x.id = one.id
 		s.n++
 	}
-	s.count(x, one, 1)
+	s.count(&x.seenCount, one, 1)
 }
 
 // count adds to or takes from what is known of an id.
-func (s *seen) count(x *seenID, one record, by int32) {
+func (s *seen) count(x *seenCount, one record, by int32) {
 	key := one.key()
 	switch {
 	case x.n+x.others == 0:
-		*x = seenID{id: one.id, key: key, n: by}
+		*x = seenCount{key: key, n: by}
 	case x.key == key:
 		x.n += by
 	default:
@@ -108,7 +114,7 @@ func (s *seen) remove(salt uint64, one record) {
 		return
 	}
 	hole := s.slot(salt, one.id)
-	s.count(&s.slots[hole], one, -1)
+	s.count(&s.slots[hole].seenCount, one, -1)
 	if x := &s.slots[hole]; x.n+x.others > 0 {
 		return
 	}
@@ -145,10 +151,10 @@ func (s *seen) removeOfMany(one record) {
 func (s *seen) grow(salt uint64) {
 	old := s.slots
 	if s.n >= fewSeen {
-		s.many = make(map[event.IDHash]seenID, 2*s.n)
+		s.many = make(map[event.IDHash]seenCount, 2*s.n)
 		for _, x := range old {
 			if x.n+x.others > 0 {
-				s.many[x.id] = x
+				s.many[x.id] = x.seenCount
 			}
 		}
 		s.slots, s.n, s.most = nil, 0, len(s.many)
