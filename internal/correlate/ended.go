@@ -63,10 +63,7 @@ func (m *ended) link() {
 	for ; m.unlinked != m.events.next; m.unlinked++ {
 		x := m.events.at(m.unlinked)
 		head := m.chains.head(m.hash(x.directive, x.mark))
-		x.back = 0
-		if m.events.has(*head) && *head != m.unlinked {
-			x.back = m.unlinked - *head
-		}
+		x.back = m.events.back(m.unlinked, *head)
 		*head = m.unlinked
 	}
 }

@@ -183,14 +183,12 @@ func (e *Engine) matchHash(key int32, fields directive.Fields, o *origin, data *
 // link puts a match at the head of its chain.
 func (m *memory) link(place uint32) {
 	p := m.matches.at(place)
-	p.latest, p.back = m.events.at(p.event).time(), 0
-	if s := m.chains.head(uint64(p.hash)); m.matches.has(*s) && *s != place {
-		p.back = place - *s
-		p.latest = max(p.latest, m.matches.at(*s).latest)
-		*s = place
-	} else {
-		*s = place
+	head := m.chains.head(uint64(p.hash))
+	p.latest, p.back = m.events.at(p.event).time(), m.matches.back(place, *head)
+	if p.back > 0 {
+		p.latest = max(p.latest, m.matches.at(*head).latest)
 	}
+	*head = place
 }
 
 func (k *kept) origin() origin {

@@ -48,6 +48,15 @@ func (r *ring[T]) pop() {
 	}
 }
 
+// back returns how far the value of an earlier place is before that of a place, 0 if
+// it is gone.
+func (r *ring[T]) back(place, earlier uint32) uint32 {
+	if n := place - earlier; n <= place-r.first {
+		return n
+	}
+	return 0
+}
+
 // chains finds the values of a ring by a hash: those in one bucket are linked from
 // the newest to the oldest. Nothing is ever taken out: a link to a place that is
 // free again leads to a value of another bucket, which is not the one looked for.
