@@ -8,7 +8,9 @@
 package alarm
 
 import (
+	"fmt"
 	"net/netip"
+	"strconv"
 
 	"dsiem/internal/event"
 )
@@ -106,7 +108,13 @@ type Alarm struct {
 	IntelHits       []Hit
 	Vulnerabilities []Hit
 	CustomData      []CustomData
+	// Truncated counts what found no room in SrcIPs, DstIPs and CustomData.
+	Truncated Truncated
 }
+
+// Truncated counts the events whose address or custom data is not in an alarm,
+// because there were too many before it (D37).
+type Truncated struct{ SrcIPs, DstIPs, CustomData uint64 }
 
 // Rule is a rule of an alarm with its state. Texts are as written in the
 // directive, resolved references as copied (D20).
@@ -161,12 +169,43 @@ type Saved struct {
 	// ExpandedTitle is the title with SRC_IP and DST_IP replaced, "" if it is
 	// the raw name.
 	ExpandedTitle string
+	// Arrival is when, by the clock, the current stage began, in UNIX seconds (D31).
+	// 0 is not known, as in files of the seed: then it is the start of the stage. So
+	// it is in a replay, whatever the file says, for its clock is another one.
+	Arrival int64
+	// Opened is the time of the event that opened the backlog, and Latest the largest
+	// one of those that counted so far (D29), both in UNIX nanoseconds; 0 if not known.
+	Opened, Latest int64
+	// Opener is the source of the event that opened the backlog, if it is not the first
+	// of SrcIPs; else the zero Addr.
+	Opener netip.Addr
+	// LineTime is the second of the clock of the last alarm line, and LineDue says
+	// that another one is to be written in a later second, of an alarm whose directive
+	// is always-active (D37).
+	LineTime int64
+	LineDue  bool
+	// LongData are hashes of the opening event's custom data, where a rule refers to it
+	// and it is too long to be shown as a whole (D38); 0 where not.
+	LongData [event.CustomFields]event.IDHash
+	// Unlisted is what is known of the addresses that found no room.
+	Unlisted Unlisted
+}
+
+// Unlisted is what an alarm has to know of addresses that it does not list: the
+// largest of their asset values, and their networks.
+type Unlisted struct {
+	Value                    int
+	SrcNetworks, DstNetworks []string
 }
 
 // Extra is the state of a rule that is saved but never published.
 type Extra struct {
 	// EventIDs are the hashes of the distinct event ids the rule took.
 	EventIDs []event.IDHash
+	// Events are the events themselves, one for each of EventIDs, in their order, and
+	// Others are further ones that had one of the same ids. Files of the seed have none.
+	Events []Identity
+	Others []OtherEvent
 	// StickyTexts and StickyNumbers are the values of sticky_different seen so
 	// far: addresses and custom data in the first, ports and plugin SIDs in the
 	// second.
@@ -176,4 +215,51 @@ type Extra struct {
 	// opened the backlog, nil if the file does not tell, as the seed's: such a
 	// text is compared as it is, whatever it looks like (D18).
 	Origin []string
+}
+
+// Identity tells an event from others, also if they have its id (D35).
+type Identity struct {
+	// Same is a hash of the event's id, addresses and ports, 0 if not known, and Mark
+	// one of these and the time as sent.
+	Same, Mark uint64
+}
+
+// OtherEvent is an event with its id.
+type OtherEvent struct {
+	ID event.IDHash
+	Identity
+}
+
+// String returns the text form of an identity: 32 lower-case hex digits.
+func (i Identity) String() string { return fmt.Sprintf("%016x%016x", i.Same, i.Mark) }
+
+// String returns the text form of an event: 48 lower-case hex digits.
+func (o OtherEvent) String() string { return fmt.Sprintf("%016x%s", uint64(o.ID), o.Identity) }
+
+// ParseIdentity reads the text form of an identity.
+func ParseIdentity(text string) (i Identity, ok bool) {
+	ok = parseHex(text, &i.Same, &i.Mark)
+	return i, ok
+}
+
+// ParseOtherEvent reads the text form of an event.
+func ParseOtherEvent(text string) (o OtherEvent, ok bool) {
+	ok = parseHex(text, (*uint64)(&o.ID), &o.Same, &o.Mark)
+	return o, ok
+}
+
+// parseHex reads numbers of 16 hex digits each.
+func parseHex(text string, numbers ...*uint64) bool {
+	const digits = 16
+	if len(text) != digits*len(numbers) {
+		return false
+	}
+	for i, number := range numbers {
+		n, err := strconv.ParseUint(text[digits*i:digits*(i+1)], 16, 64)
+		if err != nil {
+			return false
+		}
+		*number = n
+	}
+	return true
 }

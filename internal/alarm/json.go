@@ -159,12 +159,23 @@ func appendAddr(w *writer, a *netip.Addr) {
 
 func appendID(w *writer, id *event.IDHash) { w.quote(id.String()) }
 
+func appendIdentity(w *writer, i *Identity) { w.quote(i.String()) }
+
+func appendOther(w *writer, o *OtherEvent) { w.quote(o.String()) }
+
 func appendHit(w *writer, h *Hit) {
 	w.open('{')
 	w.text("provider", h.Provider)
 	w.text("term", h.Term)
 	w.text("result", h.Result)
 	w.close('}')
+}
+
+// AppendJSON appends the value as it stands in an alarm.
+func (c *CustomData) AppendJSON(dst []byte) []byte {
+	w := writer{buf: dst}
+	appendCustomData(&w, c)
+	return w.buf
 }
 
 func appendCustomData(w *writer, c *CustomData) {
@@ -205,6 +216,14 @@ func (w *writer) alarm(a *Alarm, extras []Extra) {
 	listIf(w, "intel_hits", a.IntelHits, appendHit)
 	listIf(w, "vulnerabilities", a.Vulnerabilities, appendHit)
 	listIf(w, "custom_data", a.CustomData, appendCustomData)
+	if t := &a.Truncated; *t != (Truncated{}) {
+		w.key("truncated")
+		w.open('{')
+		w.unsigned("src_ips", t.SrcIPs)
+		w.unsigned("dst_ips", t.DstIPs)
+		w.unsigned("custom_data", t.CustomData)
+		w.close('}')
+	}
 }
 
 // rule writes the members of a rule in the order of §8.3; plugin_sid is never
@@ -247,9 +266,23 @@ func (w *writer) extra(x *Extra) {
 		w.close('}')
 	}
 	listIf(w, "saved_event_ids", x.EventIDs, appendID)
+	listIf(w, "saved_events", x.Events, appendIdentity)
+	listIf(w, "saved_other_events", x.Others, appendOther)
 	if x.Origin != nil {
 		list(w, "saved_origin", x.Origin, appendText)
 	}
+}
+
+func (w *writer) unlisted(u *Unlisted) {
+	if u.Value == 0 && len(u.SrcNetworks)+len(u.DstNetworks) == 0 {
+		return
+	}
+	w.key("saved_unlisted")
+	w.open('{')
+	w.number("value", int64(u.Value))
+	list(w, "src_networks", u.SrcNetworks, appendText)
+	list(w, "dst_networks", u.DstNetworks, appendText)
+	w.close('}')
 }
 
 func (w *writer) saved(s *Saved) {
@@ -258,5 +291,23 @@ func (w *writer) saved(s *Saved) {
 	w.numberIf("saved_last_srcport", int64(s.LastSrcPort))
 	w.numberIf("saved_last_dstport", int64(s.LastDstPort))
 	w.textIf("saved_expanded_title", s.ExpandedTitle)
+	w.numberIf("saved_arrival", s.Arrival)
+	w.numberIf("saved_opened", s.Opened)
+	w.numberIf("saved_latest", s.Latest)
+	if s.Opener.IsValid() {
+		w.key("saved_opener")
+		appendAddr(w, &s.Opener)
+	}
+	w.numberIf("saved_line_time", s.LineTime)
+	if s.LineDue {
+		w.key("saved_line_due")
+		w.buf = append(w.buf, "true"...)
+	}
+	for i, hash := range s.LongData {
+		if hash != 0 {
+			w.text("saved_long_data"+string(rune('1'+i)), hash.String())
+		}
+	}
+	w.unlisted(&s.Unlisted)
 	w.close('}')
 }

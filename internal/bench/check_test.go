@@ -55,11 +55,11 @@ func play(t fataler, p *plan, sent []uint64) *played {
 			if rejection := event.Decode(s.append(nil, n), &ev); rejection != nil {
 				t.Fatal(rejection)
 			}
-			out.add(engine.Step(ev.Seconds, &ev))
+			out.add(engine.Step(ev.Seconds*1e9, &ev))
 		}
 	}
 	out.live = engine.Stats().Live
-	out.add(engine.Expire(replayStart + int64(p.Timeout/time.Second) + 1))
+	out.add(engine.Expire((replayStart + int64(p.Timeout/time.Second) + 1) * 1e9))
 	out.left = engine.Stats().Live
 	return out
 }

@@ -175,7 +175,7 @@ func engineSpeed(ctx context.Context, match float64, lasts time.Duration) (float
 		taken := 0
 		begun := time.Now()
 		for i := range events {
-			changes := engine.Step(events[i].Seconds, &events[i])
+			changes := engine.Step(time.Unix(events[i].Seconds, int64(events[i].Nanos)).UnixNano(), &events[i])
 			for j := range changes {
 				if changes[j].Kind == correlate.Accepted {
 					taken++

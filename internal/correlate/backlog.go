@@ -5,6 +5,8 @@ import (
 	"math"
 	"net/netip"
 
+	"github.com/cespare/xxhash/v2"
+
 	"dsiem/internal/alarm"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
@@ -15,6 +17,10 @@ import (
 type address struct{ hi, lo uint64 }
 
 func toAddress(a netip.Addr) address {
+	if a.Is4() {
+		b := a.As4()
+		return address{0, 0xffff_0000_0000 | uint64(binary.BigEndian.Uint32(b[:]))}
+	}
 	b := a.As16()
 	return address{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
@@ -25,6 +31,9 @@ func (a address) addr() netip.Addr {
 	binary.BigEndian.PutUint64(b[8:], a.lo)
 	return netip.AddrFrom16(b).Unmap()
 }
+
+// is4 reports whether it is an IPv4 address.
+func (a address) is4() bool { return a.hi == 0 && a.lo>>32 == 0xffff }
 
 // unspecified is 0.0.0.0, which gives way to any other address of a set.
 func (a address) unspecified() bool { return a == address{0, 0xffff_0000_0000} }
@@ -44,61 +53,47 @@ const inlineStages = 2
 // may hold a million of them, so fields are few and small, and none of them is a
 // pointer; what most backlogs do without is in extra.
 type backlog struct {
-	id       [idLength]byte // unless it is in extra
-	origin   origin
-	step     int64 // of its opening
-	created  int64 // first published, 0 before
-	updated  int64 // last event taken
-	deadline int64 // start and timeout of the current stage, without the grace
+	id      [idLength]byte // unless it is in extra
+	origin  origin
+	step    int64 // of its opening
+	created int64 // first published, 0 before
+	updated int64 // last event taken
+	// deadline is the second of the clock in which the current stage began, plus its
+	// timeout, without the grace (D31).
+	deadline int64
+	// latest is the largest time, in nanoseconds, of the events that counted for a
+	// stage: the end of the current one when it is complete (D29).
+	latest int64
 	// stages are the first ones; see Engine.progress for all.
 	stages [inlineStages]progress
 	// place is where the current stage's table holds the backlog.
-	place   link
+	place link
+	// member is where the backlog's group holds it.
+	member  link
 	self    handle
 	variant int32 // its number in the engine
 	// networks is the number of the alarm's list of networks, 0 for none or if it
 	// is in extra.
 	networks int32
 	timer    int32 // place in the timers
-	risk     int32
-	lastSrc  uint16 // last non-zero source port
-	lastDst  uint16
-	reached  uint8 // stages with any state are all before this one
-	current  uint8 // place of the current stage in the plan
-	class    alarm.Class
-	shown    alarm.Class // class published last
+	// nanos is what the opening event's time has beyond the start of stage 1.
+	nanos   int32
+	risk    int32
+	lastSrc uint16 // last non-zero source port
+	lastDst uint16
+	reached uint8 // stages with any state are all before this one
+	current uint8 // place of the current stage in the plan
+	class   alarm.Class
+	shown   alarm.Class // class published last
 }
 
 // progress is the state of one stage of a backlog.
 type progress struct {
-	start, end int64
-	// id is the only event id until rest holds all of them.
-	id     event.IDHash
-	hasID  bool
+	start, end int64 // seconds
+	// first is the only event until the rest of the stage holds all of them.
+	first  record
+	filled bool
 	status alarm.Status
-}
-
-// rest is the state of a stage that took more than one event or compares
-// sticky_different values.
-type rest struct {
-	ids    set[event.IDHash] // empty as long as there is at most one
-	sticky *set[sticky]
-}
-
-// values returns the sticky_different values seen so far.
-func (r *rest) values() []sticky {
-	if r == nil || r.sticky == nil {
-		return nil
-	}
-	return r.sticky.all()
-}
-
-// addValue adds a sticky_different value. Its text is kept.
-func (r *rest) addValue(v sticky) {
-	if r.sticky == nil {
-		r.sticky = &set[sticky]{}
-	}
-	r.sticky.add(v)
 }
 
 // progress returns the state of stage i, which the backlog has reached.
@@ -121,47 +116,6 @@ func (e *Engine) reach(b *backlog, i int) *progress {
 	return e.progress(b, i)
 }
 
-// addID records an event id for a stage and reports whether it was new.
-func (e *Engine) addID(b *backlog, stage int, id event.IDHash) bool {
-	p := e.progress(b, stage)
-	switch {
-	case !p.hasID:
-		p.id, p.hasID = id, true
-		return true
-	case p.id == id:
-		return false
-	}
-	ids := &e.store.more(b).restOf(stage).ids
-	if ids.len() == 0 {
-		ids.add(p.id)
-	}
-	return ids.add(id)
-}
-
-// ids returns the distinct event ids of a stage in order of arrival. The slice
-// must not be changed and is valid until the next addID.
-func (e *Engine) ids(b *backlog, stage int) []event.IDHash {
-	p := e.progress(b, stage)
-	if !p.hasID {
-		return nil
-	}
-	if r := e.store.extra(b).rest(stage); r != nil && r.ids.len() > 0 {
-		return r.ids.all()
-	}
-	return []event.IDHash{p.id}
-}
-
-// count returns the number of distinct event ids of a stage.
-func (e *Engine) count(b *backlog, stage int) uint64 {
-	if r := e.store.extra(b).rest(stage); r != nil && r.ids.len() > 0 {
-		return uint64(r.ids.len())
-	}
-	if e.progress(b, stage).hasID {
-		return 1
-	}
-	return 0
-}
-
 // sources and destinations return the backlog's addresses in order of first
 // appearance. The slice must not be changed and is valid until the next event.
 func (e *Engine) sources(b *backlog) []address {
@@ -179,7 +133,7 @@ func (e *Engine) destinations(b *backlog) []address {
 }
 
 // sticky is one value of a sticky_different field: an address, a number (lo)
-// or a text.
+// or a text, of one that is too long to be kept the hash (hi, with lo 1).
 type sticky struct {
 	hi, lo uint64
 	text   string
@@ -203,14 +157,21 @@ func stickyOf(kind directive.Sticky, ev *event.Event) sticky {
 	case directive.StickyDstPort:
 		return sticky{lo: uint64(ev.DstPort)}
 	case directive.StickyCustomData1:
-		return sticky{text: ev.CustomData[0]}
+		return stickyText(ev.CustomData[0])
 	case directive.StickyCustomData2:
-		return sticky{text: ev.CustomData[1]}
+		return stickyText(ev.CustomData[1])
 	case directive.StickyCustomData3:
-		return sticky{text: ev.CustomData[2]}
+		return stickyText(ev.CustomData[2])
 	case directive.NoSticky:
 	}
 	return sticky{}
+}
+
+func stickyText(text string) sticky {
+	if len(text) > mostText {
+		return sticky{hi: xxhash.Sum64String(text), lo: 1}
+	}
+	return sticky{text: text}
 }
 
 func (e *Engine) variantOf(b *backlog) *variant { return e.variants[b.variant] }
@@ -221,10 +182,21 @@ func (e *Engine) opening(b *backlog) opening {
 	return opening{step: b.step, directive: e.variantOf(b).owner.order}
 }
 
+// openedAt returns the time of the opening event, in nanoseconds.
+func (b *backlog) openedAt() int64 { return nanosOf(b.stages[0].start) + int64(b.nanos) }
+
+// inside reports whether an event of a second can belong to the backlog: it is in
+// the window of the current stage, whose plan is given, and not older than the opening event but for the
+// tolerance (D32, D29).
+func (e *Engine) inside(b *backlog, plan *directive.Stage, seconds int64) bool {
+	last := e.progress(b, int(b.current)).start + plan.Timeout
+	return seconds-last <= e.opts.MinAlarmLifetime && seconds >= b.stages[0].start-e.opts.OrderTolerance
+}
+
 // latestEnd returns the latest end of the finished stages before the current
-// one; an event before it is out of order (§6.2.3).
+// one, long ago if there is none (D29).
 func (e *Engine) latestEnd(b *backlog) int64 {
-	end := int64(math.MinInt64)
+	end := int64(math.MinInt64 / 2)
 	for i := range int(b.current) {
 		if p := e.progress(b, i); p.status == alarm.Finished {
 			end = max(end, p.end)
@@ -234,7 +206,7 @@ func (e *Engine) latestEnd(b *backlog) int64 {
 }
 
 // duplicate reports whether the current stage has seen the event's
-// sticky_different value.
+// sticky_different value (D1).
 func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
 	current := int(b.current)
 	kind := e.plan(b, current).StickyDifferent
@@ -243,40 +215,6 @@ func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
 	}
 	r := e.store.extra(b).rest(current)
 	return r != nil && r.sticky != nil && r.sticky.has(stickyOf(kind, ev))
-}
-
-// addAddresses adds an event's addresses to the backlog's.
-func (e *Engine) addAddresses(b *backlog, ev *event.Event) {
-	var src, dst *set[address]
-	if x := e.store.extra(b); x != nil {
-		src, dst = x.src, x.dst
-	}
-	if s := addAddress(src, b.origin.src, toAddress(ev.SrcIP)); s != src {
-		e.store.more(b).src = s
-	}
-	if s := addAddress(dst, b.origin.dst, toAddress(ev.DstIP)); s != dst {
-		e.store.more(b).dst = s
-	}
-}
-
-// addAddress adds an address to a set of sources or destinations, nil standing
-// for the creating event's address alone. 0.0.0.0 stays only as long as it is
-// alone (§6.4.2).
-func addAddress(s *set[address], only, a address) *set[address] {
-	if s == nil {
-		if a == only || a.unspecified() {
-			return nil
-		}
-		s = &set[address]{}
-		s.add(only)
-	}
-	switch {
-	case s.len() == 1 && s.first.unspecified():
-		s.replace(a)
-	case s.len() == 0 || !a.unspecified():
-		s.add(a)
-	}
-	return s
 }
 
 // nextStage returns the place of the next stage without a status, -1 if the

@@ -22,7 +22,7 @@ const (
 	Updated
 	// Finished: a backlog completed its last stage and is gone.
 	Finished
-	// Expired: a backlog's current stage timed out and it is gone.
+	// Expired: a backlog ended before its current stage was complete.
 	Expired
 )
 
@@ -43,6 +43,12 @@ type Change struct {
 	// ReceivedAt is the event's receive time in UNIX nanoseconds, 0 if unknown;
 	// Accepted only.
 	ReceivedAt int64
+	// LookedBack says that the event came before and was looked back to (D33);
+	// Accepted only. It has no receive time then.
+	LookedBack bool
+	// Evicted says that the time of the stage was not over: the backlog made room
+	// for another one (D32); Expired only.
+	Evicted bool
 	// Alarm is the alarm as it is now; Updated only. The receiver may keep it.
 	Alarm *alarm.Alarm
 	// Before is the alarm's class when it was published last, Unclassified if

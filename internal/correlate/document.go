@@ -47,11 +47,12 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 		return
 	}
 	if x.found != nil {
-		a.IntelHits, a.Vulnerabilities = slices.Clone(x.found.intel), slices.Clone(x.found.vulns)
+		a.IntelHits, a.Vulnerabilities = x.found.hits()
 	}
 	if x.custom != nil {
 		a.CustomData = slices.Clone(x.custom.all())
 	}
+	a.Truncated = x.truncated()
 }
 
 func addrs(list []address) []netip.Addr {
@@ -88,7 +89,7 @@ func (e *Engine) title(b *backlog) string {
 
 // fillRule makes the document of a plan's rule with the values of a backlog's
 // creating event.
-func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *[event.CustomFields]string) {
+func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *openerData) {
 	s, r := &plan.Stages[i], plan.Rule(i)
 	*out = alarm.Rule{
 		Name: r.Name, Stage: r.Stage, Occurrence: r.Occurrence,
@@ -116,7 +117,7 @@ func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *[ev
 		if s.Origin.Has(directive.CustomDataField(i)) {
 			out.CustomData[i] = ""
 			if data != nil {
-				out.CustomData[i] = data[i]
+				out.CustomData[i] = data.texts[i]
 			}
 		}
 	}
@@ -181,8 +182,54 @@ func (s *Snapshot) All() iter.Seq2[uint64, alarm.Saved] {
 	}
 }
 
+// saveOpening sets what Restore would not take to be so otherwise, of the times of the
+// backlog's events and of the one that opened it.
+func (e *Engine) saveOpening(b *backlog, s *alarm.Saved) {
+	current := int(b.current)
+	if arrival := b.deadline - e.plan(b, current).Timeout; arrival != e.progress(b, current).start {
+		s.Arrival = arrival
+	}
+	if b.nanos > 0 {
+		s.Opened = b.openedAt()
+	}
+	if b.origin.src != e.sources(b)[0] {
+		s.Opener = b.origin.src.addr()
+	}
+	if b.latest != e.latestKnown(b) {
+		s.Latest = b.latest
+	}
+}
+
+// saveOver sets what is known of the opening event and of addresses that are not
+// listed, beside what the alarm shows.
+func (e *Engine) saveOver(b *backlog, s *alarm.Saved) {
+	x := e.store.extra(b)
+	if x == nil {
+		return
+	}
+	if x.data != nil {
+		for i, hash := range x.data.whole {
+			s.LongData[i] = event.IDHash(hash)
+		}
+	}
+	if x.over != nil {
+		s.Unlisted = alarm.Unlisted{Value: x.over.value, SrcNetworks: slices.Clone(x.over.src), DstNetworks: slices.Clone(x.over.dst)}
+	}
+	if x.rare != nil {
+		s.LineTime, s.LineDue = x.rare.lined, x.rare.due
+	}
+}
+
+// latestKnown is the latest time of a restored backlog whose file does not tell. It
+// has whole seconds only: nothing within the last one is taken to be later.
+func (e *Engine) latestKnown(b *backlog) int64 {
+	return nanosOf(max(0, e.latestEnd(b))) + perSecond - 1
+}
+
 func (e *Engine) save(b *backlog) alarm.Saved {
 	s := alarm.Saved{LastSrcPort: b.lastSrc, LastDstPort: b.lastDst}
+	e.saveOpening(b, &s)
+	e.saveOver(b, &s)
 	e.fill(&s.Alarm, b)
 	v := e.variantOf(b)
 	if name := v.owner.current.plan.Name; s.Title != name {
@@ -195,13 +242,34 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 	more := e.store.extra(b)
 	for i := range int(b.reached) {
 		x := &s.Extras[i]
-		x.EventIDs = slices.Clone(e.ids(b, i))
+		e.saveEvents(b, i, x)
 		for _, v := range more.rest(i).values() {
 			v.save(e.plan(b, i).StickyDifferent, x)
 		}
 	}
 	return s
 }
+
+// saveEvents adds what a stage has recorded to the saved form of its rule.
+func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
+	events, others := e.records(b, stage), e.others(b, stage)
+	known := len(others) > 0
+	for i := range events {
+		x.EventIDs = append(x.EventIDs, events[i].id)
+		known = known || events[i].same != 0
+	}
+	if !known {
+		return
+	}
+	for i := range events {
+		x.Events = append(x.Events, events[i].saved())
+	}
+	for _, one := range others {
+		x.Others = append(x.Others, alarm.OtherEvent{ID: one.id, Identity: one.saved()})
+	}
+}
+
+func (i identity) saved() alarm.Identity { return alarm.Identity{Same: i.same, Mark: i.mark} }
 
 // originFields are the fields that rules can take from the opening event, by
 // the keys of the rule.
@@ -246,6 +314,10 @@ func (v sticky) save(kind directive.Sticky, x *alarm.Extra) {
 	case directive.StickySrcIP, directive.StickyDstIP:
 		x.StickyTexts = append(x.StickyTexts, address{v.hi, v.lo}.addr().String())
 	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
+		if v.lo != 0 {
+			x.StickyNumbers = append(x.StickyNumbers, v.hi)
+			return
+		}
 		x.StickyTexts = append(x.StickyTexts, v.text)
 	case directive.StickyPluginSID, directive.StickySrcPort, directive.StickyDstPort:
 		x.StickyNumbers = append(x.StickyNumbers, v.lo)

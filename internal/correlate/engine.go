@@ -17,7 +17,7 @@ package correlate
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -25,58 +25,6 @@ import (
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
-
-// Options are the engine's settings. The zero value has the defaults.
-type Options struct {
-	// MinAlarmLifetime is added to the timeout of every stage, in seconds
-	// (§6.6, B59).
-	MinAlarmLifetime int64
-	// MedRiskMin and MedRiskMax bound the class Medium; 3 and 6 if both are 0.
-	// Min is at least 2, max at most 9, min below max (§7, B39).
-	MedRiskMin, MedRiskMax int
-	// Status and Tag are given to every alarm; "Open" and "Identified Threat"
-	// if empty.
-	Status, Tag string
-	// Lookups lets Enrich find published alarms by their id.
-	Lookups bool
-	// LiteralTitles leaves SRC_IP and DST_IP in titles as they are (D4).
-	LiteralTitles bool
-}
-
-// The bounds and defaults of Options.
-const (
-	DefaultMedRiskMin, DefaultMedRiskMax = 3, 6
-	DefaultStatus                        = "Open"
-	DefaultTag                           = "Identified Threat"
-
-	lowestMedRiskMin, highestMedRiskMax = 2, 9
-)
-
-// Check returns an error that says which setting is out of range.
-func (o Options) Check() error {
-	o = o.withDefaults()
-	switch {
-	case o.MinAlarmLifetime < 0:
-		return fmt.Errorf("the minimum alarm lifetime is %d seconds; it must not be negative", o.MinAlarmLifetime)
-	case o.MedRiskMin < lowestMedRiskMin || o.MedRiskMax > highestMedRiskMax || o.MedRiskMin >= o.MedRiskMax:
-		return fmt.Errorf("medium risk from %d to %d is not possible; use at least %d and at most %d, the first below the second",
-			o.MedRiskMin, o.MedRiskMax, lowestMedRiskMin, highestMedRiskMax)
-	}
-	return nil
-}
-
-func (o Options) withDefaults() Options {
-	if o.MedRiskMin == 0 && o.MedRiskMax == 0 {
-		o.MedRiskMin, o.MedRiskMax = DefaultMedRiskMin, DefaultMedRiskMax
-	}
-	if o.Status == "" {
-		o.Status = DefaultStatus
-	}
-	if o.Tag == "" {
-		o.Tag = DefaultTag
-	}
-	return o
-}
 
 // Planned is a directive and its place in load order.
 type Planned struct {
@@ -114,35 +62,6 @@ func Shard(plans []Planned, number, count int) []Planned {
 	return own
 }
 
-// Stats counts what an engine did with the events that some rule wanted and
-// that left no other trace.
-type Stats struct {
-	// Steps is the number of events.
-	Steps uint64
-	// Repeated counts events swallowed because their sticky_different value
-	// was not new (D1).
-	Repeated uint64
-	// OutOfOrder counts events dropped because they are older than the end of
-	// an earlier stage (D2).
-	OutOfOrder uint64
-	// Known counts events that opened no backlog because a live one has
-	// recorded their id (B16).
-	Known uint64
-	// Live is the number of live backlogs, Active that of directives that have
-	// one.
-	Live, Active int
-}
-
-// Add adds the counters of another engine that saw the same events.
-func (s *Stats) Add(o Stats) {
-	s.Steps = max(s.Steps, o.Steps)
-	s.Repeated += o.Repeated
-	s.OutOfOrder += o.OutOfOrder
-	s.Known += o.Known
-	s.Live += o.Live
-	s.Active += o.Active
-}
-
 // Engine correlates events with directives. Use New.
 type Engine struct {
 	opts   Options
@@ -156,12 +75,28 @@ type Engine struct {
 	store    store
 	timers   timers
 
+	groups       map[uint64]group
+	mostGroups   int // highest number since the map was made
+	ended        ended
+	memory       memory
 	networkLists networkLists
 	stats        Stats
 	published    published
 
+	// clock is the arrival of the last event, in nanoseconds, and second its whole
+	// second. It never goes back.
+	clock, second int64
+	// unwritten are backlogs for which an alarm line may be due (D37).
+	unwritten []handle
+
 	changes []Change
 	order   Order // of the next change
+	// firsts are first stages of always-active directives that the event matches.
+	firsts  []*stage
+	looking looking
+	looked  event.Event
+	// outside says that an event met a backlog to which it cannot belong by its time.
+	outside bool
 	offers  []offer
 	due     []timer
 	texts   idTexts
@@ -171,27 +106,19 @@ type Engine struct {
 // tracked is a directive with its live backlogs.
 type tracked struct {
 	order   int32
-	live    int // backlogs
+	place   int32 // in the engine
+	live    int   // backlogs
 	current *variant
 	// others are those of reloaded backlogs, by signature, nil if there are none
 	// yet; variants is the number that there were so far.
 	others   map[string]*variant
 	variants int
-	// ids counts the live backlogs' stages that recorded an event id; nil if
-	// none did yet.
-	ids      map[event.IDHash]int32
-	most     int   // highest number of ids since the map was made
+	// seen is what the live backlogs' stages have recorded.
+	seen seen
+	// lastSent is the largest time as sent, in nanoseconds, of recorded events.
+	lastSent int64
 	restored int64 // backlogs restored so far
 	needs    needs
-}
-
-// record counts a live backlog's stage that recorded an event id.
-func (t *tracked) record(id event.IDHash) {
-	if t.ids == nil {
-		t.ids = map[event.IDHash]int32{}
-	}
-	t.ids[id]++
-	t.most = max(t.most, len(t.ids))
 }
 
 // needs says what a directive's backlogs must remember of their creating event.
@@ -219,13 +146,18 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		index:   newIndex(keys),
 		tracked: make([]tracked, len(plans)),
 		places:  make(map[uint64]int32, len(plans)),
+		groups:  map[uint64]group{},
+		clock:   math.MinInt64,
+		second:  math.MinInt64,
 	}
 	e.timers.store = &e.store
+	e.memory = memory{seconds: e.opts.LookBack, most: mostRemembered, mostBytes: mostRememberedBytes}
+	e.ended = ended{seconds: e.opts.Remember, most: mostEnded, salt: e.index.salt}
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
 	for place, p := range plans {
 		n := len(p.Plan.Stages)
 		t := &e.tracked[place]
-		*t = tracked{order: int32(p.Order), current: &variants[place]}
+		*t = tracked{order: int32(p.Order), place: int32(place), current: &variants[place]}
 		t.current.init(t, 0, p.Plan, stages[:n:n])
 		stages = stages[n:]
 		e.number(t.current)
@@ -249,39 +181,124 @@ func (e *Engine) Wants(ids []event.Identity, wanted []bool) { e.index.wants(ids,
 func (e *Engine) Stats() Stats {
 	stats := e.stats
 	stats.Live = e.timers.len()
+	stats.Ended = e.ended.events.len()
+	stats.Remembered, stats.RememberedBytes = e.memory.events.len(), e.memory.bytes()
 	return stats
 }
 
-// Step lets the time be now (UNIX seconds), expires what is due, and offers an
-// event to the directives. It returns what changed, in order; the slice is
-// valid until the next call.
-func (e *Engine) Step(now int64, ev *event.Event) []Change {
+// Step lets an event arrive at a time (UNIX nanoseconds), or at the time of the
+// last one if that is later, expires what is due then, and offers the event to the
+// directives. It returns what changed, in order; the slice is valid until the next
+// call.
+func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	e.begin()
 	e.stats.Steps++
-	e.expire(now)
+	e.pass(clock)
+	if ev.Seconds > e.second && sentAt(ev)-e.clock >= perSecond {
+		e.stats.Future++
+	}
 	plugin, taxonomy := e.index.find(ev)
+	if len(plugin)+len(taxonomy) == 0 {
+		return e.changes
+	}
+	var a arrived
+	e.arrive(&a, e.clock, ev)
 	for len(plugin)+len(taxonomy) > 0 {
 		owner := firstOwner(plugin, taxonomy)
-		e.offers = forget(e.offers)
-		opener := e.collect(&plugin, owner, ev)
-		opener = e.collect(&taxonomy, owner, ev) || opener
-		e.dispatch(now, owner, opener, ev)
+		e.offers, e.outside = forget(e.offers), false
+		matches := e.memory.matches.next
+		opener := e.collect(&plugin, owner, &a)
+		opener = e.collect(&taxonomy, owner, &a) || opener
+		if len(e.firsts) > 0 {
+			e.rememberFirsts(&a, matches)
+		}
+		e.dispatch(owner, opener, &a)
 	}
 	return e.changes
 }
 
-// Expire lets the time be now (UNIX seconds) and expires what is due, everything
-// if now is math.MaxInt64. It returns what changed, in order; the slice is valid
-// until the next call.
-func (e *Engine) Expire(now int64) []Change {
+// Remember only remembers an event that arrived at a time (UNIX nanoseconds), as Step
+// does, to look back to it later (D33). With the events of the last seconds before
+// its state was saved, read from a log, an engine goes on as if it had not stopped.
+func (e *Engine) Remember(arrival int64, ev *event.Event) {
+	plugin, taxonomy := e.index.find(ev)
+	if e.memory.seconds == 0 || len(plugin)+len(taxonomy) == 0 {
+		return
+	}
+	var a arrived
+	e.arrive(&a, arrival, ev)
+	for len(plugin)+len(taxonomy) > 0 {
+		owner, matches := firstOwner(plugin, taxonomy), e.memory.matches.next
+		for _, list := range [...]*[]*stage{&plugin, &taxonomy} {
+			for len(*list) > 0 && (*list)[0].variant.owner == owner {
+				s := (*list)[0]
+				if *list = (*list)[1:]; s.plan.Match(ev, e.assets) {
+					e.remember(s, &a)
+				}
+			}
+		}
+		e.rememberFirsts(&a, matches)
+	}
+}
+
+// Expire lets the time be clock (UNIX nanoseconds) and expires what is due,
+// everything if clock is math.MaxInt64. It returns what changed, in order; the slice
+// is valid until the next call.
+func (e *Engine) Expire(clock int64) []Change {
 	e.begin()
-	e.expire(now)
+	if clock == never {
+		e.writeDue()
+		e.expire(never)
+	} else {
+		e.pass(clock)
+	}
 	return e.changes
 }
 
-// Due returns the first time (UNIX seconds) at which Expire has something to do,
+// Flush writes the alarm lines that are due (D37), at the end of a replay and at an
+// orderly stop. It returns what changed, in order; the slice is valid until the next
+// call.
+func (e *Engine) Flush() []Change {
+	e.begin()
+	e.writeDue()
+	return e.changes
+}
+
+// pass lets the time be clock.
+func (e *Engine) pass(clock int64) {
+	if clock <= e.clock {
+		return
+	}
+	second, begins := secondsOf(clock), e.clock == math.MinInt64
+	if begins {
+		e.ended.begin(second)
+	}
+	e.clock = clock
+	if second > e.second {
+		e.enterSecond(second)
+	} else if begins {
+		e.expire(e.second) // what was restored
+	}
+}
+
+// enterSecond lets the clock enter a later second.
+func (e *Engine) enterSecond(second int64) {
+	if e.second > 0 && second-e.second > longest {
+		e.ended.clear()
+	}
+	e.second = second
+	e.writeDue()
+	e.ended.pass(second)
+	e.memory.pass(second)
+	e.expire(second)
+}
+
+// Due returns the first time (UNIX nanoseconds) at which Expire has something to do,
 // math.MaxInt64 if that is never; false if no backlog lives.
 func (e *Engine) Due() (int64, bool) {
+	if len(e.unwritten) > 0 {
+		return nanosOf(e.second + 1), true
+	}
 	if e.timers.len() == 0 {
 		return 0, false
 	}
@@ -289,7 +306,7 @@ func (e *Engine) Due() (int64, bool) {
 	if deadline > never-1-grace {
 		return never, true
 	}
-	return deadline + grace + 1, true
+	return nanosOf(deadline + grace + 1), true
 }
 
 // begin starts the changes of a new step.
@@ -324,22 +341,67 @@ func firstOwner(plugin, taxonomy []*stage) *tracked {
 // collect takes the stages of owner from the front of the list, adds to
 // e.offers the live backlogs that one of them matches, and reports whether the
 // first stage of the directive does, so that the event may open a backlog.
-func (e *Engine) collect(list *[]*stage, owner *tracked, ev *event.Event) (opener bool) {
+func (e *Engine) collect(list *[]*stage, owner *tracked, a *arrived) (opener bool) {
 	for len(*list) > 0 && (*list)[0].variant.owner == owner {
 		s := (*list)[0]
 		*list = (*list)[1:]
 		first := s.number == 0 && s.variant == owner.current
-		if (first || s.live > 0) && s.plan.Match(ev, e.assets) {
+		if (first || s.live > 0 || e.memory.seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
 			opener = opener || first
-			e.collectJoined(s, ev)
+			if e.memory.seconds > 0 {
+				e.remember(s, a)
+			}
+			if s.live > 0 {
+				e.collectJoined(s, a)
+			}
 		}
 	}
 	return opener
 }
 
+// remember remembers an event for a stage that it matches after the first, and for the
+// first one of an always-active directive if it matches another one, too: backlogs may
+// take it there.
+func (e *Engine) remember(s *stage, a *arrived) {
+	if s.number > 0 {
+		e.post(a, s)
+	} else if s.variant.plan.AllRulesAlwaysActive {
+		e.firsts = append(e.firsts, s)
+	}
+}
+
+func (e *Engine) rememberFirsts(a *arrived, matches uint32) {
+	if e.memory.matches.next != matches {
+		for _, s := range e.firsts {
+			e.post(a, s)
+		}
+	}
+	e.firsts = e.firsts[:0]
+}
+
 // dispatch offers an event to the backlogs of a directive that it matches,
 // oldest first, and opens one if none took it (§6.1).
-func (e *Engine) dispatch(now int64, owner *tracked, opener bool, ev *event.Event) {
+func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
+	if len(e.offers) > 0 {
+		e.identify(a)
+		e.offer(a)
+		return
+	}
+	if opener {
+		if owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, true, 0) {
+			e.stats.Known++
+			return
+		}
+		e.open(owner, a)
+		return
+	}
+	if e.outside {
+		e.stats.Outside++
+	}
+}
+
+// offer gives an event to the backlogs in e.offers.
+func (e *Engine) offer(a *arrived) {
 	if len(e.offers) > 1 {
 		slices.SortFunc(e.offers, e.compareOffers)
 	}
@@ -350,16 +412,10 @@ func (e *Engine) dispatch(now int64, owner *tracked, opener bool, ev *event.Even
 				stage = int(b.current)
 			}
 		}
-		e.take(now, b, stage, ev)
+		if e.take(b, stage, a) {
+			e.lookBack(b)
+		}
 	}
-	if len(e.offers) > 0 || !opener {
-		return
-	}
-	if owner.ids[event.HashID(ev.ID)] > 0 {
-		e.stats.Known++
-		return
-	}
-	e.open(now, owner, ev)
 }
 
 // compareOffers puts the oldest backlog first and its stages in order.
@@ -371,66 +427,69 @@ func (e *Engine) compareOffers(a, b offer) int {
 }
 
 // take gives an event that matches a stage to a backlog: the current stage, or
-// an earlier one of an always-active directive (§6.2).
-func (e *Engine) take(now int64, b *backlog, stage int, ev *event.Event) {
+// an earlier one of an always-active directive (§6.2). It reports whether another stage
+// began.
+func (e *Engine) take(b *backlog, stage int, a *arrived) (began bool) {
 	switch {
 	case stage != int(b.current):
-		e.accept(now, b, stage, ev)
-		if b.risk > 0 {
-			e.update(b, b.risk, false)
-		}
-	case e.duplicate(b, ev):
+		e.accept(b, stage, a)
+		e.forgetIDs(b, stage)
+		e.updateLater(b)
+	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.id):
 		e.stats.Repeated++
-	case ev.Seconds < e.latestEnd(b):
+	case a.seconds < e.latestEnd(b)-e.opts.OrderTolerance:
 		e.stats.OutOfOrder++
 	default:
-		e.accept(now, b, stage, ev)
+		if e.accept(b, stage, a) {
+			b.latest = max(b.latest, a.t)
+		}
 		if e.count(b, stage) >= e.plan(b, stage).Occurrence {
-			e.complete(b, ev)
+			return e.complete(b)
 		}
 	}
+	return false
 }
 
 // open creates a backlog and gives it its first event (§6.3).
-func (e *Engine) open(now int64, owner *tracked, ev *event.Event) {
-	v := owner.current
+func (e *Engine) open(owner *tracked, a *arrived) {
+	v, o := owner.current, a.origin()
+	var data *openerData
+	if owner.needs.customData {
+		d := dataOf(a.ev)
+		data = d.clone()
+	}
+	group := e.groupKeyOf(v, &o, data)
+	if owner.live >= mostOfGroup {
+		e.makeRoom(group)
+	}
 	b := e.store.take()
 	b.variant, b.step = v.slot, int64(e.stats.Steps)
-	b.origin = origin{
-		src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP),
-		srcPort: ev.SrcPort, dstPort: ev.DstPort,
+	b.origin = o
+	b.id = e.alarmID(v.plan.ID, a.ev)
+	if data != nil {
+		e.store.more(b).data = data
 	}
-	b.id = e.alarmID(v.plan.ID, ev)
-	if owner.needs.customData {
-		data := ev.CustomData
-		for i := range data {
-			data[i] = strings.Clone(data[i])
-		}
-		e.store.more(b).data = &data
+	e.reach(b, 0).start = a.seconds
+	b.nanos, b.latest = int32(a.t-nanosOf(a.seconds)), a.t
+	b.deadline = e.second + e.plan(b, 0).Timeout
+	e.admit(b, group)
+	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: cut(a.ev.ID)})
+	e.accept(b, 0, a)
+	if e.complete(b) {
+		e.lookBack(b)
 	}
-	e.reach(b, 0).start = ev.Seconds
-	e.admit(b)
-	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: ev.ID})
-	e.accept(now, b, 0, ev)
-	e.complete(b, ev)
 }
 
-// admit adds a backlog, whose current stage is set, to tables and timers.
-func (e *Engine) admit(b *backlog) {
+// admit adds a backlog, whose current stage and deadline are set, to a group and to the
+// timers. It enters the tables when its stage is known.
+func (e *Engine) admit(b *backlog, group uint64) {
 	v := e.variantOf(b)
 	v.live++
 	if v.owner.live++; v.owner.live == 1 {
 		e.stats.Active++
 	}
-	b.deadline = e.deadline(b)
 	e.timers.push(b)
-	e.enterStages(b)
-}
-
-// deadline returns when the current stage is due, without the grace.
-func (e *Engine) deadline(b *backlog) int64 {
-	current := int(b.current)
-	return e.progress(b, current).start + e.plan(b, current).Timeout
+	e.joinGroup(b, group)
 }
 
 // idLength is the length of an alarm's id.

@@ -51,7 +51,7 @@ func kinds(changes []correlate.Change) []correlate.Kind {
 
 func TestStepTellsWhatHappened(t *testing.T) {
 	e := engineFor(correlate.Options{}, twoStages())
-	opened := e.Step(100, eventAt(100, "e1", 1, "10.0.0.1"))
+	opened := e.Step(100e9, eventAt(100, "e1", 1, "10.0.0.1"))
 	want := []correlate.Kind{correlate.Opened, correlate.Accepted, correlate.Advanced, correlate.Updated}
 	if got := kinds(opened); !slices.Equal(got, want) {
 		t.Fatalf("opening: %v, want %v", got, want)
@@ -63,7 +63,7 @@ func TestStepTellsWhatHappened(t *testing.T) {
 	if s := e.Stats(); s.Live != 1 || s.Active != 1 || s.Steps != 1 {
 		t.Errorf("stats with a live backlog: %+v", s)
 	}
-	finished := e.Step(101, eventAt(101, "e2", 2, "10.0.0.1"))
+	finished := e.Step(101e9, eventAt(101, "e2", 2, "10.0.0.1"))
 	want = []correlate.Kind{correlate.Accepted, correlate.Updated, correlate.Finished}
 	if got := kinds(finished); !slices.Equal(got, want) {
 		t.Fatalf("completion: %v, want %v", got, want)
@@ -80,14 +80,14 @@ func TestExpiryIsExact(t *testing.T) {
 		if at, due := e.Due(); due {
 			t.Errorf("grace %d: due at %d without a backlog", grace, at)
 		}
-		e.Step(1000, eventAt(1000, "e1", 1, "10.0.0.1"))
-		if at, due := e.Due(); at != 1101+grace || !due {
+		e.Step(1000e9, eventAt(1000, "e1", 1, "10.0.0.1"))
+		if at, due := e.Due(); at != (1101+grace)*1e9 || !due {
 			t.Errorf("grace %d: due at %d, %v", grace, at, due)
 		}
-		if got := e.Expire(1100 + grace); len(got) != 0 {
+		if got := e.Expire((1100 + grace) * 1e9); len(got) != 0 {
 			t.Errorf("grace %d: expired at the deadline: %v", grace, kinds(got))
 		}
-		if got := kinds(e.Expire(1101 + grace)); !slices.Equal(got, []correlate.Kind{correlate.Updated, correlate.Expired}) {
+		if got := kinds(e.Expire((1101 + grace) * 1e9)); !slices.Equal(got, []correlate.Kind{correlate.Updated, correlate.Expired}) {
 			t.Errorf("grace %d: one second later: %v", grace, got)
 		}
 	}
@@ -96,11 +96,11 @@ func TestExpiryIsExact(t *testing.T) {
 // With a grace that no clock can reach, only the end of time ends a backlog.
 func TestEndlessGrace(t *testing.T) {
 	e := engineFor(correlate.Options{MinAlarmLifetime: math.MaxInt64}, twoStages())
-	e.Step(1000, eventAt(1000, "e1", 1, "10.0.0.1"))
+	e.Step(1000e9, eventAt(1000, "e1", 1, "10.0.0.1"))
 	if at, due := e.Due(); at != math.MaxInt64 || !due {
 		t.Errorf("due at %d, %v", at, due)
 	}
-	if got := e.Expire(1 << 50); len(got) != 0 {
+	if got := e.Expire(1 << 62); len(got) != 0 {
 		t.Errorf("expired: %v", kinds(got))
 	}
 	if got := kinds(e.Expire(math.MaxInt64)); !slices.Contains(got, correlate.Expired) {
@@ -111,14 +111,14 @@ func TestEndlessGrace(t *testing.T) {
 func TestSaveWhileTheEngineGoesOn(t *testing.T) {
 	e := engineFor(correlate.Options{}, twoStages())
 	for _, src := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
-		e.Step(100, eventAt(100, "e"+src, 1, src))
+		e.Step(100e9, eventAt(100, "e"+src, 1, src))
 	}
 	var seen []string
 	for id, s := range e.Save() {
 		seen = append(seen, s.SrcIPs[0].String())
 		if len(seen) == 1 { // the second ends and a fourth begins meanwhile
-			e.Step(101, eventAt(101, "x", 2, "10.0.0.2"))
-			e.Step(101, eventAt(101, "y", 1, "10.0.0.4"))
+			e.Step(101e9, eventAt(101, "x", 2, "10.0.0.2"))
+			e.Step(101e9, eventAt(101, "y", 1, "10.0.0.4"))
 		}
 		if id != 7 {
 			t.Errorf("directive %d", id)
@@ -131,14 +131,14 @@ func TestSaveWhileTheEngineGoesOn(t *testing.T) {
 
 func TestEnrichedAlarmKeepsItsFindings(t *testing.T) {
 	e := engineFor(correlate.Options{Lookups: true}, twoStages())
-	id := e.Step(100, eventAt(100, "e1", 1, "10.0.0.1"))[3].AlarmID
+	id := e.Step(100e9, eventAt(100, "e1", 1, "10.0.0.1"))[3].AlarmID
 	hit := alarm.Hit{Provider: "Wise", Term: "10.0.0.1", Result: "bad"}
 	for range 2 { // the same finding counts once
 		if !e.Enrich(id, []alarm.Hit{hit}, []alarm.Hit{hit}) {
 			t.Fatal("the alarm is live and was not found")
 		}
 	}
-	last := e.Step(101, eventAt(101, "e2", 2, "10.0.0.1"))[1].Alarm
+	last := e.Step(101e9, eventAt(101, "e2", 2, "10.0.0.1"))[1].Alarm
 	if !slices.Equal(last.IntelHits, []alarm.Hit{hit}) || !slices.Equal(last.Vulnerabilities, []alarm.Hit{hit}) {
 		t.Errorf("findings in the next line: %v, %v", last.IntelHits, last.Vulnerabilities)
 	}
@@ -147,23 +147,31 @@ func TestEnrichedAlarmKeepsItsFindings(t *testing.T) {
 	}
 }
 
-// Two events without an id are the same event (D10, D17), also where that
-// keeps a backlog from being opened.
-func TestEmptyEventIDIsAnOrdinaryID(t *testing.T) {
-	e := engineFor(correlate.Options{}, twoStages())
-	e.Step(100, eventAt(100, "", 1, "10.0.0.1"))
-	if got := e.Step(101, eventAt(101, "", 1, "10.0.0.2")); len(got) != 0 {
-		t.Errorf("second event without an id: %v", kinds(got))
+// Events without an id are never the same event (D34): not as openers, not in a
+// stage. The first node gives ids, so that hardly any come to an engine.
+func TestEventsWithoutIDAreDifferentEvents(t *testing.T) {
+	d := twoStages()
+	d.Rules[1].Occurrence = 3
+	e := engineFor(correlate.Options{}, d)
+	e.Step(100e9, eventAt(100, "", 1, "10.0.0.1"))
+	if got := kinds(e.Step(101e9, eventAt(101, "", 1, "10.0.0.1"))); len(got) != 4 {
+		t.Errorf("second opener without an id: %v", got)
 	}
-	if got := e.Stats().Known; got != 1 {
-		t.Errorf("known events: %d", got)
+	e.Step(102e9, eventAt(102, "", 2, "10.0.0.1"))
+	e.Step(102e9, eventAt(102, "", 2, "10.0.0.1"))
+	got := kinds(e.Step(102e9, eventAt(102, "", 2, "10.0.0.1")))
+	if !slices.Contains(got, correlate.Finished) {
+		t.Errorf("third event without an id: %v", got)
+	}
+	if got := e.Stats(); got.Known != 0 || got.Repeated != 0 {
+		t.Errorf("known or repeated events: %+v", got)
 	}
 }
 
 func TestAlarmIDsAreTheSameOnEveryReplay(t *testing.T) {
-	first := engineFor(correlate.Options{}, twoStages()).Step(100, eventAt(100, "e1", 1, "10.0.0.1"))[0].AlarmID
-	again := engineFor(correlate.Options{}, twoStages()).Step(999, eventAt(100, "e1", 1, "10.0.0.1"))[0].AlarmID
-	other := engineFor(correlate.Options{}, twoStages()).Step(100, eventAt(100, "e1", 1, "10.0.0.2"))[0].AlarmID
+	first := engineFor(correlate.Options{}, twoStages()).Step(100e9, eventAt(100, "e1", 1, "10.0.0.1"))[0].AlarmID
+	again := engineFor(correlate.Options{}, twoStages()).Step(999e9, eventAt(100, "e1", 1, "10.0.0.1"))[0].AlarmID
+	other := engineFor(correlate.Options{}, twoStages()).Step(100e9, eventAt(100, "e1", 1, "10.0.0.2"))[0].AlarmID
 	if first != again || first == other {
 		t.Errorf("ids %s, %s; of another source %s", first, again, other)
 	}
@@ -175,7 +183,7 @@ func TestAlarmIDsAreTheSameOnEveryReplay(t *testing.T) {
 
 func TestRestoreRefusesWhatCannotLiveOn(t *testing.T) {
 	source := engineFor(correlate.Options{}, twoStages())
-	source.Step(100, eventAt(100, "e1", 1, "10.0.0.1"))
+	source.Step(100e9, eventAt(100, "e1", 1, "10.0.0.1"))
 	var good alarm.Saved
 	for _, s := range source.Save() {
 		good = s
@@ -217,7 +225,7 @@ func TestRestoreRefusesWhatCannotLiveOn(t *testing.T) {
 func TestReloadedBacklogsKeepTheirRules(t *testing.T) {
 	source := engineFor(correlate.Options{}, twoStages())
 	for _, src := range []string{"10.0.0.1", "10.0.0.2"} {
-		source.Step(100, eventAt(100, "e"+src, 1, src))
+		source.Step(100e9, eventAt(100, "e"+src, 1, src))
 	}
 	changed := twoStages()
 	changed.Rules[1].PluginSID = []uint64{77}
@@ -228,16 +236,16 @@ func TestReloadedBacklogsKeepTheirRules(t *testing.T) {
 		}
 	}
 	for _, src := range []string{"10.0.0.2", "10.0.0.1"} {
-		got := kinds(e.Step(101, eventAt(101, "f"+src, 2, src)))
+		got := kinds(e.Step(101e9, eventAt(101, "f"+src, 2, src)))
 		if want := []correlate.Kind{correlate.Accepted, correlate.Updated, correlate.Finished}; !slices.Equal(got, want) {
 			t.Errorf("old SID, source %s: %v, want %v", src, got, want)
 		}
 	}
-	if got := e.Step(102, eventAt(102, "g", 2, "10.0.0.1")); len(got) != 0 {
+	if got := e.Step(102e9, eventAt(102, "g", 2, "10.0.0.1")); len(got) != 0 {
 		t.Errorf("old SID after the last old backlog: %v", kinds(got))
 	}
-	e.Step(103, eventAt(103, "h", 1, "10.0.0.1"))
-	if got := kinds(e.Step(104, eventAt(104, "i", 77, "10.0.0.1"))); len(got) == 0 {
+	e.Step(103e9, eventAt(103, "h", 1, "10.0.0.1"))
+	if got := kinds(e.Step(104e9, eventAt(104, "i", 77, "10.0.0.1"))); len(got) == 0 {
 		t.Error("a new backlog does not take the new SID")
 	}
 }
@@ -262,7 +270,7 @@ func TestOptionsCheck(t *testing.T) {
 // disturb that.
 func TestLastReloadedBacklogEndsAmongOtherDirectives(t *testing.T) {
 	source := engineFor(correlate.Options{}, twoStages())
-	source.Step(100, eventAt(100, "e1", 1, "10.0.0.1"))
+	source.Step(100e9, eventAt(100, "e1", 1, "10.0.0.1"))
 	changed, other := twoStages(), twoStages()
 	changed.Rules[1].Reliability = 5
 	other.ID, other.Name = 8, "other"
@@ -273,7 +281,7 @@ func TestLastReloadedBacklogEndsAmongOtherDirectives(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := kinds(e.Step(101, eventAt(101, "e2", 2, "10.0.0.1")))
+	got := kinds(e.Step(101e9, eventAt(101, "e2", 2, "10.0.0.1")))
 	want := []correlate.Kind{
 		correlate.Accepted, correlate.Updated, correlate.Finished, // the old backlog
 		correlate.Opened, correlate.Accepted, correlate.Advanced, correlate.Updated, // the other directive

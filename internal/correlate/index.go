@@ -252,6 +252,8 @@ type variant struct {
 	plan   *directive.Plan
 	stages []stage
 	live   int // live backlogs
+	// groupFields are those in which the opening events of a group are equal (D32).
+	groupFields directive.Fields
 	// signature identifies the rules of a variant that is not the
 	// configuration's.
 	signature string
@@ -272,7 +274,7 @@ func (e *Engine) number(v *variant) {
 
 // init makes the variant, with its stages in the given place.
 func (v *variant) init(owner *tracked, number int, plan *directive.Plan, stages []stage) {
-	*v = variant{owner: owner, number: number, plan: plan, stages: stages}
+	*v = variant{owner: owner, number: number, plan: plan, stages: stages, groupFields: groupFields(plan)}
 	for i := range stages {
 		stages[i] = stage{variant: v, number: int32(i), plan: &plan.Stages[i]}
 	}
@@ -290,8 +292,11 @@ type stage struct {
 	// live is the number of backlogs in the tables, most the highest it was
 	// since the tables were made.
 	live, most int32
-	number     int32 // place in the plan
-	place      int32 // in the index's stages
+	// latest is the largest time, in nanoseconds, of the events that were remembered for
+	// it (D33).
+	latest int64
+	number int32 // place in the plan
+	place  int32 // in the index's stages
 }
 
 // worthFreeing is the number of entries from which a map that has become empty

@@ -42,11 +42,21 @@ func (e *Engine) networks(b *backlog) []string {
 
 // gatherNetworks adds the HOME_NET networks of the alarm's addresses (D22).
 func (e *Engine) gatherNetworks(b *backlog) {
-	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
-		for _, a := range addresses {
+	var over over
+	if x := e.store.extra(b); x != nil && x.over != nil {
+		over = *x.over
+	}
+	for _, side := range [...]struct {
+		listed []address
+		others []string
+	}{{e.sources(b), over.src}, {e.destinations(b), over.dst}} {
+		for _, a := range side.listed {
 			if list := e.assets.Networks(a.addr()); len(list) > 0 {
 				e.addNetworks(b, list)
 			}
+		}
+		for _, cidr := range side.others {
+			e.addNetwork(b, cidr)
 		}
 	}
 }
@@ -59,15 +69,20 @@ func (e *Engine) addNetworks(b *backlog, list []string) {
 		return
 	}
 	for _, cidr := range list {
-		if slices.Contains(shown, cidr) {
-			continue
-		}
-		if b.networks > 0 {
-			shown, b.networks = slices.Clone(shown), 0
-		}
-		shown = append(shown, cidr)
-		e.store.more(b).networks = shown
+		e.addNetwork(b, cidr)
 	}
+}
+
+// addNetwork adds one network to an alarm's.
+func (e *Engine) addNetwork(b *backlog, cidr string) {
+	shown := e.networks(b)
+	if slices.Contains(shown, cidr) {
+		return
+	}
+	if b.networks > 0 {
+		shown, b.networks = slices.Clone(shown), 0
+	}
+	e.store.more(b).networks = append(shown, cidr)
 }
 
 // restoreNetworks gives a backlog the networks of its saved form.

@@ -212,7 +212,7 @@ func play(engines []*correlate.Engine, w *world, from, to int) []string {
 	for i := from; i < to; i++ {
 		var changes []correlate.Change
 		for _, e := range engines {
-			changes = append(changes, e.Step(times[i], &w.events[i])...)
+			changes = append(changes, e.Step(times[i]*1e9, &w.events[i])...)
 		}
 		slices.SortStableFunc(changes, func(a, b correlate.Change) int { return a.Order.Compare(b.Order) })
 		out = append(out, lines(changes)...)
@@ -261,7 +261,7 @@ func TestShardCountDoesNotChangeOutput(t *testing.T) {
 		var batch []correlate.Change
 		for _, e := range w.engines(3) {
 			for i, now := range w.clock() {
-				batch = append(batch, e.Step(now, &w.events[i])...)
+				batch = append(batch, e.Step(now*1e9, &w.events[i])...)
 			}
 			batch = append(batch, e.Expire(math.MaxInt64)...)
 		}

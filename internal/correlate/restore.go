@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -11,7 +12,6 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/directive"
-	"dsiem/internal/event"
 )
 
 // The reasons for which a saved backlog is not restored.
@@ -52,12 +52,8 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 		}
 	}
 	b := r.backlog(current)
-	for i := range int(b.reached) {
-		for _, id := range e.ids(b, i) {
-			owner.record(id)
-		}
-	}
-	e.admit(b)
+	e.admit(b, e.groupKey(b))
+	e.enterStages(b)
 	return nil
 }
 
@@ -106,8 +102,8 @@ type restorer struct {
 
 	variant *variant
 	origin  origin
-	data    *[event.CustomFields]string // the creating event's, nil if unknown
-	known   directive.Fields            // fields of origin and data that the rules tell
+	data    *openerData      // the creating event's, nil if unknown
+	known   directive.Fields // fields of origin and data that the rules tell
 }
 
 // sort puts rules, with their extras, in order of stage, and reports a stage
@@ -244,9 +240,9 @@ func (r *restorer) learnCustomData(fields directive.Fields, rule *alarm.Rule) bo
 			continue
 		}
 		if r.data == nil {
-			r.data = &[event.CustomFields]string{}
+			r.data = &openerData{}
 		}
-		if !learn(r, field, text, &r.data[i]) {
+		if !learn(r, field, text, &r.data.texts[i]) {
 			return false
 		}
 	}
@@ -401,18 +397,27 @@ func (r *restorer) backlog(current int) *backlog {
 		b.shown = s.Class
 	}
 	e.setID(b, s.ID)
-	var src, dst *set[address]
-	b.origin.src, src = recall(s.SrcIPs, b.origin.src, r.known.Has(directive.SrcIP))
-	b.origin.dst, dst = recall(s.DstIPs, b.origin.dst, r.known.Has(directive.DstIP))
-	if src != nil || dst != nil || r.data != nil {
-		x := e.store.more(b)
-		x.src, x.dst, x.data = src, dst, r.data
+	b.origin.src = recall(s.SrcIPs, b.origin.src, r.known.Has(directive.SrcIP))
+	if s.Opener.IsValid() && !r.known.Has(directive.SrcIP) {
+		b.origin.src = toAddress(s.Opener)
+	}
+	b.origin.dst = recall(s.DstIPs, b.origin.dst, r.known.Has(directive.DstIP))
+	if r.data != nil {
+		for i, hash := range s.LongData {
+			r.data.whole[i] = uint64(hash)
+		}
+		e.store.more(b).data = r.data
 	}
 	r.evidence(b)
+	b.deadline = cmp.Or(s.Arrival, r.rules[current].Start) + r.rules[current].Timeout
 	for i := range r.rules {
 		if i <= current || r.rules[i].Start > 0 || r.rules[i].Status != alarm.Pending || len(r.extras[i].EventIDs) > 0 {
 			r.progress(b, i)
 		}
+	}
+	b.latest = cmp.Or(s.Latest, e.latestKnown(b))
+	if nanos := s.Opened - nanosOf(b.stages[0].start); nanos > 0 && nanos < perSecond {
+		b.nanos = int32(nanos)
 	}
 	return b
 }
@@ -430,36 +435,72 @@ func (r *restorer) evidence(b *backlog) {
 		r.engine.restoreNetworks(b, s.Networks, s.SrcIPs, s.DstIPs)
 	}
 	if len(s.IntelHits)+len(s.Vulnerabilities) > 0 {
-		store.more(b).found = &found{intel: slices.Clone(s.IntelHits), vulns: slices.Clone(s.Vulnerabilities)}
+		r.engine.addHits(b, s.IntelHits, s.Vulnerabilities)
 	}
-	for _, c := range s.CustomData {
-		store.more(b).addCustomData(c.Label, c.Content)
+	r.listed(b)
+	if s.LineTime != 0 || s.LineDue {
+		r.engine.restoreLine(b, s.LineTime, s.LineDue)
 	}
 }
 
-// recall returns the creating event's address and the set of all addresses,
-// which is nil if that is the only one. If no rule tells the creating event's
-// address, it is taken to be the first; only titles show it then.
-func recall(saved []netip.Addr, origin address, known bool) (address, *set[address]) {
+// listed restores the addresses and custom data of the alarm; an older version kept
+// as many as there were.
+func (r *restorer) listed(b *backlog) {
+	e, s := r.engine, r.saved
+	if s.Truncated != (alarm.Truncated{}) {
+		*e.store.more(b).overs() = over{
+			counts: s.Truncated, value: s.Unlisted.Value,
+			src: slices.Clone(s.Unlisted.SrcNetworks), dst: slices.Clone(s.Unlisted.DstNetworks),
+		}
+	}
+	r.addresses(b, s.SrcIPs, b.origin.src, func(x *extra) **set[address] { return &x.src }, func(a address) { e.addSource(b, a) })
+	r.addresses(b, s.DstIPs, b.origin.dst, func(x *extra) **set[address] { return &x.dst }, func(a address) { e.addDestination(b, a) })
+	for _, c := range s.CustomData {
+		if !e.addOneCustomData(b, cut(c.Label), cut(c.Content)) {
+			e.store.more(b).overs().counts.CustomData++
+		}
+	}
+}
+
+// recall returns the creating event's address. If no rule tells it, it is taken to be
+// the first one saved; only titles show it then.
+func recall(saved []netip.Addr, origin address, known bool) address {
 	if !known && len(saved) > 0 {
-		origin = toAddress(saved[0])
+		return toAddress(saved[0])
 	}
-	if len(saved) == 1 && toAddress(saved[0]) == origin {
-		return origin, nil
+	return origin
+}
+
+// addresses restores the addresses of one side, unless the creating event's is the
+// only one.
+func (r *restorer) addresses(b *backlog, saved []netip.Addr, only address, side func(*extra) **set[address], add func(address)) {
+	if len(saved) == 1 && toAddress(saved[0]) == only {
+		return
 	}
-	s := &set[address]{}
+	*side(r.engine.store.more(b)) = &set[address]{}
 	for _, a := range saved {
-		addAddress(s, origin, toAddress(a))
+		add(toAddress(a))
 	}
-	return origin, s
 }
 
 // progress restores the state of rule i.
 func (r *restorer) progress(b *backlog, i int) {
 	e, rule, x := r.engine, &r.rules[i], &r.extras[i]
 	*e.reach(b, i) = progress{start: rule.Start, end: rule.End, status: rule.Status}
-	for _, id := range x.EventIDs {
-		e.addID(b, i, id)
+	for n, id := range x.EventIDs {
+		one := record{id: id}
+		if n < len(x.Events) {
+			one.identity = identity{same: x.Events[n].Same, mark: x.Events[n].Mark}
+		}
+		e.record(b, i, one)
+	}
+	if len(x.Events) > 0 {
+		r.owner.lastSent = never // not known; see RestoreRemembered
+	}
+	for _, other := range x.Others {
+		if e.recorded(b, i, other.ID) != nil {
+			e.recordOther(b, i, record{id: other.ID, identity: identity{same: other.Same, mark: other.Mark}})
+		}
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
 	for _, v := range savedSticky(kind, x) {
@@ -481,7 +522,10 @@ func savedSticky(kind directive.Sticky, x *alarm.Extra) []sticky {
 		}
 	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
 		for _, text := range x.StickyTexts {
-			values = append(values, sticky{text: text})
+			values = append(values, stickyText(text))
+		}
+		for _, hash := range x.StickyNumbers {
+			values = append(values, sticky{hi: hash, lo: 1})
 		}
 	case directive.StickyPluginSID, directive.StickySrcPort, directive.StickyDstPort:
 		for _, n := range x.StickyNumbers {

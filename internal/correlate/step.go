@@ -19,24 +19,23 @@ func (e *Engine) emit(b *backlog, c Change) {
 	e.changes = append(e.changes, c)
 }
 
-// accept records an event for a stage of a backlog (§6.4.1–6).
-func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
-	id := event.HashID(ev.ID)
-	if e.addID(b, stage, id) {
-		e.variantOf(b).owner.record(id)
-	}
+// accept records an event for a stage of a backlog, and reports whether it counts
+// (§6.4.1–6).
+func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
+	ev := a.ev
+	counts = e.record(b, stage, e.identified(a))
+	owner := e.variantOf(b).owner
+	owner.lastSent = max(owner.lastSent, a.sent)
 	if kind := e.plan(b, stage).StickyDifferent; kind != directive.NoSticky {
 		value, r := stickyOf(kind, ev), e.store.more(b).restOf(stage)
 		if r.sticky == nil || !r.sticky.has(value) {
-			value.text = strings.Clone(value.text)
-			r.addValue(value)
+			e.addSticky(b, stage, value)
 		}
 	}
-	e.addAddresses(b, ev)
-	for i, content := range ev.CustomData {
-		if content != "" {
-			e.store.more(b).addCustomData(ev.CustomLabel[i], content)
-		}
+	e.addSource(b, a.src)
+	e.addDestination(b, a.dst)
+	if ev.CustomData != [event.CustomFields]string{} {
+		e.addCustomData(b, ev)
 	}
 	if ev.SrcPort != 0 {
 		b.lastSrc = ev.SrcPort
@@ -44,20 +43,41 @@ func (e *Engine) accept(now int64, b *backlog, stage int, ev *event.Event) {
 	if ev.DstPort != 0 {
 		b.lastDst = ev.DstPort
 	}
-	b.updated = now
+	b.updated = e.second
 	e.emit(b, Change{
-		Kind: Accepted, Stage: int(e.plan(b, stage).Number), EventID: ev.ID,
-		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt,
+		Kind: Accepted, Stage: int(e.plan(b, stage).Number), EventID: cut(ev.ID),
+		Earlier: stage != int(b.current), ReceivedAt: ev.ReceivedAt, LookedBack: a.lookedBack,
 	})
+	return counts
 }
 
-// complete finishes the current stage with its last event: the risk is
-// computed, and the backlog goes on to the next stage or is done (§6.4.8–10).
-func (e *Engine) complete(b *backlog, ev *event.Event) {
+// addSticky adds a sticky_different value to those of a stage. Beside those of events
+// that count, as for the current stage, there is room for so many others.
+func (e *Engine) addSticky(b *backlog, stage int, value sticky) {
+	most := uint64(mostIDs)
+	if stage == int(b.current) {
+		most += e.plan(b, stage).Occurrence
+	}
+	r := e.store.more(b).restOf(stage)
+	if uint64(len(r.values())) >= most {
+		e.stats.ForgottenIDs++
+		return
+	}
+	value.text = strings.Clone(value.text)
+	r.addValue(value)
+}
+
+// complete finishes the current stage: the risk is computed, and the backlog goes
+// on to the next stage or is done (§6.4.8–10). The next stage begins, for events,
+// where this one ended, and for the clock, now (D29, D31). It reports whether a stage
+// began.
+func (e *Engine) complete(b *backlog) (began bool) {
 	current := int(b.current)
 	p := e.progress(b, current)
 	p.status = alarm.Finished
-	p.end = ev.Seconds
+	p.end = secondsOf(b.latest)
+	start := p.end
+	e.forgetIDs(b, current)
 	before := b.risk
 	e.assess(b, int(e.plan(b, current).Reliability))
 	next := e.nextStage(b)
@@ -65,21 +85,25 @@ func (e *Engine) complete(b *backlog, ev *event.Event) {
 		e.update(b, before, true)
 		e.emit(b, Change{Kind: Finished, Stage: int(e.plan(b, current).Number)})
 		e.close(b)
-		return
+		return false
 	}
 	e.leaveStages(b)
-	e.reach(b, next).start = ev.Seconds
+	e.reach(b, next).start = start
 	b.current = uint8(next)
-	b.deadline = e.deadline(b)
+	b.deadline = e.second + e.plan(b, next).Timeout
 	e.timers.fix(b)
 	e.enterStages(b)
 	e.emit(b, Change{Kind: Advanced, Stage: int(e.plan(b, next).Number)})
 	e.update(b, before, true)
+	return true
 }
 
 // assess computes the risk and, if it changed, its class (§7).
 func (e *Engine) assess(b *backlog, reliability int) {
 	value := 0
+	if x := e.store.extra(b); x != nil && x.over != nil {
+		value = x.over.value
+	}
 	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
 		for _, a := range addresses {
 			value = max(value, e.assets.Value(a.addr()))
@@ -100,10 +124,10 @@ func (e *Engine) assess(b *backlog, reliability int) {
 	}
 }
 
-// update reports the alarm as it is now, if it has any risk. before is the
-// risk before the event.
+// update reports the alarm as it is now, if it has any risk or had when it was
+// published (D36). before is the risk before the event.
 func (e *Engine) update(b *backlog, before int32, lookup bool) {
-	if b.risk == 0 {
+	if b.risk == 0 && b.created == 0 {
 		return
 	}
 	if b.created == 0 {
@@ -117,9 +141,67 @@ func (e *Engine) update(b *backlog, before int32, lookup bool) {
 		Alarm: a, Before: b.shown, RiskBefore: int(before), Lookup: lookup, LastSrcPort: b.lastSrc, LastDstPort: b.lastDst,
 	})
 	b.shown = b.class
+	if e.variantOf(b).plan.AllRulesAlwaysActive {
+		r := e.store.more(b).rarely()
+		r.lined, r.due = e.second, false
+	}
 	if lookup && e.opts.Lookups {
 		e.published.add(b, a.ID)
 	}
+}
+
+// updateLater reports the alarm as update does, but at most once in a second: it may
+// be due until the clock enters a later one (D37). The directive is always-active.
+func (e *Engine) updateLater(b *backlog) {
+	r := e.store.more(b).rarely()
+	switch {
+	case b.risk == 0 && b.created == 0:
+	case b.created == 0 || r.lined != e.second:
+		e.update(b, b.risk, false)
+	case !r.due:
+		r.due = true
+		e.unwritten = append(e.unwritten, b.self)
+	}
+}
+
+// restoreLine restores when the last line of an alarm was written. If another one is
+// due, the clock is to enter a later second first.
+func (e *Engine) restoreLine(b *backlog, at int64, due bool) {
+	r := e.store.more(b).rarely()
+	if r.lined, r.due = at, due; due {
+		e.unwritten = append(e.unwritten, b.self)
+		if e.clock == math.MinInt64 {
+			e.second = max(e.second, at)
+		}
+	}
+}
+
+// writeDue writes the alarm lines that are due, in order of opening.
+func (e *Engine) writeDue() {
+	if len(e.unwritten) == 0 {
+		return
+	}
+	e.due = e.due[:0]
+	for _, h := range e.unwritten {
+		// The backlog may have ended, or another line of its alarm been written.
+		b := e.store.find(h)
+		if b == nil {
+			continue
+		}
+		if x := e.store.extra(b); x != nil && x.rare != nil && x.rare.due {
+			x.rare.due = false
+			e.due = append(e.due, timer{backlog: h})
+		}
+	}
+	e.unwritten = forget(e.unwritten)
+	e.sortDue(e.due)
+	for _, t := range e.due {
+		b := e.store.at(t.backlog)
+		e.order.deadline, e.order.opened = math.MinInt64, e.opening(b)
+		e.update(b, b.risk, false)
+	}
+	e.due = forget(e.due)
+	e.order.deadline, e.order.opened = never, opening{}
 }
 
 // Enrich adds what look-ups found to a live alarm, whose later snapshots show it;
@@ -129,25 +211,16 @@ func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
 	if h == 0 || len(intel)+len(vulns) == 0 {
 		return h != 0
 	}
-	x := e.store.more(e.store.at(h))
-	if x.found == nil {
-		x.found = &found{}
-	}
-	for _, hit := range intel {
-		x.found.intel = addOnce(x.found.intel, hit)
-	}
-	for _, hit := range vulns {
-		x.found.vulns = addOnce(x.found.vulns, hit)
-	}
+	e.addHits(e.store.at(h), intel, vulns)
 	return true
 }
 
-// expire closes every backlog whose current stage has timed out, in order of
-// deadline and then of opening (§6.6, D14).
-func (e *Engine) expire(now int64) {
+// expire closes every backlog whose current stage has timed out at a second of the
+// clock, in order of deadline and then of opening (D31).
+func (e *Engine) expire(second int64) {
 	before := int64(never)
-	if grace := e.opts.MinAlarmLifetime; now < never {
-		before = max(now, math.MinInt64+grace) - grace
+	if grace := e.opts.MinAlarmLifetime; second < never {
+		before = max(second, math.MinInt64+grace) - grace
 	}
 	if !e.timers.due(before) {
 		return
@@ -157,13 +230,18 @@ func (e *Engine) expire(now int64) {
 	for _, t := range e.due {
 		b := e.store.at(t.backlog)
 		e.order.deadline, e.order.opened = b.deadline, e.opening(b)
-		e.progress(b, int(b.current)).status = alarm.Timeout
-		e.update(b, b.risk, false)
-		e.emit(b, Change{Kind: Expired, Stage: int(e.plan(b, int(b.current)).Number)})
-		e.close(b)
+		e.timeOut(b, false)
 	}
 	e.due = forget(e.due)
 	e.order.deadline, e.order.opened = never, opening{}
+}
+
+// timeOut ends a backlog whose current stage was not completed.
+func (e *Engine) timeOut(b *backlog, evicted bool) {
+	e.progress(b, int(b.current)).status = alarm.Timeout
+	e.update(b, b.risk, false)
+	e.emit(b, Change{Kind: Expired, Stage: int(e.plan(b, int(b.current)).Number), Evicted: evicted})
+	e.close(b)
 }
 
 // close removes a backlog from everything that knows it (D26).
@@ -175,19 +253,11 @@ func (e *Engine) close(b *backlog) {
 	}
 	v := e.variantOf(b)
 	owner := v.owner
-	for i := range int(b.reached) {
-		for _, id := range e.ids(b, i) {
-			if owner.ids[id]--; owner.ids[id] == 0 {
-				delete(owner.ids, id)
-			}
-		}
-	}
+	e.leaveGroup(b)
+	e.forgetRecords(b)
 	e.store.drop(b)
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
-		if owner.most > worthFreeing {
-			owner.ids, owner.most = nil, 0
-		}
 	}
 	if v.live--; v != owner.current && v.live == 0 {
 		e.index.remove(v)

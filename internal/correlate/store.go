@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-	"strings"
 
 	"dsiem/internal/alarm"
-	"dsiem/internal/event"
 )
 
 // handle names a live backlog of an engine, 0 none. Engines keep handles where
@@ -152,14 +150,16 @@ type extra struct {
 	// networks are the alarm's, unless they are one of the engine's lists.
 	networks []string
 	custom   *set[alarm.CustomData]
-	found    *found
+	// labels counts the values of custom by label, nil as long as they are few.
+	labels map[string]int
+	// listed is the size of the addresses and custom data in a line, 0 if not known.
+	listed int32
+	over   *over
+	found  *found
 	// data is the creating event's custom data, nil if no rule refers to it.
-	data *[event.CustomFields]string
+	data *openerData
 	rare *rare
 }
-
-// found is what look-ups have found about an alarm's addresses.
-type found struct{ intel, vulns []alarm.Hit }
 
 // rare is what only a few backlogs have.
 type rare struct {
@@ -168,8 +168,13 @@ type rare struct {
 	// earlier are the places in the tables of the stages before the current one,
 	// if the directive is always-active.
 	earlier []link
-	title   string // of a restored backlog; "" to make it from the origin
-	id      string // if it does not fit into the backlog
+	// lined is the second of the clock of the last alarm line, and due says that
+	// another one is to be written when it is over, if the directive is always-active
+	// (D37).
+	lined int64
+	due   bool
+	title string // of a restored backlog; "" to make it from the origin
+	id    string // if it does not fit into the backlog
 }
 
 func (x *extra) rarely() *rare {
@@ -196,7 +201,7 @@ func (x *extra) restOf(stage int) *rest {
 }
 
 // origin returns the creating event's custom data, nil if no rule refers to it.
-func (x *extra) origin() *[event.CustomFields]string {
+func (x *extra) origin() *openerData {
 	if x == nil {
 		return nil
 	}
@@ -209,13 +214,4 @@ func addOnce[T comparable](list []T, v T) []T {
 		return list
 	}
 	return append(list, v)
-}
-
-func (x *extra) addCustomData(label, content string) {
-	if x.custom == nil {
-		x.custom = &set[alarm.CustomData]{}
-	}
-	if c := (alarm.CustomData{Label: label, Content: content}); !x.custom.has(c) {
-		x.custom.add(alarm.CustomData{Label: strings.Clone(label), Content: strings.Clone(content)})
-	}
 }

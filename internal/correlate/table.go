@@ -34,13 +34,13 @@ func (s *stage) table(fields directive.Fields) *table {
 
 // joinFields returns the fields on which a backlog with some custom data joins
 // events.
-func (s *stage) joinFields(data *[event.CustomFields]string) directive.Fields {
+func (s *stage) joinFields(data *openerData) directive.Fields {
 	fields := s.plan.Join
 	if fields&customData == 0 {
 		return fields
 	}
 	for i := range event.CustomFields {
-		if data == nil || data[i] == "" {
+		if data == nil || data.texts[i] == "" {
 			fields &^= directive.CustomDataField(i)
 		}
 	}
@@ -110,7 +110,11 @@ func (e *Engine) enterStages(b *backlog) {
 	e.enter(&v.stages[b.current], b)
 }
 
+// leaveStages takes a backlog out of the tables, if it is in any: a new one is not.
 func (e *Engine) leaveStages(b *backlog) {
+	if b.place.next == 0 {
+		return
+	}
 	v := e.variantOf(b)
 	if v.plan.AllRulesAlwaysActive {
 		for i := range int(b.current) {
@@ -121,15 +125,24 @@ func (e *Engine) leaveStages(b *backlog) {
 }
 
 // collectJoined adds to e.offers the live backlogs of a stage whose creating
-// events an event equals in their join fields.
-func (e *Engine) collectJoined(s *stage, ev *event.Event) {
+// events an event equals in their join fields, but for those to which it cannot
+// belong by its time: that it met one is noted in e.outside.
+func (e *Engine) collectJoined(s *stage, a *arrived) {
 	for i := range s.tables {
 		t := &s.tables[i]
-		first := t.heads[e.index.eventKey(t.fields, ev)]
+		first := t.heads[e.index.eventKey(t.fields, a)]
 		for h := first; h != 0; {
 			b := e.store.at(h)
-			if e.joins(b, t.fields, ev) {
-				e.offers = append(e.offers, offer{b, int(s.number)})
+			if e.joins(b, t.fields, a) {
+				current := s.plan
+				if b.current != uint8(s.number) {
+					current = e.plan(b, int(b.current))
+				}
+				if e.inside(b, current, a.seconds) {
+					e.offers = append(e.offers, offer{b, int(s.number)})
+				} else {
+					e.outside = true
+				}
 			}
 			if h = e.link(b, int(s.number)).next; h == first {
 				break
@@ -140,7 +153,7 @@ func (e *Engine) collectJoined(s *stage, ev *event.Event) {
 
 // originKey and eventKey hash the join fields of a backlog's creating event
 // and of an event; equal values have equal keys.
-func (x *index) originKey(fields directive.Fields, o *origin, data *[event.CustomFields]string) uint64 {
+func (x *index) originKey(fields directive.Fields, o *origin, data *openerData) uint64 {
 	h := x.salt
 	if fields.Has(directive.SrcIP) {
 		h = x.mix(x.mix(h, o.src.hi), o.src.lo)
@@ -158,25 +171,33 @@ func (x *index) originKey(fields directive.Fields, o *origin, data *[event.Custo
 		return h
 	}
 	for i := range event.CustomFields {
-		if fields.Has(directive.CustomDataField(i)) {
-			h = x.mix(h, maphash.String(x.seed, directive.Fold(data[i])))
+		switch {
+		case !fields.Has(directive.CustomDataField(i)):
+		case data.whole[i] != 0:
+			h = x.mix(h, data.whole[i])
+		default:
+			h = x.mix(h, maphash.String(x.seed, directive.Fold(data.texts[i])))
 		}
 	}
 	return h
 }
 
-func (x *index) eventKey(fields directive.Fields, ev *event.Event) uint64 {
-	o := origin{src: toAddress(ev.SrcIP), dst: toAddress(ev.DstIP), srcPort: ev.SrcPort, dstPort: ev.DstPort}
-	return x.originKey(fields, &o, &ev.CustomData)
+func (x *index) eventKey(fields directive.Fields, a *arrived) uint64 {
+	o := a.origin()
+	if fields&customData == 0 {
+		return x.originKey(fields, &o, nil)
+	}
+	data := dataOf(a.ev)
+	return x.originKey(fields, &o, &data)
 }
 
 // joins reports whether an event equals a backlog's creating event in fields.
-func (e *Engine) joins(b *backlog, fields directive.Fields, ev *event.Event) bool {
+func (e *Engine) joins(b *backlog, fields directive.Fields, a *arrived) bool {
 	o := &b.origin
-	if fields.Has(directive.SrcIP) && o.src != toAddress(ev.SrcIP) ||
-		fields.Has(directive.DstIP) && o.dst != toAddress(ev.DstIP) ||
-		fields.Has(directive.SrcPort) && o.srcPort != ev.SrcPort ||
-		fields.Has(directive.DstPort) && o.dstPort != ev.DstPort {
+	if fields.Has(directive.SrcIP) && o.src != a.src ||
+		fields.Has(directive.DstIP) && o.dst != a.dst ||
+		fields.Has(directive.SrcPort) && o.srcPort != a.ev.SrcPort ||
+		fields.Has(directive.DstPort) && o.dstPort != a.ev.DstPort {
 		return false
 	}
 	if fields&customData == 0 {
@@ -184,8 +205,7 @@ func (e *Engine) joins(b *backlog, fields directive.Fields, ev *event.Event) boo
 	}
 	data := e.store.extra(b).origin()
 	for i := range event.CustomFields {
-		if fields.Has(directive.CustomDataField(i)) &&
-			!directive.EqualFolded(ev.CustomData[i], directive.Fold(data[i])) {
+		if fields.Has(directive.CustomDataField(i)) && !data.equals(i, a.ev.CustomData[i]) {
 			return false
 		}
 	}

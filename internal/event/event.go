@@ -24,14 +24,14 @@ const CustomFields = 3
 
 // Event is one normalized event. The zero value is invalid; use Decode.
 type Event struct {
-	// ID is the sender's event id. It may be empty, which is an ordinary
-	// value: all events without an id count as the same event (D10, D17).
+	// ID is the sender's event id. It may be empty; no two events without an id are
+	// the same event (D34).
 	ID string
-	// Seconds is the event time in whole UNIX seconds, floored; all
-	// correlation uses it (§1.3).
+	// Seconds is the event time as sent in whole UNIX seconds, floored. Stages begin
+	// and end in whole seconds (§1.3).
 	Seconds int64
-	// Nanos is the rest of the event time in nanoseconds, 0..999999999. Only
-	// the alarm id depends on it.
+	// Nanos is the rest of the event time in nanoseconds, 0..999999999. Both are from
+	// 1970 to 2262, so that a time in nanoseconds fits in an int64.
 	Nanos int32
 
 	Sensor   string

@@ -237,7 +237,7 @@ func (c *Correlator) tick() {
 
 // expire ends the backlogs whose time is up.
 func (c *Correlator) expire(now time.Time) {
-	for changes := range c.engines.Expire(now.Unix()) {
+	for changes := range c.engines.Expire(now.UnixNano()) {
 		c.hand(now, changes)
 	}
 }
@@ -263,7 +263,7 @@ func (c *Correlator) gauge() {
 func (c *Correlator) play() {
 	p := &c.portion
 	p.Received, p.Steps, p.Carriers, p.Changes = c.clock(), p.Steps[:0], p.Carriers[:0], nil
-	c.counts.received.Add(uint64(c.offerNext(p.Received.Unix())))
+	c.counts.received.Add(uint64(c.offerNext(p.Received.UnixNano())))
 	c.counts.offered.Add(uint64(len(p.Steps)))
 	c.expire(p.Received)
 	started := time.Now()

@@ -23,6 +23,7 @@ func (r *replay) load() error {
 		return fmt.Errorf("loading saved backlogs: %s: %w", dir, err)
 	}
 	loaded, err := state.Load(dir, r.configuration.Directives(), func(directive uint64, s *alarm.Saved) error {
+		s.Arrival = 0 // by another clock (D31)
 		err := r.pipeline.engines.Restore(directive, s)
 		if err == nil {
 			r.restored[s.ID] = struct{}{}

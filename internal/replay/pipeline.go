@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -92,6 +93,9 @@ func (c *clock) at(seconds int64) int64 {
 	}
 	return c.now
 }
+
+// endOf returns the last nanosecond of a second, so that no event of it is ahead.
+func endOf(second int64) int64 { return second*int64(time.Second) + int64(time.Second) - 1 }
 
 // run plays the whole input. After an error, or the end of ctx, everything
 // that was read before has been played.
@@ -187,7 +191,7 @@ func (p *pipeline) play(j *job) error {
 			if ahead := p.clock.ahead(r.event.Seconds); ahead > jump {
 				p.jumped(j.batch.Record(i), ahead)
 			}
-			j.steps = append(j.steps, shard.Step{Now: p.clock.at(r.event.Seconds), Event: &r.event})
+			j.steps = append(j.steps, shard.Step{Now: endOf(p.clock.at(r.event.Seconds)), Event: &r.event})
 		}
 	}
 	if err := p.played(nil, counts); err != nil {
@@ -226,7 +230,7 @@ const portion, leap = 32, 60
 // portionOf returns the length of the first portion of steps.
 func portionOf(steps []shard.Step) int {
 	n := 1
-	for n < min(portion, len(steps)) && steps[n].Now < steps[0].Now+leap {
+	for n < min(portion, len(steps)) && steps[n].Now < steps[0].Now+int64(leap*time.Second) {
 		n++
 	}
 	return n

@@ -180,15 +180,18 @@ func (r *replay) play(ctx context.Context, reader *file.Reader, started time.Tim
 	if err != nil {
 		return errors.Join(err, r.save(true))
 	}
+	if err := r.played(r.pipeline.engines.Flush(), batchCounts{}); err != nil {
+		return err
+	}
 	if o.ExpireAll {
 		for changes := range r.pipeline.engines.ExpireAll() {
 			if err := r.played(changes, batchCounts{}); err != nil {
 				return err
 			}
 		}
-		if err := r.files.Flush(); err != nil {
-			return err
-		}
+	}
+	if err := r.files.Flush(); err != nil {
+		return err
 	}
 	return r.save(false)
 }

@@ -66,7 +66,7 @@ func TestFileOfTheSeedGoesOn(t *testing.T) {
 		anEvent("e5", 5, 2, 84),
 	)
 	last := exploit("e6", 6)
-	changes := e.Step(last.Seconds, last)
+	changes := e.Step(last.Seconds*1e9, last)
 	if got := summary(changes); got != "3[e6] 8/FFF finished" {
 		t.Fatalf("got %q", got)
 	}
@@ -152,7 +152,7 @@ func TestBacklogWithoutRiskGoesOn(t *testing.T) {
 	step(second, anEvent("e2", 7, 2, 81))
 	step(second, anEvent("e3", 8, 2, 82))
 	last := anEvent("e4", 9, 2, 83)
-	changes := second.Step(last.Seconds, last)
+	changes := second.Step(last.Seconds*1e9, last)
 	if got := summary(changes); got != "2[e4] 4/FF-" {
 		t.Fatalf("got %q", got)
 	}

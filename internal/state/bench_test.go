@@ -45,7 +45,7 @@ func fill(b *testing.B, e *correlate.Engine) {
 			ev.PluginID = uint64(i/benchEach + 1)
 			ev.SrcIP = netip.AddrFrom4([4]byte{10, 1, byte(i % benchEach), byte(i / benchEach)})
 			ev.CustomData[0], ev.CustomLabel[0] = "root", "user"
-			e.Step(start, ev)
+			e.Step((start+int64(j))*1e9, ev)
 		}
 	}
 	if live := e.Stats().Live; live != benchBacklogs {

@@ -67,7 +67,7 @@ func anEvent(id string, second int64, sid uint64, dstPort uint16) *event.Event {
 // step gives an event to an engine and returns what happened in short: stages
 // that took it, and risk and rule states of alarm lines.
 func step(e *correlate.Engine, ev *event.Event) string {
-	return summary(e.Step(ev.Seconds, ev))
+	return summary(e.Step(ev.Seconds*1e9, ev))
 }
 
 func summary(changes []correlate.Change) string {

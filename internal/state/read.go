@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -119,6 +120,12 @@ func (r *reader) backlog(s *jsonfile.Scope) *alarm.Saved {
 		LastSrcPort:   number[uint16](s, "saved_last_srcport", jsonfile.Range{Max: math.MaxUint16}),
 		LastDstPort:   number[uint16](s, "saved_last_dstport", jsonfile.Range{Max: math.MaxUint16}),
 		ExpandedTitle: r.optionalText(s, "saved_expanded_title"),
+		Arrival:       seconds(s, "saved_arrival", false),
+		Opened:        number[int64](s, "saved_opened", jsonfile.Range{Max: math.MaxInt64}),
+		Latest:        number[int64](s, "saved_latest", jsonfile.Range{Max: math.MaxInt64}),
+		Opener:        opener(s),
+		LineTime:      seconds(s, "saved_line_time", false),
+		LineDue:       s.Bool("saved_line_due"),
 		Successor:     s.Object.Get("saved_src_socketaddr") != nil || s.Object.Get("saved_dst_socketaddr") != nil,
 	}
 	r.rules(s, out)
@@ -132,7 +139,45 @@ func (r *reader) backlog(s *jsonfile.Scope) *alarm.Saved {
 			Label: r.text(item, "label"), Content: r.text(item, "content"),
 		})
 	}
+	for i := range out.LongData {
+		if hash := r.optionalText(s, "saved_long_data"+strconv.Itoa(i+1)); hash != "" {
+			out.LongData[i] = event.HashID(hash)
+		}
+	}
+	r.truncated(s, out)
 	return out
+}
+
+// opener reads an address that may be missing.
+func opener(s *jsonfile.Scope) netip.Addr {
+	const key = "saved_opener"
+	text := s.String(key, false, "")
+	if text == "" {
+		return netip.Addr{}
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		s.Errorf(s.Object.Get(key).Offset, key, "%s is not an address", jsonfile.Quote(text))
+	}
+	return addr
+}
+
+// truncated reads what is known of values that an alarm does not list.
+func (r *reader) truncated(s *jsonfile.Scope, out *alarm.Saved) {
+	if v := s.Object.Get("truncated"); v != nil && v.Kind == jsonfile.Object {
+		in, most := r.scope("truncated", v), jsonfile.Range{Max: math.MaxInt64}
+		out.Truncated = alarm.Truncated{
+			SrcIPs: in.Uint("src_ips", most), DstIPs: in.Uint("dst_ips", most), CustomData: in.Uint("custom_data", most),
+		}
+	}
+	if v := s.Object.Get("saved_unlisted"); v != nil && v.Kind == jsonfile.Object {
+		in := r.scope("saved_unlisted", v)
+		out.Unlisted = alarm.Unlisted{
+			Value:       number[int](in, "value", jsonfile.Range{Max: math.MaxInt32}),
+			SrcNetworks: r.keepAll(in.Strings("src_networks", false)),
+			DstNetworks: r.keepAll(in.Strings("dst_networks", false)),
+		}
+	}
 }
 
 func (r *reader) hits(s *jsonfile.Scope, key string) []alarm.Hit {
@@ -193,6 +238,20 @@ func (r *reader) extra(s *jsonfile.Scope) alarm.Extra {
 	var x alarm.Extra
 	for _, id := range s.Strings("saved_event_ids", false) {
 		x.EventIDs = append(x.EventIDs, event.HashID(id))
+	}
+	for _, text := range s.Strings("saved_events", false) {
+		id, ok := alarm.ParseIdentity(text)
+		if !ok {
+			s.Errorf(s.Object.Get("saved_events").Offset, "saved_events", "%s is not 32 hex digits", jsonfile.Quote(text))
+		}
+		x.Events = append(x.Events, id)
+	}
+	for _, text := range s.Strings("saved_other_events", false) {
+		other, ok := alarm.ParseOtherEvent(text)
+		if !ok {
+			s.Errorf(s.Object.Get("saved_other_events").Offset, "saved_other_events", "%s is not 48 hex digits", jsonfile.Quote(text))
+		}
+		x.Others = append(x.Others, other)
 	}
 	if s.Object.Get("saved_origin") != nil {
 		x.Origin = append([]string{}, r.keepAll(s.Strings("saved_origin", false))...)

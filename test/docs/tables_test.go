@@ -307,7 +307,7 @@ func reference(t *testing.T, _ *page, row []string) string {
 		t.Fatal(rej)
 	}
 	assets := asset.NewTable([]asset.Asset{{Name: "a", Prefix: netip.MustParsePrefix("0.0.0.0/0"), Value: 5}})
-	for _, c := range correlate.New(correlate.Plans(directives), assets, correlate.Options{}).Step(0, &ev) {
+	for _, c := range correlate.New(correlate.Plans(directives), assets, correlate.Options{}).Step(ev.Seconds*1e9, &ev) {
 		if c.Kind == correlate.Updated {
 			line := decode(t, string(c.Alarm.AppendJSON(nil)))
 			value, ok := element(t, line, "rules", 1)[key].(string)

@@ -115,7 +115,7 @@ func TestCheckReportsDifferences(t *testing.T) {
 		// alarms
 		{alarms, alarmHead + alarmTail, "", "want 4/F- Medium; 4/FT Medium\n\tgot  4/FT Medium"},
 		{alarms, `"risk":4`, `"risk":5`, "got  5/F- Medium; 4/FT Medium"},
-		{alarms, `"risk":4`, `"risk":0`, "risk is 0"},
+		{alarms, `"risk":4`, `"risk":-1`, "risk is -1"},
 		{alarms, `"Medium"`, `"High"`, "got  4/F- High"},
 		{alarms, `A"`, `C"`, "alarm AAAAAAAAAAAAAAAC has no alarm-event line"},
 		{alarms, `"status":"Open","tag":"Identified Threat"`, `"tag":"Identified Threat","status":"Open"`, `key "status" comes too late`},

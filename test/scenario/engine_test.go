@@ -104,6 +104,7 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 		}
 		p.offer(&ev)
 	}
+	p.write((*correlate.Engine).Flush)
 	if run.Options.ExpireAll {
 		p.write(func(e *correlate.Engine) []correlate.Change { return e.Expire(math.MaxInt64) })
 	}
@@ -164,7 +165,7 @@ func (p *player) offer(ev *event.Event) {
 	if p.assets.Whitelisted(ev.SrcIP) {
 		return
 	}
-	p.now = max(p.now, ev.Seconds)
+	p.now = max(p.now, ev.Seconds*1e9+int64(ev.Nanos))
 	p.write(func(e *correlate.Engine) []correlate.Change { return e.Step(p.now, ev) })
 }
 
@@ -242,11 +243,16 @@ func (a *alarmDoc) saved(t *testing.T) *alarm.Saved {
 	if !ok {
 		t.Fatalf("risk_class %q", a.RiskClass)
 	}
-	s := &alarm.Saved{LastSrcPort: a.LastSrcPort, LastDstPort: a.LastDstPort, ExpandedTitle: a.Expanded}
+	s := &alarm.Saved{
+		LastSrcPort: a.LastSrcPort, LastDstPort: a.LastDstPort, ExpandedTitle: a.Expanded,
+		Opened: a.Opened, Latest: a.Latest, // not the arrival, which is by another clock (D31)
+		LineTime: a.LineTime, LineDue: a.LineDue, Unlisted: alarm.Unlisted(a.Unlisted),
+	}
 	s.Alarm = alarm.Alarm{
 		ID: a.ID, Title: a.Title, Status: a.Status, Tag: a.Tag, Kingdom: a.Kingdom, Category: a.Category,
 		Created: a.Created, Updated: a.Updated, Risk: a.Risk, Class: class,
 		SrcIPs: addresses(t, a.SrcIPs), DstIPs: addresses(t, a.DstIPs), Networks: a.Networks,
+		Truncated: alarm.Truncated(a.Truncated),
 	}
 	for _, c := range a.CustomData {
 		s.CustomData = append(s.CustomData, alarm.CustomData{Label: c.Label, Content: c.Content})
@@ -257,6 +263,13 @@ func (a *alarmDoc) saved(t *testing.T) *alarm.Saved {
 		x := alarm.Extra{StickyTexts: r.SavedSticky.Strings, StickyNumbers: r.SavedSticky.Integers, Origin: r.SavedOrigin}
 		for _, id := range r.SavedEventIDs {
 			x.EventIDs = append(x.EventIDs, event.HashID(id))
+		}
+		for _, text := range r.SavedEvents {
+			one, ok := alarm.ParseIdentity(text)
+			if !ok {
+				t.Fatalf("saved event %q", text)
+			}
+			x.Events = append(x.Events, one)
 		}
 		s.Extras = append(s.Extras, x)
 	}

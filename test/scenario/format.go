@@ -25,7 +25,7 @@ func alarmEventFields() []field {
 // alarmFields is the format of siem_alarms.json (§8.2).
 func alarmFields() []field {
 	return fields("alarm_id title status tag kingdom category created_time update_time risk risk_class" +
-		" rules src_ips dst_ips networks intel_hits? vulnerabilities? custom_data?")
+		" rules src_ips dst_ips networks intel_hits? vulnerabilities? custom_data? truncated?")
 }
 
 // ruleFields is the format of a rule in an alarm (§8.3, decision D5).
@@ -37,12 +37,13 @@ func ruleFields() []field {
 
 // savedBacklogFields is the format of a saved backlog (§11.2).
 func savedBacklogFields() []field {
-	return append(alarmFields(), fields("saved_last_srcport? saved_last_dstport? saved_expanded_title?")...)
+	return append(alarmFields(), fields("saved_last_srcport? saved_last_dstport? saved_expanded_title? saved_arrival? saved_opened? saved_latest?"+
+		" saved_opener? saved_line_time? saved_line_due? saved_long_data1? saved_long_data2? saved_long_data3? saved_unlisted?")...)
 }
 
 // savedRuleFields is the format of a rule in a saved backlog (§11.2).
 func savedRuleFields() []field {
-	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids? saved_origin?")...)
+	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids? saved_events? saved_other_events? saved_origin?")...)
 }
 
 // fields reads a list of keys; ? marks those left out when empty.
@@ -154,6 +155,20 @@ type alarmDoc struct {
 	LastSrcPort uint16 `json:"saved_last_srcport"`
 	LastDstPort uint16 `json:"saved_last_dstport"`
 	Expanded    string `json:"saved_expanded_title"`
+	Opened      int64  `json:"saved_opened"`
+	Latest      int64  `json:"saved_latest"`
+	LineTime    int64  `json:"saved_line_time"`
+	LineDue     bool   `json:"saved_line_due"`
+	Truncated   struct {
+		SrcIPs     uint64 `json:"src_ips"`
+		DstIPs     uint64 `json:"dst_ips"`
+		CustomData uint64 `json:"custom_data"`
+	} `json:"truncated"`
+	Unlisted struct {
+		Value       int      `json:"value"`
+		SrcNetworks []string `json:"src_networks"`
+		DstNetworks []string `json:"dst_networks"`
+	} `json:"saved_unlisted"`
 }
 
 // ruleDoc is a rule in an alarm line or a saved backlog.
@@ -190,6 +205,7 @@ type ruleDoc struct {
 		Integers []uint64 `json:"sdiff_int"`
 	} `json:"saved_sticky_diffdata"`
 	SavedEventIDs []string `json:"saved_event_ids"`
+	SavedEvents   []string `json:"saved_events"`
 	SavedOrigin   []string `json:"saved_origin"`
 }
 
@@ -213,8 +229,8 @@ func parseAlarm(line []byte) (*alarmDoc, error) {
 	if err != nil {
 		return nil, err
 	}
-	if doc.Risk < 1 || doc.Risk > 255 {
-		return nil, fmt.Errorf("risk is %d, want 1..255", doc.Risk)
+	if doc.Risk < 0 || doc.Risk > 255 {
+		return nil, fmt.Errorf("risk is %d, want 0..255", doc.Risk)
 	}
 	if doc.Created < 1 || doc.Updated < 1 {
 		return nil, errors.New("created_time and update_time must be set")

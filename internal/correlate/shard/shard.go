@@ -138,6 +138,18 @@ func (all *Set) Expire(now int64) iter.Seq[[]correlate.Change] {
 	}
 }
 
+// Flush writes the alarm lines that are due.
+func (all *Set) Flush() []correlate.Change {
+	for i, e := range all.Shards {
+		all.changes[i] = append(forget(all.changes[i]), e.Flush()...)
+	}
+	if len(all.Shards) == 1 {
+		return all.changes[0]
+	}
+	all.merged = merge(forget(all.merged), all.changes)
+	return all.merged
+}
+
 // ExpireAll expires every live backlog, as Expire does.
 func (all *Set) ExpireAll() iter.Seq[[]correlate.Change] { return all.Expire(math.MaxInt64) }
 

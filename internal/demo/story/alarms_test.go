@@ -255,7 +255,7 @@ func play(t *testing.T, c loaded, start time.Time, seed uint64) *performance {
 		if c.assets.Whitelisted(ev.SrcIP) {
 			continue
 		}
-		now = max(now, ev.Seconds)
+		now = max(now, ev.Seconds*1e9+int64(ev.Nanos))
 		at := timeOf(&ev).Sub(start)
 		for _, change := range engine.Step(now, &ev) {
 			p.see(at, change)

@@ -1,0 +1,113 @@
+package correlate
+
+// mostEnded is the number of events of ended backlogs that an engine remembers
+// (D35 b).
+const mostEnded = 1_000_000
+
+// ended remembers the events of backlogs that have ended, so that they open no
+// other one when they are sent again. They are linked only when one is looked for:
+// an event that is later than all of its directive's is none of them.
+type ended struct {
+	events ring[endedEvent]
+	chains chains
+	// unlinked is the place of the first event that is not linked.
+	unlinked uint32
+	salt     uint64
+	// seconds is how long an event is remembered, 0 if none is, and most how many.
+	seconds int64
+	most    int
+}
+
+// endedEvent is an event of an ended backlog.
+type endedEvent struct {
+	mark uint64
+	// group tells the backlog's group.
+	group     uint32
+	directive int32 // place in the engine
+	// at is the second of the end, modulo 2^32; before the clock has begun, relative to
+	// that.
+	at uint32
+	// back is how far before it the next older one of the chain is, 0 if it is the
+	// oldest.
+	back uint32
+}
+
+func (m *ended) hash(directive int32, mark uint64) uint64 {
+	return mixed(mark, m.salt^uint64(directive))
+}
+
+// add remembers an event and reports whether the oldest one had to go.
+func (m *ended) add(one endedEvent) (forgotten bool) {
+	if m.events.len() >= m.most {
+		m.pop()
+		forgotten = true
+	}
+	x, _ := m.events.push()
+	*x = one
+	return forgotten
+}
+
+func (m *ended) pop() {
+	if m.unlinked == m.events.first {
+		m.unlinked++
+	}
+	m.events.pop()
+}
+
+// link links the events that are not linked yet.
+func (m *ended) link() {
+	if !m.chains.roomFor(m.events.len()) {
+		m.chains.start(m.events.len())
+		m.unlinked = m.events.first
+	}
+	for ; m.unlinked != m.events.next; m.unlinked++ {
+		x := m.events.at(m.unlinked)
+		head := m.chains.head(m.hash(x.directive, x.mark))
+		x.back = m.events.back(m.unlinked, *head)
+		*head = m.unlinked
+	}
+}
+
+// has reports whether an event is remembered of a directive, and if any is false, of
+// a backlog of a group.
+func (m *ended) has(directive int32, mark uint64, any bool, group uint32) bool {
+	if m.events.len() == 0 {
+		return false
+	}
+	m.link()
+	for place := *m.chains.head(m.hash(directive, mark)); m.events.has(place); {
+		x := m.events.at(place)
+		if x.mark == mark && x.directive == directive && (any || x.group == group) {
+			return true
+		}
+		if x.back == 0 {
+			break
+		}
+		place -= x.back
+	}
+	return false
+}
+
+// begin lets the clock begin: what has been restored is then as old as it was.
+func (m *ended) begin(second int64) {
+	for place := m.events.first; place != m.events.next; place++ {
+		m.events.at(place).at += uint32(second)
+	}
+}
+
+// pass forgets what is too old at a second of the clock.
+func (m *ended) pass(second int64) {
+	for m.events.len() > 0 && int64(uint32(second)-m.events.at(m.events.first).at) > m.seconds {
+		m.pop()
+	}
+	if m.events.len() == 0 && m.chains.heads != nil { // gives the memory of a burst back
+		m.chains, m.events.spare = chains{}, nil
+	}
+}
+
+// clear forgets everything: the clock has leapt further than it can tell.
+func (m *ended) clear() {
+	for m.events.len() > 0 {
+		m.pop()
+	}
+}

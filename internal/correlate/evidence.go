@@ -1,0 +1,339 @@
+package correlate
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cespare/xxhash/v2"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// What an alarm shows has bounds, so that no sender makes its lines long (D37, D38).
+const (
+	// mostText is the length in bytes to which a text is cut that is shown. What is
+	// longer is compared by the hash of the whole.
+	mostText = 4096
+	// mostCustomData is the number of custom data values of an alarm in all.
+	mostCustomData = 10_000
+	// mostListed is the size in bytes that the listed addresses and custom data of an
+	// alarm have in a line.
+	mostListed = 192 << 10
+	// mostHits is the number of findings of an alarm.
+	mostHits = 1000
+)
+
+// cut returns the beginning of a text that is not longer than mostText, in whole
+// characters.
+func cut(text string) string {
+	if len(text) <= mostText {
+		return text
+	}
+	n := mostText
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}
+
+// longHash returns a hash of a text as custom data is compared, 0 if it is not too
+// long to be kept.
+func longHash(text string) uint64 {
+	if len(text) <= mostText/2 { // no letter is twice as long in lower case
+		return 0
+	}
+	folded := directive.Fold(text)
+	if len(folded) <= mostText {
+		return 0
+	}
+	return max(1, xxhash.Sum64String(folded))
+}
+
+// openerData is the custom data of an opening event, as rules refer to it.
+type openerData struct {
+	// texts are cut, and whole are the hashes of those that were longer, 0 of others.
+	texts [event.CustomFields]string
+	whole [event.CustomFields]uint64
+}
+
+// dataOf returns the custom data of an event. Its texts are the event's.
+func dataOf(ev *event.Event) openerData {
+	d := openerData{texts: ev.CustomData}
+	d.shorten()
+	return d
+}
+
+// shorten cuts what is too long.
+func (d *openerData) shorten() {
+	for i, text := range d.texts {
+		if d.whole[i] = longHash(text); d.whole[i] != 0 {
+			d.texts[i] = cut(text)
+		}
+	}
+}
+
+// clone returns a copy that holds on to nothing of the event.
+func (d *openerData) clone() *openerData {
+	c := *d
+	for i := range c.texts {
+		c.texts[i] = strings.Clone(c.texts[i])
+	}
+	return &c
+}
+
+// equals reports whether an event has the custom data.
+func (d *openerData) equals(i int, text string) bool {
+	if d.whole[i] != 0 {
+		return longHash(text) == d.whole[i]
+	}
+	return directive.EqualFolded(text, directive.Fold(d.texts[i]))
+}
+
+// over is what an alarm does not list for want of room.
+type over struct {
+	counts alarm.Truncated
+	// value is the largest asset value of addresses that are not listed, and src and
+	// dst are their networks.
+	value    int
+	src, dst []string
+}
+
+func (x *extra) overs() *over {
+	if x.over == nil {
+		x.over = &over{}
+	}
+	return x.over
+}
+
+// addSource adds an address to the sources of a backlog.
+func (e *Engine) addSource(b *backlog, a address) {
+	x := e.store.extra(b)
+	if a == b.origin.src && x.sources() == nil {
+		return
+	}
+	if x = e.store.more(b); e.addAddress(b, &x.src, b.origin.src, a) {
+		return
+	}
+	o := x.overs()
+	o.counts.SrcIPs++
+	e.stats.Truncated++
+	o.src = e.notListed(o, o.src, a)
+}
+
+// addDestination adds an address to the destinations of a backlog.
+func (e *Engine) addDestination(b *backlog, a address) {
+	x := e.store.extra(b)
+	if a == b.origin.dst && x.destinations() == nil {
+		return
+	}
+	if x = e.store.more(b); e.addAddress(b, &x.dst, b.origin.dst, a) {
+		return
+	}
+	o := x.overs()
+	o.counts.DstIPs++
+	e.stats.Truncated++
+	o.dst = e.notListed(o, o.dst, a)
+}
+
+func (x *extra) sources() *set[address] {
+	if x == nil {
+		return nil
+	}
+	return x.src
+}
+
+func (x *extra) destinations() *set[address] {
+	if x == nil {
+		return nil
+	}
+	return x.dst
+}
+
+// addAddress adds an address to a set of sources or destinations, nil standing
+// for the creating event's address alone, and reports whether there was room.
+// 0.0.0.0 stays only as long as it is alone (§6.4.2).
+func (e *Engine) addAddress(b *backlog, into **set[address], only, a address) bool {
+	s := *into
+	if a.unspecified() && (s == nil || s.len() > 0) || s == nil && a == only || s != nil && s.has(a) {
+		return true
+	}
+	replaced := only
+	if s != nil && s.len() > 0 {
+		replaced = s.first
+	}
+	alone := (s == nil || s.len() == 1) && replaced.unspecified()
+	size := e.addressSize(a)
+	if alone {
+		size -= e.addressSize(replaced)
+	} else if s != nil && s.len() >= e.opts.MaxAlarmValues || s == nil && e.opts.MaxAlarmValues < 2 {
+		return false
+	}
+	if !e.list(b, size) {
+		return false
+	}
+	if s == nil {
+		s = &set[address]{}
+		s.add(only)
+		*into = s
+	}
+	if alone {
+		s.replace(a)
+	} else {
+		s.add(a)
+	}
+	return true
+}
+
+// notListed notes that an address finds no room among the listed ones: risk and
+// networks count it nevertheless.
+func (e *Engine) notListed(o *over, networks []string, a address) []string {
+	addr := a.addr()
+	o.value = max(o.value, e.assets.Value(addr))
+	for _, cidr := range e.assets.Networks(addr) {
+		networks = addOnce(networks, cidr)
+	}
+	return networks
+}
+
+// list notes that what is listed grows by so many bytes in a line, and reports
+// whether there is room.
+func (e *Engine) list(b *backlog, size int) bool {
+	x := e.store.more(b)
+	if x.listed == 0 {
+		x.listed = int32(e.listedSize(b))
+	}
+	if int(x.listed)+size > mostListed {
+		return false
+	}
+	x.listed += int32(size)
+	return true
+}
+
+// listedSize returns the size of what is listed.
+func (e *Engine) listedSize(b *backlog) int {
+	size := 0
+	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
+		for _, a := range addresses {
+			size += e.addressSize(a)
+		}
+	}
+	if x := e.store.extra(b); x != nil && x.custom != nil {
+		for _, c := range x.custom.all() {
+			size += e.customSize(c)
+		}
+	}
+	return size
+}
+
+func (e *Engine) addressSize(a address) int {
+	e.scratch = a.addr().AppendTo(e.scratch[:0])
+	return len(e.scratch) + len(`""`)
+}
+
+func (e *Engine) customSize(c alarm.CustomData) int {
+	e.scratch = c.AppendJSON(e.scratch[:0])
+	return len(e.scratch)
+}
+
+// addCustomData adds an event's custom data to the backlog's.
+func (e *Engine) addCustomData(b *backlog, ev *event.Event) {
+	room := true
+	for i, content := range ev.CustomData {
+		if content != "" && !e.addOneCustomData(b, cut(ev.CustomLabel[i]), cut(content)) {
+			room = false
+		}
+	}
+	if !room {
+		e.store.extra(b).overs().counts.CustomData++
+		e.stats.Truncated++
+	}
+}
+
+// addOneCustomData adds a value of custom data and reports whether there was room.
+func (e *Engine) addOneCustomData(b *backlog, label, content string) bool {
+	x := e.store.more(b)
+	if x.custom == nil {
+		x.custom = &set[alarm.CustomData]{}
+	}
+	c := alarm.CustomData{Label: label, Content: content}
+	if x.custom.has(c) {
+		return true
+	}
+	if x.custom.len() >= mostCustomData || x.labelled(label) >= e.opts.MaxAlarmValues || !e.list(b, e.customSize(c)) {
+		return false
+	}
+	c = alarm.CustomData{Label: strings.Clone(label), Content: strings.Clone(content)}
+	x.custom.add(c)
+	if x.labels != nil {
+		x.labels[c.Label]++
+	}
+	return true
+}
+
+// worthCounting is the number of values of custom data from which they are counted
+// by label.
+const worthCounting = 16
+
+// labelled returns the number of values with a label.
+func (x *extra) labelled(label string) int {
+	all := x.custom.all()
+	if len(all) < worthCounting {
+		n := 0
+		for i := range all {
+			if all[i].Label == label {
+				n++
+			}
+		}
+		return n
+	}
+	if x.labels == nil {
+		x.labels = map[string]int{}
+		for i := range all {
+			x.labels[all[i].Label]++
+		}
+	}
+	return x.labels[label]
+}
+
+// truncated returns what the alarm does not list.
+func (x *extra) truncated() alarm.Truncated {
+	if x == nil || x.over == nil {
+		return alarm.Truncated{}
+	}
+	return x.over.counts
+}
+
+// found is what look-ups have found about an alarm's addresses.
+type found struct{ intel, vulns set[alarm.Hit] }
+
+// addHits adds findings to those of a backlog; some are forgotten if there are too
+// many.
+func (e *Engine) addHits(b *backlog, intel, vulns []alarm.Hit) {
+	x := e.store.more(b)
+	if x.found == nil {
+		x.found = &found{}
+	}
+	for _, some := range [...]struct {
+		into *set[alarm.Hit]
+		hits []alarm.Hit
+	}{{&x.found.intel, intel}, {&x.found.vulns, vulns}} {
+		for _, hit := range some.hits {
+			hit.Term, hit.Result = cut(hit.Term), cut(hit.Result)
+			switch {
+			case some.into.has(hit):
+			case x.found.intel.len()+x.found.vulns.len() >= mostHits:
+				e.stats.ForgottenHits++
+			default:
+				some.into.add(hit)
+			}
+		}
+	}
+}
+
+// hits returns the findings, in order of their coming.
+func (f *found) hits() (intel, vulns []alarm.Hit) {
+	return slices.Clone(f.intel.all()), slices.Clone(f.vulns.all())
+}

@@ -1,0 +1,181 @@
+package correlate
+
+import "fmt"
+
+// Options are the engine's settings. The zero value has the defaults. Durations
+// are in whole seconds, and compared with differences of whole seconds of the
+// clock.
+type Options struct {
+	// MinAlarmLifetime is the grace that is added to the timeout of every stage
+	// (§6.6, B59).
+	MinAlarmLifetime int64
+	// OrderTolerance is how much older than the end of the stages before it, and
+	// than the event that opened its backlog, an event of a stage may be (D29);
+	// DefaultOrderTolerance if 0, none if Off.
+	OrderTolerance int64
+	// LookBack is how long events are remembered that may belong to a stage that
+	// has not begun yet (D33); DefaultLookBack if 0, not at all if Off.
+	LookBack int64
+	// Remember is how long the events of an ended backlog open no other one
+	// (D35 b); DefaultRemember if 0, not at all if Off.
+	Remember int64
+	// MaxAlarmValues is the number of addresses a side, and of custom data values
+	// of one label, that an alarm keeps (D37); DefaultMaxAlarmValues if 0.
+	MaxAlarmValues int
+	// MedRiskMin and MedRiskMax bound the class Medium; 3 and 6 if both are 0.
+	// Min is at least 2, max at most 9, min below max (§7, B39).
+	MedRiskMin, MedRiskMax int
+	// Status and Tag are given to every alarm; "Open" and "Identified Threat"
+	// if empty.
+	Status, Tag string
+	// Lookups lets Enrich find published alarms by their id.
+	Lookups bool
+	// LiteralTitles leaves SRC_IP and DST_IP in titles as they are (D4).
+	LiteralTitles bool
+}
+
+// Off as a duration in Options is none at all, where 0 is the default.
+const Off = -1
+
+// The bounds and defaults of Options. A replay looks back for
+// DefaultReplayLookBack.
+const (
+	DefaultOrderTolerance                = 5
+	DefaultLookBack                      = 10
+	DefaultReplayLookBack                = 60
+	DefaultRemember                      = 3600
+	DefaultMaxAlarmValues                = 1000
+	DefaultMedRiskMin, DefaultMedRiskMax = 3, 6
+	DefaultStatus                        = "Open"
+	DefaultTag                           = "Identified Threat"
+
+	lowestMedRiskMin, highestMedRiskMax = 2, 9
+	// longest is the longest duration, some thirty years: what is remembered keeps
+	// its time in 32 bits.
+	longest = 1 << 30
+)
+
+// Check returns an error that says which setting is out of range.
+func (o Options) Check() error {
+	o = o.withDefaults()
+	if o.MinAlarmLifetime < 0 {
+		return fmt.Errorf("the minimum alarm lifetime is %d seconds; it must not be negative", o.MinAlarmLifetime)
+	}
+	for _, d := range []struct {
+		name    string
+		seconds int64
+	}{{"order tolerance", o.OrderTolerance}, {"look-back", o.LookBack}, {"time that ended alarms are remembered", o.Remember}} {
+		if d.seconds > longest {
+			return fmt.Errorf("the %s is %d seconds; it must not be more than %d", d.name, d.seconds, longest)
+		}
+	}
+	switch {
+	case o.MaxAlarmValues < 1:
+		return fmt.Errorf("an alarm is to keep %d values; it must keep at least 1", o.MaxAlarmValues)
+	case o.MedRiskMin < lowestMedRiskMin || o.MedRiskMax > highestMedRiskMax || o.MedRiskMin >= o.MedRiskMax:
+		return fmt.Errorf("medium risk from %d to %d is not possible; use at least %d and at most %d, the first below the second",
+			o.MedRiskMin, o.MedRiskMax, lowestMedRiskMin, highestMedRiskMax)
+	}
+	return nil
+}
+
+// withDefaults returns the settings with 0 for what is off and everything else set.
+func (o Options) withDefaults() Options {
+	o.OrderTolerance = duration(o.OrderTolerance, DefaultOrderTolerance)
+	o.LookBack = duration(o.LookBack, DefaultLookBack)
+	o.Remember = duration(o.Remember, DefaultRemember)
+	if o.MaxAlarmValues == 0 {
+		o.MaxAlarmValues = DefaultMaxAlarmValues
+	}
+	if o.MedRiskMin == 0 && o.MedRiskMax == 0 {
+		o.MedRiskMin, o.MedRiskMax = DefaultMedRiskMin, DefaultMedRiskMax
+	}
+	if o.Status == "" {
+		o.Status = DefaultStatus
+	}
+	if o.Tag == "" {
+		o.Tag = DefaultTag
+	}
+	return o
+}
+
+func duration(seconds, ifZero int64) int64 {
+	if seconds == 0 {
+		return ifZero
+	}
+	return max(0, seconds)
+}
+
+// Stats counts what an engine did with the events that some rule wanted and
+// that left no other trace. All but Steps and Future are counted for each
+// directive or backlog, so that counters of engines add up.
+type Stats struct {
+	// Steps is the number of events.
+	Steps uint64
+	// Future counts events that were dated a second or more ahead of their
+	// arrival (D28).
+	Future uint64
+	// Repeated counts events swallowed because their sticky_different value
+	// was not new (D1), or a lower stage of the backlog has their id (D35 a).
+	Repeated uint64
+	// OutOfOrder counts events swallowed because they are older than the end of
+	// the stages before, by more than the tolerance (D29).
+	OutOfOrder uint64
+	// Outside counts events that nothing took, but a backlog would have if its
+	// stage had not been over for them, or if they were not older than its opening
+	// event (D32, D29).
+	Outside uint64
+	// Known counts events that opened no backlog because a live one has recorded
+	// them, or one that has ended (D35).
+	Known uint64
+	// Evicted counts backlogs that ended before their time to make room for
+	// another one (D32).
+	Evicted uint64
+	// ForgottenIDs counts the event ids that completed stages have forgotten
+	// (D37), and what else a stage remembers of events beyond its bound.
+	ForgottenIDs uint64
+	// LookedBack counts the events that backlogs were offered after the fact (D33).
+	LookedBack uint64
+	// ForgottenEarly counts the events that were not remembered as long as they should
+	// have been, because there were too many (D33).
+	ForgottenEarly uint64
+	// Remembered is the number of events that are remembered to look back to, and
+	// RememberedBytes how much memory they take.
+	Remembered, RememberedBytes int
+	// ForgottenEnded counts the events of ended backlogs that were forgotten before
+	// their time, because there were too many (D35 b).
+	ForgottenEnded uint64
+	// Truncated counts the events whose address or custom data found no room in an
+	// alarm, each of these by itself (D37).
+	Truncated uint64
+	// ForgottenHits counts findings that an alarm did not keep, because it has so many
+	// (D38).
+	ForgottenHits uint64
+	// Ended is the number of events of ended backlogs that are remembered.
+	Ended int
+	// Live is the number of live backlogs, Active that of directives that have
+	// one.
+	Live, Active int
+}
+
+// Add adds the counters of another engine that saw the same events.
+func (s *Stats) Add(o Stats) {
+	s.Steps = max(s.Steps, o.Steps)
+	s.Future = max(s.Future, o.Future)
+	s.Repeated += o.Repeated
+	s.OutOfOrder += o.OutOfOrder
+	s.Outside += o.Outside
+	s.Known += o.Known
+	s.Evicted += o.Evicted
+	s.ForgottenIDs += o.ForgottenIDs
+	s.ForgottenEnded += o.ForgottenEnded
+	s.Truncated += o.Truncated
+	s.ForgottenHits += o.ForgottenHits
+	s.Ended += o.Ended
+	s.LookedBack += o.LookedBack
+	s.ForgottenEarly += o.ForgottenEarly
+	s.Remembered += o.Remembered
+	s.RememberedBytes += o.RememberedBytes
+	s.Live += o.Live
+	s.Active += o.Active
+}
