@@ -23,6 +23,9 @@ type Batch struct {
 	// all.
 	Events   []Event
 	Carriers []Carrier
+	// Arrived is when the first of Texts came, in UNIX nanoseconds: the arrival of
+	// events that do not say when a frontend got them.
+	Arrived int64
 	// Size is the length in bytes of the texts, or of those that Events were
 	// decoded from.
 	Size int
@@ -112,6 +115,7 @@ func (b *Batch) Release() {
 	clear(b.Carriers)
 	clear(b.single[:])
 	b.Texts, b.Events, b.Carriers, b.Size = b.Texts[:0], b.Events[:0], b.Carriers[:0], 0
+	b.Arrived = 0
 	if cap(b.Events) == 0 || cap(b.Events) > keptEvents {
 		b.Events, b.Carriers = b.single[:0], nil
 	}

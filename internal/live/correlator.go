@@ -36,6 +36,12 @@ type Correlator struct {
 	asks    chan func()
 	stopped chan struct{}
 
+	// arrival is the clock of correlation: the arrival of the last event that was
+	// played, in UNIX nanoseconds, which never goes back. Only when nothing waits it
+	// is that of the machine, so that a queue or a catch-up shortens no stage
+	// (docs/spec/correlation.md D31).
+	arrival int64
+
 	batch *event.Batch // being played, nil if none is
 	next  int          // its next event
 	// played are the batches of the present portion that have been played whole.
@@ -217,8 +223,9 @@ func (c *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
 	for ctx.Err() == nil && c.more() {
 		c.play()
 		select {
-		case <-ticks:
-			c.tick()
+		case <-ticks: // time passes with the events, but lines must not wait for them
+			c.hand(c.clock(), nil)
+			c.gauge()
 		case fn := <-c.asks:
 			fn()
 		default:
@@ -227,17 +234,21 @@ func (c *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
 	c.gauge()
 }
 
-// tick lets time pass.
+// tick lets time pass while no event waits.
 func (c *Correlator) tick() {
 	now := c.clock()
+	c.pass(now.UnixNano())
 	c.expire(now)
 	c.hand(now, nil)
 	c.gauge()
 }
 
-// expire ends the backlogs whose time is up.
+// pass lets the clock of correlation pass a time.
+func (c *Correlator) pass(arrival int64) { c.arrival = max(c.arrival, arrival) }
+
+// expire ends the backlogs whose time is up by the clock of correlation.
 func (c *Correlator) expire(now time.Time) {
-	for changes := range c.engines.Expire(now.UnixNano()) {
+	for changes := range c.engines.Expire(c.arrival) {
 		c.hand(now, changes)
 	}
 }
@@ -265,7 +276,6 @@ func (c *Correlator) play() {
 	p.Received, p.Steps, p.Carriers, p.Changes = c.clock(), p.Steps[:0], p.Carriers[:0], nil
 	c.counts.received.Add(uint64(c.offerNext(p.Received.UnixNano())))
 	c.counts.offered.Add(uint64(len(p.Steps)))
-	c.expire(p.Received)
 	started := time.Now()
 	p.Changes = c.engines.Step(p.Steps)
 	c.counts.stepped(time.Since(started), len(p.Steps))
@@ -325,6 +335,18 @@ func (c *Correlator) offerEvents(now int64, to int) {
 	}
 }
 
+// arrivalOf returns when an event came, as far as that is credible: not after now,
+// and not before those that were played before it (D28).
+func (c *Correlator) arrivalOf(now, received int64) int64 {
+	if received <= 0 || received > now {
+		received = now
+		if a := c.batch.Arrived; a > 0 && a < now {
+			received = a
+		}
+	}
+	return max(received, c.arrival)
+}
+
 // offer adds event i of the batch to the steps, unless its source is whitelisted.
 func (c *Correlator) offer(now int64, ev *event.Event, i int) {
 	if c.config.Assets.Whitelisted(ev.SrcIP) {
@@ -334,7 +356,8 @@ func (c *Correlator) offer(now int64, ev *event.Event, i int) {
 	if ev.ID == "" {
 		c.counts.withoutID.Add(1)
 	}
-	c.portion.Steps = append(c.portion.Steps, shard.Step{Now: now, Event: ev})
+	c.arrival = c.arrivalOf(now, ev.ReceivedAt)
+	c.portion.Steps = append(c.portion.Steps, shard.Step{Now: c.arrival, Event: ev})
 	if c.traced {
 		c.portion.Carriers = append(c.portion.Carriers, c.batch.Carrier(i))
 	}

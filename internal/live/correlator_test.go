@@ -41,7 +41,7 @@ func TestCorrelatorHandsOnWhatItLeavesAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const total = 10 * shard.Portion
 		left := &leftovers{}
-		q := NewQueue(total+7, left)
+		q := NewQueue(total+7, left, nil)
 		c := NewCorrelator(Options{
 			Config: nobody(), Shards: 2, Source: q, Observers: []Observer{slow{took: LastEvents / (3 * shard.Portion)}},
 		})
@@ -74,7 +74,7 @@ func TestCorrelatorWaitsForTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		left := &leftovers{}
-		q := NewQueue(1, left)
+		q := NewQueue(1, left, nil)
 		q.Put([]byte("garbage"))
 		c := NewCorrelator(Options{Config: nobody(), Shards: 1, Source: q})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -100,7 +100,7 @@ func takeAll(q *Queue) (texts []string, events, batches int) {
 
 func TestQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
 	t.Parallel()
-	q := NewQueue(2, nil)
+	q := NewQueue(2, nil, nil)
 	for i := range burst*2 + 3 {
 		q.Put(fmt.Append(nil, i))
 	}
@@ -127,7 +127,7 @@ func TestQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
 // Texts and batches come out in the order in which they came.
 func TestQueueKeepsOrderOfBothForms(t *testing.T) {
 	t.Parallel()
-	q := NewQueue(100, nil)
+	q := NewQueue(100, nil, nil)
 	decoded := event.NewBatch(nil)
 	decoded.Events = append(decoded.Events, event.Event{ID: "b"})
 	q.Put([]byte("a"))
@@ -150,7 +150,7 @@ func TestQueueKeepsOrderOfBothForms(t *testing.T) {
 
 // A queue that is used again and again needs no new memory.
 func TestQueueUsesItsMemoryAgain(t *testing.T) { //nolint:paralleltest // it counts allocations
-	q := NewQueue(100, nil)
+	q := NewQueue(100, nil, nil)
 	text := bytes.Repeat([]byte("x"), 500)
 	if allocs := testing.AllocsPerRun(100, func() {
 		for range 100 {
@@ -166,7 +166,7 @@ func TestQueueUsesItsMemoryAgain(t *testing.T) { //nolint:paralleltest // it cou
 
 func TestQueueRefusesBatchesAsAWhole(t *testing.T) {
 	t.Parallel()
-	q := NewQueue(1, nil)
+	q := NewQueue(1, nil, nil)
 	b := func(events, size int) *event.Batch {
 		batch := event.NewBatch(nil)
 		batch.Events, batch.Size = make([]event.Event, events), size
@@ -189,14 +189,14 @@ func TestQueueRefusesBatchesAsAWhole(t *testing.T) {
 	if _, events, batches := takeAll(q); events != burst+9 || batches != 2 || q.Len() != 0 {
 		t.Errorf("took %d events in %d batches", events, batches)
 	}
-	big := NewQueue(10, nil)
+	big := NewQueue(10, nil, nil)
 	if !put(big, b(1, queueBytes)) || put(big, b(1, 1)) {
 		t.Error("the queue takes more text than it may")
 	}
 	if big.Put([]byte("text")); big.Dropped() != 1 {
 		t.Error("the queue takes more text than it may from the bus")
 	}
-	reserved := NewQueue(1, nil)
+	reserved := NewQueue(1, nil, nil)
 	first := b(burst, 1)
 	if !reserved.Reserve(first) || reserved.HasRoom() || reserved.Reserve(b(1, 1)) {
 		t.Error("a place is given twice")
@@ -212,7 +212,7 @@ func TestQueueLimits(t *testing.T) {
 		0: unboundedQueue, 1: burst, 25_000: 600_000, 500_000: unboundedQueue,
 		unboundedQueue: unboundedQueue, 5_000_000: 5_000_000,
 	} {
-		if got := NewQueue(maxQueue, nil).Limit(); got != want {
+		if got := NewQueue(maxQueue, nil, nil).Limit(); got != want {
 			t.Errorf("max_queue %d: %d events may wait, want %d", maxQueue, got, want)
 		}
 	}

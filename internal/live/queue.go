@@ -3,6 +3,7 @@ package live
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"dsiem/internal/event"
 )
@@ -39,6 +40,7 @@ type Keeper interface {
 type Queue struct {
 	limit   int
 	keeper  Keeper
+	clock   func() time.Time
 	ready   chan struct{}
 	dropped atomic.Uint64
 
@@ -59,7 +61,11 @@ type Queue struct {
 var _ Source = (*Queue)(nil)
 
 // NewQueue returns a Queue for max_queue events, 0 for a large number of them.
-func NewQueue(maxQueue int, keeper Keeper) *Queue {
+// clock, time.Now if nil, says when texts arrive.
+func NewQueue(maxQueue int, keeper Keeper, clock func() time.Time) *Queue {
+	if clock == nil {
+		clock = time.Now
+	}
 	limit := maxQueue
 	switch {
 	case maxQueue <= 0:
@@ -67,7 +73,7 @@ func NewQueue(maxQueue int, keeper Keeper) *Queue {
 	case maxQueue < unboundedQueue:
 		limit = min(burst*maxQueue, unboundedQueue)
 	}
-	return &Queue{limit: limit, keeper: keeper, ready: make(chan struct{}, 1)}
+	return &Queue{limit: limit, keeper: keeper, clock: clock, ready: make(chan struct{}, 1)}
 }
 
 // Limit returns the number of events that can wait.
@@ -125,6 +131,7 @@ func (q *Queue) add(text []byte) {
 	last := len(q.waiting) - 1
 	if last < 0 || !q.waiting[last].AddText(text) {
 		b := q.empty()
+		b.Arrived = q.clock().UnixNano()
 		b.AddText(text) // an empty batch has room for any
 		q.waiting = append(q.waiting, b)
 	}

@@ -113,7 +113,7 @@ func (b *backend) open(ctx context.Context, s *stops) error {
 	b.state = store
 	s.push(func(context.Context) error { return store.Close() })
 	store.Register(b.registry)
-	b.queue = live.NewQueue(o.MaxQueue, store.Waiting())
+	b.queue = live.NewQueue(o.MaxQueue, store.Waiting(), b.clock)
 	b.queue.Register(b.registry)
 	b.assemble()
 	discarded, err := b.restore()
