@@ -35,8 +35,14 @@ const (
 //
 // A number that is missing counts when it is late by more than grace, or when too
 // many gaps of the frontend wait for that. What comes after that all the same is
-// not taken back, and nothing is counted twice. A number that comes again, which
-// is how frontends repeat what NATS has not confirmed, is no news.
+// not taken back, and nothing is counted twice.
+//
+// A frontend gives the numbers of a batch again that NATS has not confirmed: its
+// connection broke, and nobody was told that these events were taken. Of such a
+// batch the beginning has come, and perhaps one message from behind a piece that
+// has not, which the library has sent over its next connection. So a number that
+// comes again says that the gaps above it are none, and a gap that is being filled
+// from its beginning is given more time.
 //
 // It is safe for concurrent use. Time is an argument of tick; see reads no clock.
 type arrivals struct {
@@ -50,9 +56,14 @@ type arrivals struct {
 
 // numbers are those of one run of a frontend.
 type numbers struct {
-	id     string
-	next   uint64 // the one after the highest that came
-	gaps   []gap  // below next, in order of numbers and of time
+	id   string
+	next uint64 // the one after the highest that came
+	// settled is the first one that came, or the end of the last gap that was
+	// counted: what comes from below it says nothing.
+	settled uint64
+	// gaps are below next, in the order of numbers. That is also the order of time,
+	// but for those that are being filled.
+	gaps   []gap
 	heard  time.Time
 	missed *missed
 }
@@ -60,7 +71,7 @@ type numbers struct {
 // gap is numbers that have not come, from the first one to before the end.
 type gap struct {
 	from, end uint64
-	since     time.Time // the tick before it was noticed
+	since     time.Time // the tick before it was noticed, or before it was filled at its beginning
 }
 
 // missed counts the messages of all runs of a frontend that did not come.
@@ -106,7 +117,7 @@ func (a *arrivals) find(id []byte, number uint64) *numbers {
 	if len(a.runs) >= maxFrontends {
 		a.forget()
 	}
-	f := &numbers{id: string(id), next: number}
+	f := &numbers{id: string(id), next: number, settled: number}
 	f.missed = a.count(event.FrontendName(f.id))
 	a.runs[f.id] = f
 	return f
@@ -143,7 +154,7 @@ func (a *arrivals) count(name string) *missed {
 // mixed notes a number that is not the next one.
 func (f *numbers) mixed(number uint64, now time.Time) {
 	if number < f.next {
-		f.fill(number)
+		f.fill(number, now)
 		return
 	}
 	if number-f.next <= maxGap {
@@ -153,9 +164,9 @@ func (f *numbers) mixed(number uint64, now time.Time) {
 	f.next = number + 1
 }
 
-// fill notes a number that was missing, or does nothing if it was not.
-func (f *numbers) fill(number uint64) {
-	i, _ := slices.BinarySearchFunc(f.gaps, number, func(g gap, number uint64) int {
+// fill notes a number that was missing, or that comes again.
+func (f *numbers) fill(number uint64, now time.Time) {
+	i, missing := slices.BinarySearchFunc(f.gaps, number, func(g gap, number uint64) int {
 		switch {
 		case g.end <= number:
 			return -1
@@ -164,7 +175,10 @@ func (f *numbers) fill(number uint64) {
 		}
 		return 0
 	})
-	if i == len(f.gaps) || f.gaps[i].from > number {
+	if !missing {
+		if number >= f.settled {
+			f.gaps = f.gaps[:i]
+		}
 		return
 	}
 	g := &f.gaps[i]
@@ -172,7 +186,7 @@ func (f *numbers) fill(number uint64) {
 	case g.end-g.from == 1:
 		f.gaps = slices.Delete(f.gaps, i, i+1)
 	case g.from == number:
-		g.from++
+		g.from, g.since = number+1, now
 	case g.end-1 == number:
 		g.end--
 	default:
@@ -193,9 +207,15 @@ func (f *numbers) bound() {
 // give counts the first n gaps: nobody waits for them any more.
 func (f *numbers) give(n int) {
 	for _, g := range f.gaps[:n] {
-		f.missed.total += g.end - g.from
+		f.count(g)
 	}
 	f.gaps = slices.Delete(f.gaps, 0, n)
+}
+
+// count counts a gap.
+func (f *numbers) count(g gap) {
+	f.missed.total += g.end - g.from
+	f.settled = max(f.settled, g.end)
 }
 
 // tick counts what is late. It is called about every tickInterval.
@@ -204,11 +224,13 @@ func (a *arrivals) tick(now time.Time) {
 	defer a.mu.Unlock()
 	a.now = now
 	for _, f := range a.runs {
-		late := 0
-		for late < len(f.gaps) && now.Sub(f.gaps[late].since) >= grace {
-			late++
-		}
-		f.give(late)
+		f.gaps = slices.DeleteFunc(f.gaps, func(g gap) bool {
+			late := now.Sub(g.since) >= grace
+			if late {
+				f.count(g)
+			}
+			return late
+		})
 	}
 }
 

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,7 +88,16 @@ func TestArrivals(t *testing.T) {
 		{"mixed order with a gap", func(a *arrivals) { a.see("f/1", 1, 9, 5, 3, 8, 7) }, counts{"f": 3}},
 		{"before the first one", func(a *arrivals) { a.see("f/1", 10, 9, 8, 11) }, nil},
 		{"again", func(a *arrivals) { a.see("f/1", 1, 2, 3, 2, 3, 4) }, nil},
-		{"again around a gap", func(a *arrivals) { a.see("f/1", 1, 5, 1, 5, 1, 6) }, counts{"f": 3}},
+		{"again, so what lies behind it was not confirmed", func(a *arrivals) { a.see("f/1", 1, 2, 6, 2, 3) }, nil},
+		{"again, in front of it is a gap", func(a *arrivals) { a.see("f/1", 1, 4, 5, 9, 5, 6) }, counts{"f": 2}},
+		{"before the first one, with a gap", func(a *arrivals) { a.see("f/1", 10, 12, 9) }, counts{"f": 1}},
+		{"given again from its beginning, slowly", func(a *arrivals) {
+			a.see("f/1", 1, 6)
+			for n := range uint64(4) {
+				a.pass(bus.Grace - time.Second)
+				a.see("f/1", 2+n)
+			}
+		}, nil},
 		{"two frontends", func(a *arrivals) {
 			a.see("f/1", 1)
 			a.see("g/1", 7)
@@ -180,12 +192,12 @@ func TestArrivalsAreBounded(t *testing.T) {
 }
 
 // TestArrivalsEqualSets: with numbers in any order what is missed is what a set of
-// all numbers says, if everything comes within the time.
+// all numbers says, if everything comes within the time and nothing twice.
 func TestArrivalsEqualSets(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a := newArrivals()
-		numbers := rapid.SliceOfN(rapid.Uint64Range(100, 160), 1, 80).Draw(t, "numbers")
+		numbers := rapid.SliceOfNDistinct(rapid.Uint64Range(100, 160), 1, -1, rapid.ID).Draw(t, "numbers")
 		came := map[uint64]bool{}
 		first, last := numbers[0], uint64(0)
 		for _, n := range numbers {
@@ -255,6 +267,64 @@ func TestNumbersAreThoseOfConfirmedMessages(t *testing.T) {
 			t.Errorf("batch %d: got error %v", i, err)
 		}
 	}
+}
+
+// TestCutConnectionsLeaveNoGap publishes from many goroutines over a connection
+// that is cut again and again: refused are many, and who is subscribed all the time
+// misses nothing.
+func TestCutConnectionsLeaveNoGap(t *testing.T) {
+	const callers, wanted = 8, 400
+	s := natstest.Start(t, natstest.Options{})
+	o, _ := options(s.URL())
+	backend := connect(t, o)
+	var came atomic.Int64
+	testkit.Check(t, backend.Subscribe(t.Context(), 0, func([]byte) { came.Add(1) }))
+	link := natstest.NewLink(t, s.Address())
+	o, log := options(link.URL())
+	o.ReconnectWait, o.FrontendID = time.Microsecond, "f/1"
+	c := connect(t, o)
+
+	var published atomic.Int64
+	var all sync.WaitGroup
+	next := make(chan struct{}, 1)
+	for range callers {
+		all.Go(func() {
+			for published.Load() < wanted {
+				err := c.PublishEvents(t.Context(), slices.Repeat([][]byte{[]byte(message)}, 40))
+				switch {
+				case err == nil:
+					published.Add(1)
+					select {
+					case next <- struct{}{}:
+					default:
+					}
+				case errors.Is(err, bus.ErrNotConnected):
+					connected(c, log)
+				}
+			}
+		})
+	}
+	for i := 0; published.Load() < wanted; i++ {
+		testkit.Receive(t, next) // Something gets through between two cuts.
+		for range i % 100 {
+			runtime.Gosched()
+		}
+		link.Cut()
+	}
+	all.Wait()
+	testkit.Eventually(t, "the numbers go on", func() bool {
+		connected(c, log)
+		return c.PublishEvents(t.Context(), texts(message)) == nil
+	})
+	testkit.Eventually(t, "all that was confirmed has come", func() bool { return came.Load() > 40*published.Load() })
+	backend.TickArrivals(time.Now().Add(time.Hour))
+	for _, m := range backend.Missed() {
+		if m.Messages > 0 {
+			t.Errorf("%d messages of %s are missed", m.Messages, m.Frontend)
+		}
+	}
+	stats := c.Stats()
+	t.Logf("%d messages confirmed, %d came, %d refused, %d connections lost", stats.Published, came.Load(), stats.Failed, stats.Disconnects)
 }
 
 // TestAStampedMessageIsNotTooLarge: the limit is that of what is published.
