@@ -7,7 +7,8 @@
 // handed to a subscriber belongs to the subscriber, what is published stays the
 // publisher's. A Server owns the clients' connections. The package never decodes
 // an event and never drops one without counting it. Delivery is at most once:
-// what is published while a node is away is lost for it.
+// what is published while a node is away is lost for it, which the node finds out
+// by the numbers of what it gets later.
 //
 // Source of the behaviour: spec/interfaces.md §4.
 package bus
@@ -61,6 +62,11 @@ type Options struct {
 	// the system's are used. CertFile and KeyFile are the client's own
 	// certificate and key. Any of them makes TLS mandatory.
 	CAFile, CertFile, KeyFile string
+	// FrontendID makes this connection that of a frontend: it is what event.FrontendID
+	// returns, another one for each connection. Messages that are published (see
+	// event.AppendMessage) say then that they are from there, and which one they
+	// are: event.AppendOrigin. With "" they are published as they are.
+	FrontendID string
 	// NoEcho keeps what this connection publishes from its own subscriptions.
 	NoEcho bool
 
@@ -113,7 +119,9 @@ type Conn struct {
 	dialer    *dialer
 	publisher *publisher
 	overload  overload
-	warnings  log.Limit
+	arrivals  *arrivals
+	// Limits of warnings: of what others can cause, and of messages that did not come.
+	warnings, missedWarnings log.Limit
 
 	connected   atomic.Bool
 	ending      atomic.Bool // no reconnect is worth waiting for
@@ -172,6 +180,10 @@ func (c *Conn) Stats() Stats {
 		Failed:      c.publisher.failed.Load(),
 	}
 }
+
+// Missed returns how many messages of each frontend were published and did not
+// come, as far as is known. Frontends of other generations do not number theirs.
+func (c *Conn) Missed() []Missed { return c.arrivals.all() }
 
 // Connected reports whether the connection is up, as far as is known.
 func (c *Conn) Connected() bool { return c.connected.Load() }
@@ -276,6 +288,7 @@ func (c *Conn) close(ctx context.Context) error {
 	close(c.stopReport)
 	c.reporter.Wait()
 	c.report()
+	c.reportMissed(func() bool { return true })
 	c.overload.abandon(c.log)
 	<-c.closed
 	c.connected.Store(false)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -30,3 +31,24 @@ func NewServerLog(log *slog.Logger) server.Logger { return newServerLog(log) }
 
 // Wire returns a connection as the dialer makes it.
 func Wire(conn net.Conn) io.Writer { return &wire{Conn: conn, release: func() bool { return true }} }
+
+// Arrivals is what finds the messages that did not come.
+type Arrivals struct{ *arrivals }
+
+// The bounds and times of Arrivals.
+const (
+	Grace        = grace
+	MaxGaps      = maxGaps
+	MaxFrontends = maxFrontends
+	MaxNames     = maxNames
+	MaxGap       = maxGap
+)
+
+func NewArrivals(now time.Time) Arrivals { return Arrivals{newArrivals(now)} }
+
+func (a Arrivals) See(message []byte) { a.see(message) }
+func (a Arrivals) Tick(now time.Time) { a.tick(now) }
+func (a Arrivals) All() []Missed      { return a.all() }
+
+// TickArrivals is the tick of a moment.
+func (c *Conn) TickArrivals(now time.Time) { c.arrivals.tick(now) }

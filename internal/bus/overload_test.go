@@ -12,8 +12,8 @@ import (
 func TestTheLastSignalOfAnOutageIsSentAfterIt(t *testing.T) {
 	s := natstest.Start(t, natstest.Options{})
 	collector := s.Collect(bus.OverloadSubject)
-	p := newProxy(t, s.Address())
-	o, log := options(p.url())
+	p := natstest.NewLink(t, s.Address())
+	o, log := options(p.URL())
 	c := connect(t, o)
 	signal := func(overloaded bool) {
 		if err := c.PublishOverload(overloaded); err != nil {
@@ -22,13 +22,12 @@ func TestTheLastSignalOfAnOutageIsSentAfterIt(t *testing.T) {
 	}
 	signal(true)
 	collector.Wait(1)
-	p.down.Store(true)
-	p.cut()
+	p.Down()
 	log.Wait(t, 1, "Disconnected from NATS server")
 	signal(false)
 	signal(true)
 	signal(false)
-	p.down.Store(false)
+	p.Up()
 	testkit.Equal(t, collector.Wait(2), []string{"true", "false"})
 	signal(true)
 	testkit.Equal(t, collector.Wait(3), []string{"true", "false", "true"})

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
+
+	"dsiem/internal/event"
 )
 
 // Reasons why PublishEvents fails.
@@ -59,6 +61,11 @@ const (
 // later. If too much is waiting, it waits for room. The end of ctx ends all
 // waiting, with the context's error and, where it applies, ErrUnconfirmed.
 //
+// With Options.FrontendID each message is numbered in the order in which NATS gets
+// them. A number counts when NATS has confirmed it: those of a batch that it has
+// not confirmed are given again, so that a backend misses only what somebody was
+// told has been published, and the events of a refused request never.
+//
 // The payloads are the caller's again when PublishEvents returns, with an error
 // or without.
 func (c *Conn) PublishEvents(ctx context.Context, payloads [][]byte) error {
@@ -77,6 +84,12 @@ func (c *Conn) PublishEvents(ctx context.Context, payloads [][]byte) error {
 type publisher struct {
 	published, failed atomic.Uint64
 	largest           atomic.Int64 // payload that the server takes, in bytes
+
+	frontend string // what messages are from, "" for nothing
+	// confirmed is the number of the last message that the server has confirmed. It
+	// and stamped, the memory of one message, belong to the goroutine.
+	confirmed uint64
+	stamped   []byte
 
 	work    chan struct{} // holds something when there is something in next
 	quit    chan struct{} // closed when nothing more will come
@@ -135,9 +148,10 @@ func (b *batch) settle(err error) {
 	}
 }
 
-func newPublisher() *publisher {
+func newPublisher(frontend string) *publisher {
 	return &publisher{
-		work: make(chan struct{}, 1), quit: make(chan struct{}), stopped: make(chan struct{}),
+		frontend: frontend,
+		work:     make(chan struct{}, 1), quit: make(chan struct{}), stopped: make(chan struct{}),
 		next: newBatch(texts{}),
 	}
 }
@@ -183,9 +197,13 @@ func (p *publisher) publish(ctx context.Context, c *Conn, payloads [][]byte) err
 	case len(payloads) == 0:
 		return nil
 	}
+	grows := 0
+	if p.frontend != "" {
+		grows = event.OriginSize
+	}
 	for _, payload := range payloads {
-		if largest := p.largest.Load(); int64(len(payload)) > largest {
-			return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(payload), largest)
+		if largest := p.largest.Load(); int64(len(payload)+grows) > largest {
+			return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(payload)+grows, largest)
 		}
 	}
 	b, err := p.add(ctx, c, payloads)
@@ -290,7 +308,7 @@ func (p *publisher) send(c *Conn, b *batch) error {
 	p.largest.Store(c.nc.MaxPayload())
 	begin := 0
 	for i, end := range b.ends {
-		err := c.nc.Publish(EventsSubject, b.bytes[begin:end])
+		err := c.nc.Publish(EventsSubject, p.stamp(b.bytes[begin:end], i))
 		switch {
 		case i == 0 && errors.Is(err, nats.ErrReconnectBufExceeded):
 			return ErrNotConnected
@@ -309,7 +327,20 @@ func (p *publisher) send(c *Conn, b *batch) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 	}
-	return c.refusal(before)
+	if err := c.refusal(before); err != nil {
+		return err
+	}
+	p.confirmed += uint64(len(b.ends))
+	return nil
+}
+
+// stamp returns message i of a batch as it is published, until the next call.
+func (p *publisher) stamp(message []byte, i int) []byte {
+	if p.frontend == "" {
+		return message
+	}
+	p.stamped = event.AppendOrigin(p.stamped[:0], message, p.frontend, p.confirmed+uint64(i)+1) //nolint:gosec // an index
+	return p.stamped
 }
 
 // refusal returns the server's answer if it does not permit events to be

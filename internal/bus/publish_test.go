@@ -112,15 +112,15 @@ func TestALimitThatChanges(t *testing.T) {
 	}
 	small := natstest.Start(t, natstest.Options{Configure: configure(10)})
 	large := natstest.Start(t, natstest.Options{Configure: configure(20)})
-	p := newProxy(t, small.Address())
-	o, log := options(p.url())
+	p := natstest.NewLink(t, small.Address())
+	o, log := options(p.URL())
 	c := connect(t, o)
 	event := strings.Repeat("x", 15)
 	if err := c.PublishEvents(t.Context(), texts(event)); !errors.Is(err, bus.ErrTooLarge) {
 		t.Errorf("got error %v", err)
 	}
-	p.to(large.Address())
-	p.cut()
+	p.To(large.Address())
+	p.Cut()
 	log.Wait(t, 1, "Reconnected to NATS server")
 	publish(t, c, event)
 }
@@ -348,8 +348,8 @@ func TestWhatIsConfirmedHasArrived(t *testing.T) {
 	const callers, confirmed = 4, 300
 	s := natstest.Start(t, natstest.Options{})
 	collector := s.Collect(bus.EventsSubject)
-	p := newProxy(t, s.Address())
-	o, log := options(p.url())
+	p := natstest.NewLink(t, s.Address())
+	o, log := options(p.URL())
 	o.ReconnectWait = time.Microsecond
 	c := connect(t, o)
 
@@ -394,7 +394,7 @@ func TestWhatIsConfirmedHasArrived(t *testing.T) {
 			for range i % 100 {
 				runtime.Gosched()
 			}
-			p.cut()
+			p.Cut()
 		}
 	})
 	all.Wait()

@@ -6,12 +6,17 @@ import "time"
 // other nodes and clients can cause as often as they like.
 const warningBurst = 10
 
-// reports writes a report at each interval until the connection is closed.
+// reports writes a report at each interval, and looks for messages that have not
+// come, until the connection is closed.
 func (c *Conn) reports(interval time.Duration) {
-	ticker := time.NewTicker(interval)
+	ticker, ticks := time.NewTicker(interval), time.NewTicker(tickInterval)
 	defer ticker.Stop()
+	defer ticks.Stop()
 	for {
 		select {
+		case now := <-ticks.C:
+			c.arrivals.tick(now)
+			c.reportMissed(func() bool { return c.missedWarnings.Allow(now) })
 		case <-ticker.C:
 			c.report()
 			c.reportOutage()
@@ -35,6 +40,19 @@ func (c *Conn) report() {
 	if n := c.warnings.LeftOut(); n > 0 {
 		c.log.Warn("more warnings about the message queue were not shown", "count", n)
 	}
+}
+
+// reportMissed logs which frontends' messages have not come since they were
+// reported last, as long as another line is allowed.
+func (c *Conn) reportMissed(allowed func() bool) {
+	c.arrivals.news(func(frontend string, fresh, total uint64) bool {
+		if !allowed() {
+			return false
+		}
+		c.log.Warn("events missed, the message queue did not deliver all that a frontend published",
+			"frontend", frontend, "missed", fresh, "missed_total", total)
+		return true
+	})
 }
 
 // reportOutage logs why the connection is not up, if it is not. The library

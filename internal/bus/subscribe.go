@@ -46,6 +46,7 @@ func (c *Conn) Subscribe(ctx context.Context, pending int, handle func(data []by
 	}
 	sub, err := c.subscribe(ctx, EventsSubject, pending, func(m *nats.Msg) {
 		c.received.Add(1)
+		c.arrivals.see(m.Data)
 		handle(m.Data)
 	})
 	if err != nil {

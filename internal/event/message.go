@@ -31,13 +31,16 @@ const (
 // AppendMessage appends the message that a frontend publishes about a valid
 // event: one JSON object on one line, which the backends of all Dsiem
 // generations take (spec/interfaces.md §4.4, D43). It differs from AppendJSON,
-// whose rules it follows otherwise, in its members and their order, which is
-// the successor's:
+// whose rules it follows otherwise, in its members and their order:
 //
 //   - every member that a backend may want is there, also if it is "" or 0;
 //     only subcategory and the custom fields, which none requires, are left out
 //     when empty;
-//   - with a trace, carrier, trace_parent and trace_state are there too.
+//   - with a trace, carrier, trace_parent and trace_state are there too;
+//   - the order is the successor's, but for what a frontend says about its
+//     message: rcvd_time and conn_id are the last members, where AppendOrigin
+//     completes and ReadOrigin finds them (decision D44 of spec/correlation.md).
+//     No backend relies on the order.
 //
 // Decode gives the same event back, and ReadCarrier the carrier. A message is
 // longer than the text it was made of, so one of an event near MaxSize may be
@@ -59,13 +62,13 @@ func AppendMessage(dst []byte, ev *Event, c Carrier) []byte {
 	dst = appendAnyNumber(dst, srcPort, uint64(ev.SrcPort))
 	dst = appendAnyNumber(dst, dstPort, uint64(ev.DstPort))
 	dst = appendAnyText(dst, protocol, ev.Protocol)
-	dst = appendAnyNumber(dst, connID, ev.ConnID)
 	for i, f := range [CustomFields][2]field{{customData1, customLabel1}, {customData2, customLabel2}, {customData3, customLabel3}} {
 		dst = appendText(dst, f[0], ev.CustomData[i])
 		dst = appendText(dst, f[1], ev.CustomLabel[i])
 	}
+	dst = appendCarrier(dst, c)
 	dst = strconv.AppendInt(appendKey(dst, rcvdTime), ev.ReceivedAt, 10)
-	return append(appendCarrier(dst, c), '}')
+	return append(appendAnyNumber(dst, connID, ev.ConnID), '}')
 }
 
 // appendAnyText is appendText for a member that is there even if it is "".

@@ -58,33 +58,35 @@ func TestAppendMessage(t *testing.T) {
 		ConnID: 7, ReceivedAt: 1711428290978559000,
 	}
 	const start = `{"event_id":"","timestamp":"2024-01-01T00:00:00Z","sensor":"","title":"","src_ip":"192.0.2.1","dst_ip":"2001:db8::1",` +
-		`"plugin_id":0,"plugin_sid":0,"product":"","category":"","src_port":0,"dst_port":0,"protocol":"","conn_id":0,"rcvd_time":0`
+		`"plugin_id":0,"plugin_sid":0,"product":"","category":"","src_port":0,"dst_port":0,"protocol":""`
+	// Decision D44 of spec/correlation.md: what a frontend says comes last.
+	const end = `,"rcvd_time":0,"conn_id":0}`
 	for _, c := range []struct {
 		name    string
 		in      event.Event
 		carrier event.Carrier
 		want    string
 	}{
-		{"D43 empty members are there", least, event.Carrier{}, start + `}`},
+		{"D43 empty members are there", least, event.Carrier{}, start + end},
 		{
 			"trace", least,
 			event.Carrier{TraceParent: aParent},
-			start + `,"carrier":{"traceparent":"` + aParent + `"},"trace_parent":"` + aParent + `"}`,
+			start + `,"carrier":{"traceparent":"` + aParent + `"},"trace_parent":"` + aParent + `"` + end,
 		},
 		{
 			"trace with state", least,
 			event.Carrier{TraceParent: aParent, TraceState: aState},
 			start + `,"carrier":{"traceparent":"` + aParent + `","tracestate":"` + aState + `"},"trace_parent":"` + aParent +
-				`","trace_state":"` + aState + `"}`,
+				`","trace_state":"` + aState + `"` + end,
 		},
-		{"state without trace", least, event.Carrier{TraceState: aState}, start + `}`},
+		{"state without trace", least, event.Carrier{TraceState: aState}, start + end},
 		{
 			"full", full,
 			event.Carrier{},
 			`{"event_id":"e1","timestamp":"2024-01-01T00:00:00.25Z","sensor":"s","title":"a \"b\"","src_ip":"192.0.2.1","dst_ip":"2001:db8::1",` +
 				`"plugin_id":1001,"plugin_sid":2100384,"product":"p","category":"c","subcategory":"sc","src_port":1,"dst_port":2,` +
-				`"protocol":"ICMP","conn_id":7,"custom_data1":"d1","custom_label1":"l1","custom_label2":"l2","custom_data3":"d3",` +
-				`"rcvd_time":1711428290978559000}`,
+				`"protocol":"ICMP","custom_data1":"d1","custom_label1":"l1","custom_label2":"l2","custom_data3":"d3",` +
+				`"rcvd_time":1711428290978559000,"conn_id":7}`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -29,6 +29,8 @@ type common struct {
 	tracer   *otel.Tracer // nil if there is nothing to trace
 	conn     connection
 	clock    func() time.Time
+	// frontendID is what messages are from that this node publishes.
+	frontendID string
 }
 
 func (c *common) target(name string) *slog.Logger { return log.WithTarget(c.logger, name) }
@@ -60,7 +62,7 @@ func (c *connection) up() error {
 func (c *common) connect(ctx context.Context, name string, server *bus.Server) (*bus.Conn, error) {
 	o := c.options
 	conn, err := bus.Connect(ctx, bus.Options{
-		URL: o.NATS, Name: name + " " + o.Node, Server: server, NoEcho: server != nil,
+		URL: o.NATS, Name: name + " " + o.Node, Server: server, NoEcho: server != nil, FrontendID: c.frontendID,
 		CredsFile: o.NATSCreds, NKeyFile: o.NATSNKey, CAFile: o.NATSCA, CertFile: o.NATSCert, KeyFile: o.NATSKey,
 		Logger: c.target("worker"),
 	})

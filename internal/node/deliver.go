@@ -88,8 +88,8 @@ func (n toBus) publish(ctx context.Context, b *event.Batch) error {
 	}
 	payloads := e.encode(b)
 	for i := range payloads {
-		if len(payloads[i]) > event.MaxSize { // backends would refuse it
-			return fmt.Errorf("%w: event %d is a message of %d bytes", httpin.ErrTooLarge, i+1, len(payloads[i]))
+		if size := len(payloads[i]) + event.OriginSize; size > event.MaxSize { // backends would refuse it
+			return fmt.Errorf("%w: event %d is a message of %d bytes", httpin.ErrTooLarge, i+1, size)
 		}
 	}
 	err := n.conn.Load().PublishEvents(ctx, payloads)

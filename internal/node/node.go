@@ -8,6 +8,7 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dsiem/internal/bus"
+	"dsiem/internal/event"
 	"dsiem/internal/observe/log"
 	"dsiem/internal/observe/metric"
 	"dsiem/internal/observe/otel"
@@ -46,6 +48,10 @@ type Node struct {
 	fail   func() // closes failed
 }
 
+// startLetters is the number of letters that tell the starts of a frontend apart:
+// 60 random bits.
+const startLetters = 12
+
 // New returns a node that does nothing yet.
 func New(o *Options) *Node {
 	clock := o.Clock
@@ -62,6 +68,7 @@ func New(o *Options) *Node {
 	n.fail = sync.OnceFunc(func() { close(n.failed) })
 	overload := func(bool) {} // NATS alone carries it
 	if o.Mode != ModeBackend {
+		n.frontendID = event.FrontendID(o.Node, rand.Text()[:startLetters])
 		n.frontend = newFrontend(n.common)
 		overload = n.frontend.limiter.Overload
 	}
@@ -164,6 +171,7 @@ func (n *Node) prepare(ctx context.Context) error {
 			return err
 		}
 		registerDrops(n.registry, n.Snapshot)
+		bus.RegisterMissed(n.registry, n.conn.Load)
 	}
 	if !n.standalone() {
 		return nil
