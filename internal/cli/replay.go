@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"dsiem/internal/cli/options"
 	"dsiem/internal/correlate/shard"
@@ -22,12 +23,16 @@ const (
 // engineFlags are the server's options that change what alarms are raised and
 // what they say.
 type engineFlags struct {
-	MinAlarmLifetime int64    `placeholder:"MINUTES" default:"0" help:"Grace added to the timeout of every stage, in minutes (${default})."`
-	MedRiskMin       int      `placeholder:"RISK" default:"${medRiskMin}" help:"Lowest risk of class Medium, at least 2 (${default})."`
-	MedRiskMax       int      `placeholder:"RISK" default:"${medRiskMax}" help:"Highest risk of class Medium, at most 9 (${default})."`
-	Status           []string `placeholder:"STATUS" default:"Open,In-Progress,Closed" help:"Alarm statuses; alarms get the first (${default})."`
-	Tags             []string `placeholder:"TAG" default:"Identified Threat,False Positive,Valid Threat,Security Incident" help:"Alarm tags; alarms get the first (${default})."`
-	ExpandTitles     bool     `default:"true" negatable:"" help:"Replace SRC_IP and DST_IP in alarm titles (${default})."`
+	MinAlarmLifetime int64         `placeholder:"MINUTES" default:"0" help:"Grace added to the timeout of every stage, in minutes (${default})."`
+	OrderTolerance   time.Duration `placeholder:"TIME" default:"5s" help:"How much older than the stage before an event of a stage may be, in whole seconds (${default})."`
+	LookBack         time.Duration `placeholder:"TIME" default:"60s" help:"How long events are remembered that came before the stage they belong to; 0 is not at all (${default})."`
+	Remember         time.Duration `placeholder:"TIME" default:"1h" help:"How long the events of an ended attack open no other one; 0 is not at all (${default})."`
+	MaxAlarmValues   int           `placeholder:"N" default:"1000" help:"Addresses a side, and custom data values of one label, that an alarm lists (${default})."`
+	MedRiskMin       int           `placeholder:"RISK" default:"${medRiskMin}" help:"Lowest risk of class Medium, at least 2 (${default})."`
+	MedRiskMax       int           `placeholder:"RISK" default:"${medRiskMax}" help:"Highest risk of class Medium, at most 9 (${default})."`
+	Status           []string      `placeholder:"STATUS" default:"Open,In-Progress,Closed" help:"Alarm statuses; alarms get the first (${default})."`
+	Tags             []string      `placeholder:"TAG" default:"Identified Threat,False Positive,Valid Threat,Security Incident" help:"Alarm tags; alarms get the first (${default})."`
+	ExpandTitles     bool          `default:"true" negatable:"" help:"Replace SRC_IP and DST_IP in alarm titles (${default})."`
 }
 
 // check returns a usage error for a value out of range.
@@ -49,7 +54,9 @@ func (f *engineFlags) check() error {
 func (f *engineFlags) options() shard.EngineOptions {
 	return shard.EngineOptions{
 		MinAlarmLifetime: f.MinAlarmLifetime * secondsPerMinute,
-		MedRiskMin:       f.MedRiskMin, MedRiskMax: f.MedRiskMax,
+		OrderTolerance:   options.Seconds(f.OrderTolerance), LookBack: options.Seconds(f.LookBack), Remember: options.Seconds(f.Remember),
+		MaxAlarmValues: f.MaxAlarmValues,
+		MedRiskMin:     f.MedRiskMin, MedRiskMax: f.MedRiskMax,
 		Status: first(f.Status), Tag: first(f.Tags),
 		LiteralTitles: !f.ExpandTitles,
 	}

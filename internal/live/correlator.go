@@ -238,7 +238,7 @@ func (c *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
 func (c *Correlator) tick() {
 	now := c.clock()
 	c.pass(now.UnixNano())
-	c.expire(now)
+	c.expire(now, c.arrival)
 	c.hand(now, nil)
 	c.gauge()
 }
@@ -246,9 +246,9 @@ func (c *Correlator) tick() {
 // pass lets the clock of correlation pass a time.
 func (c *Correlator) pass(arrival int64) { c.arrival = max(c.arrival, arrival) }
 
-// expire ends the backlogs whose time is up by the clock of correlation.
-func (c *Correlator) expire(now time.Time) {
-	for changes := range c.engines.Expire(c.arrival) {
+// expire ends the backlogs whose time is up at an arrival.
+func (c *Correlator) expire(now time.Time, arrival int64) {
+	for changes := range c.engines.Expire(arrival) {
 		c.hand(now, changes)
 	}
 }
@@ -276,6 +276,13 @@ func (c *Correlator) play() {
 	p.Received, p.Steps, p.Carriers, p.Changes = c.clock(), p.Steps[:0], p.Carriers[:0], nil
 	c.counts.received.Add(uint64(c.offerNext(p.Received.UnixNano())))
 	c.counts.offered.Add(uint64(len(p.Steps)))
+	// What was due before is handed on second by second: after a pause it may be
+	// much.
+	if len(p.Steps) > 0 {
+		c.expire(p.Received, p.Steps[0].Now)
+	} else {
+		c.expire(p.Received, c.arrival)
+	}
 	started := time.Now()
 	p.Changes = c.engines.Step(p.Steps)
 	c.counts.stepped(time.Since(started), len(p.Steps))
@@ -326,6 +333,10 @@ func (c *Correlator) offerTexts(now int64, n, to int) {
 		}
 	}
 	c.counts.unwanted.Add(unwanted)
+	// Time passes with events that nobody wants, too: a flood of them must not
+	// keep backlogs alive.
+	_, _, received, _ := event.ReadOrigin(texts[len(texts)-1])
+	c.pass(c.arrivalOf(now, received))
 }
 
 // offerEvents offers the events of the batch up to number to.

@@ -23,7 +23,10 @@ func TestDefaultsOfStandalone(t *testing.T) {
 		Mode: "standalone", Node: "dsiem",
 		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"),
 		MaxQueue: 25000, MaxEPS: 1000, MinEPS: 100, MaxDelay: 3 * time.Minute, HoldDuration: 10 * time.Second,
-		Engine:        shard.EngineOptions{MedRiskMin: 3, MedRiskMax: 6, Status: "Open", Tag: "Identified Threat"},
+		Engine: shard.EngineOptions{
+			OrderTolerance: 5, LookBack: 10, Remember: 3600, MaxAlarmValues: 1000,
+			MedRiskMin: 3, MedRiskMax: 6, Status: "Open", Tag: "Identified Threat",
+		},
 		Statuses:      []string{"Open", "In-Progress", "Closed"},
 		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
 		CacheDuration: 10 * time.Minute, EnrichWait: 2 * time.Second,

@@ -73,8 +73,10 @@ type settings struct {
 	debug, trace  bool
 	verbosity     int
 	lifetime      time.Duration // min-alarm-lifetime
-	expandTitles  bool
-	rootDir       string
+	// Of correlation's time, see docs/time.md.
+	tolerance, lookBack, remember time.Duration
+	expandTitles                  bool
+	rootDir                       string
 }
 
 // option is one setting of serve. Its name and aliases are found in every

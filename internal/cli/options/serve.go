@@ -66,6 +66,9 @@ func (p Program) serveUsage() string {
 func (s *settings) serveOptions(p Program, r *resolved, system *System) (*node.Options, error) {
 	o := &s.Options
 	o.Engine.MinAlarmLifetime = int64(s.lifetime / time.Second)
+	if r.mode&engineModes != 0 {
+		o.Engine.OrderTolerance, o.Engine.LookBack, o.Engine.Remember = Seconds(s.tolerance), Seconds(s.lookBack), Seconds(s.remember)
+	}
 	o.Engine.LiteralTitles = r.mode&engineModes != 0 && !s.expandTitles
 	if r.mode == standaloneMode {
 		o.Node = cmp.Or(o.Node, defaultNode)
