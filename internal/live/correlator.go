@@ -29,6 +29,7 @@ type Correlator struct {
 	clock    func() time.Time
 	decoders int
 	counts   counts
+	delays   delays
 
 	// begun is closed when the start is complete. Until then time stands still:
 	// nothing expires.
@@ -66,6 +67,7 @@ func NewCorrelator(o Options) *Correlator {
 		engines: shard.New(o.Config.Plans, o.Config.Assets, o.Engine, shard.Count(o.Shards)), decoders: runtime.GOMAXPROCS(0),
 		begun: make(chan struct{}), asks: make(chan func()), stopped: make(chan struct{}),
 	}
+	c.delays = delays{logger: o.Logger, counts: &c.counts, looked: o.Clock()}
 	c.emitter = newEmitter(&o, c.engines, &c.counts)
 	return c
 }
@@ -84,6 +86,13 @@ func (c *Correlator) Restore(directive uint64, s *alarm.Saved) error {
 // Snapshot lists the live backlogs. It is called within Ask, and so is whatever
 // asks for the next element of what it lists.
 func (c *Correlator) Snapshot() shard.Snapshots { return c.engines.Snapshot() }
+
+// Remembered returns what the engines remember beside backlogs, within Ask or after
+// Run. RestoreRemembered gives it back, after the last Restore and before Run.
+func (c *Correlator) Remembered() *correlate.Remembered { return c.engines.Remembered() }
+
+// RestoreRemembered lets the engines remember what those of the last run did.
+func (c *Correlator) RestoreRemembered(r *correlate.Remembered) { c.engines.RestoreRemembered(r) }
 
 // Saved returns the saved form of all live backlogs, after Run.
 func (c *Correlator) Saved() iter.Seq2[uint64, alarm.Saved] { return c.engines.Saved() }
@@ -266,8 +275,8 @@ func (c *Correlator) hand(now time.Time, changes []correlate.Change) {
 // gauge brings up to date what is counted by looking.
 func (c *Correlator) gauge() {
 	stats := c.engines.Stats()
-	c.counts.live.Store(int64(stats.Live))
-	c.counts.active.Store(int64(stats.Active))
+	c.counts.engine.Store(&stats)
+	c.delays.look(c.clock(), stats)
 }
 
 // play plays the next events, at most shard.Portion of them.
@@ -286,6 +295,7 @@ func (c *Correlator) play() {
 	started := time.Now()
 	p.Changes = c.engines.Step(p.Steps)
 	c.counts.stepped(time.Since(started), len(p.Steps))
+	c.delays.flush()
 	if len(p.Changes) > 0 {
 		c.hand(c.clock(), p.Changes)
 	}
@@ -368,6 +378,7 @@ func (c *Correlator) offer(now int64, ev *event.Event, i int) {
 		c.counts.withoutID.Add(1)
 	}
 	c.arrival = c.arrivalOf(now, ev.ReceivedAt)
+	c.delays.offered(c.portion.Received, ev, c.arrival)
 	c.portion.Steps = append(c.portion.Steps, shard.Step{Now: c.arrival, Event: ev})
 	if c.traced {
 		c.portion.Carriers = append(c.portion.Carriers, c.batch.Carrier(i))

@@ -19,9 +19,10 @@ type counts struct {
 	opened, finished, expired                 atomic.Uint64
 	alarmLines                                [alarm.High + 1]atomic.Uint64
 	busy                                      atomic.Int64 // nanoseconds in the engines, for all offered events
-	active, live                              atomic.Int64
+	late                                      atomic.Uint64
+	engine                                    atomic.Pointer[correlate.Stats] // as of the last look
 
-	step, latency *metric.Histogram // nil before Register
+	step, latency, delay *metric.Histogram // nil before Register
 }
 
 // changes counts what changed.
@@ -53,8 +54,8 @@ func (c *counts) stepped(took time.Duration, events int) {
 	}
 }
 
-// Counts is what a Correlator has counted by a moment. All but the last three
-// only grow.
+// Counts is what a Correlator has counted by a moment. All but Directives
+// and some of Engine only grow.
 type Counts struct {
 	// Received are all events that were taken from the Source, Offered those that
 	// the engines got, Unwanted those that no rule names, Whitelisted those of
@@ -66,10 +67,13 @@ type Counts struct {
 	// backlogs, Alarms the alarm lines by class.
 	Matched, Opened, Finished, Expired uint64
 	Alarms                             [alarm.High + 1]uint64
+	// Late are those of Offered that were more than a minute old at their arrival.
+	Late uint64
 	// Busy is the time that the engines took for all offered events.
 	Busy time.Duration
-	// Directives are loaded, Active of them have backlogs, Live are the backlogs.
-	Directives, Active, Live int
+	// Directives are loaded, Engine is what the engines have counted.
+	Directives int
+	Engine     correlate.Stats
 }
 
 // AlarmLines returns the number of alarm lines of all classes.

@@ -43,8 +43,8 @@ func TestMetricsOfACorrelator(t *testing.T) {
 		{Kind: correlate.Finished},
 	})
 	n.alarmLines[alarm.High].Store(3)
-	n.live.Store(9)
-	n.active.Store(4)
+	n.engine.Store(&correlate.Stats{Live: 9, Active: 4, Future: 2, OutOfOrder: 3, Evicted: 1})
+	n.late.Store(5)
 	n.stepped(512*time.Microsecond, 512)
 	n.stepped(time.Second, 0)
 	n.latency.Observe(3*time.Millisecond, 40)
@@ -56,7 +56,11 @@ func TestMetricsOfACorrelator(t *testing.T) {
 		`dsiem_backlogs 9`,
 		`dsiem_backlogs_closed_total{outcome="completed"} 1`,
 		`dsiem_backlogs_closed_total{outcome="discarded"} 6`,
-		`dsiem_backlogs_closed_total{outcome="expired"} 2`,
+		`dsiem_backlogs_closed_total{outcome="expired"} 1`,
+		`dsiem_backlogs_closed_total{outcome="evicted"} 1`,
+		`dsiem_events_adjusted_total{reason="future"} 2`,
+		`dsiem_events_late_total 5`,
+		`dsiem_events_swallowed_total{reason="out_of_order"} 3`,
 		`dsiem_backlogs_opened_total 1`,
 		`dsiem_directives_active 4`,
 		`dsiem_directives_ttl 0`,

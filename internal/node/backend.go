@@ -156,6 +156,9 @@ func (b *backend) restore() (discarded int, err error) {
 	if discarded, err = b.state.Load(b.config.Directives(), b.correlator.Restore); err != nil {
 		return 0, err
 	}
+	if err := b.state.LoadRemembered(b.correlator.RestoreRemembered); err != nil {
+		return 0, err
+	}
 	waiting, err := b.state.LoadWaiting(b.queue.Restore)
 	if err != nil {
 		return 0, err
@@ -301,7 +304,7 @@ func (b *backend) save(context.Context) error {
 	if !b.options.ReloadBacklogs {
 		return err
 	}
-	written, saveErr := b.state.Save(b.correlator.Saved())
+	written, saveErr := b.state.Save(b.correlator.Saved(), b.correlator.Remembered())
 	if saveErr == nil {
 		b.target("backlog").Info("backlogs saved", "backlogs", written.Backlogs, "files", written.Files)
 	}
@@ -354,7 +357,7 @@ func (b *backend) keepState(ctx context.Context) error {
 // checkpoint writes a checkpoint. The saved backlogs that were loaded may go
 // after the first one.
 func (b *backend) checkpoint(ctx context.Context) error {
-	c := state.Checkpointer{Store: b.state, Ask: b.correlator.Ask, Snapshot: b.correlator.Snapshot, Now: b.clock}
+	c := state.Checkpointer{Store: b.state, Ask: b.correlator.Ask, Snapshot: b.correlator.Snapshot, Remembered: b.correlator.Remembered, Now: b.clock}
 	played := b.restoredPlayed() // and therefore in this checkpoint
 	if _, err := c.Write(ctx); err != nil {
 		return err

@@ -374,7 +374,7 @@ func (n *Node) diagnose() diagnostics.Options {
 	}
 	if b := n.backend; b != nil {
 		variables.Alarms = func() int64 { return int64(n.Snapshot().Correlation.AlarmLines()) }
-		variables.Backlogs = func() int64 { return int64(n.Snapshot().Correlation.Live) }
+		variables.Backlogs = func() int64 { return int64(n.Snapshot().Correlation.Engine.Live) }
 		checks = append(
 			checks,
 			diagnostics.Check{Name: "configuration", Ready: func(context.Context) error { return nil }},

@@ -77,7 +77,7 @@ func (s Snapshot) totals(mode string) watchdog.Totals {
 	return watchdog.Totals{
 		Received: c.Received + s.dropped(), Dropped: s.dropped(), Matched: c.Matched,
 		Processed: c.Offered + c.Unwanted, Busy: c.Busy, QueueLength: s.QueueLength,
-		Directives: c.Directives, ActiveDirectives: c.Active, Backlogs: c.Live,
+		Directives: c.Directives, ActiveDirectives: c.Engine.Active, Backlogs: c.Engine.Live,
 	}
 }
 
@@ -110,7 +110,7 @@ func (s Snapshot) page(o *Options, started time.Time) status.Status {
 	c := &s.Correlation
 	p.Events = &status.Events{Received: c.Received + s.dropped(), Dropped: s.dropped()}
 	p.Queue = &status.Queue{Length: s.QueueLength, Limit: s.QueueLimit}
-	p.Backlogs = &status.Backlogs{Live: c.Live, Active: c.Active, Directives: c.Directives}
+	p.Backlogs = &status.Backlogs{Live: c.Engine.Live, Active: c.Engine.Active, Directives: c.Directives}
 	p.Alarms = s.Alarms
 	return p
 }

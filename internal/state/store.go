@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/correlate"
 	"dsiem/internal/correlate/shard"
 )
 
@@ -240,7 +241,7 @@ func (s *Store) drop() error {
 // checkpoint replaces the checkpoint by the given state, as a whole: until the
 // new one is complete the old one holds. incomplete tells, after the last
 // element, why there are fewer than there should be.
-func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], incomplete func() error) (Written, error) {
+func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], remembered *correlate.Remembered, incomplete func() error) (Written, error) {
 	fresh, old := s.checkpoints()+newSuffix, s.checkpoints()+oldSuffix
 	if err := os.RemoveAll(fresh); err != nil {
 		return Written{}, fmt.Errorf("removing an unfinished checkpoint: %w", err)
@@ -253,6 +254,9 @@ func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], incomplete func
 		return written, fmt.Errorf("writing a checkpoint: %w", err)
 	}
 	if err := incomplete(); err != nil {
+		return written, err
+	}
+	if _, err := saveRemembered(fresh, remembered); err != nil {
 		return written, err
 	}
 	err = errors.Join(os.RemoveAll(old), rename(s.checkpoints(), old), rename(fresh, s.checkpoints()), os.RemoveAll(old))
@@ -283,12 +287,16 @@ func rename(from, to string) error {
 
 // Save writes the state of a backend that stops. What was loaded goes, unless
 // it was overwritten.
-func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved]) (Written, error) {
+func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved], remembered *correlate.Remembered) (Written, error) {
 	written, err := SaveInPlaceOf(s.dir, s.loaded, saved)
 	if err != nil {
 		return written, fmt.Errorf("saving backlogs: %w", err)
 	}
-	if written.Files > 0 {
+	some, err := saveRemembered(s.dir, remembered)
+	if err != nil {
+		return written, err
+	}
+	if written.Files > 0 || some {
 		if err := os.WriteFile(s.completeFile(), nil, 0o644); err != nil {
 			return written, fmt.Errorf("saving backlogs: %w", err)
 		}
@@ -310,6 +318,8 @@ type Checkpointer struct {
 	// Ask runs a function on the goroutine that correlates and waits for it.
 	Ask      func(context.Context, func()) error
 	Snapshot func() shard.Snapshots
+	// Remembered is asked at the same moment as Snapshot; nil is for nothing.
+	Remembered func() *correlate.Remembered
 	// Now is the clock, for the metrics; nil is time.Now.
 	Now func() time.Time
 }
@@ -341,7 +351,13 @@ func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
 
 func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 	var live shard.Snapshots
-	if err := c.Ask(ctx, func() { live = c.Snapshot() }); err != nil {
+	remembered := &correlate.Remembered{}
+	if err := c.Ask(ctx, func() {
+		live = c.Snapshot()
+		if c.Remembered != nil {
+			remembered = c.Remembered()
+		}
+	}); err != nil {
 		return Written{}, err
 	}
 	next, stop := iter.Pull2(live.Saved())
@@ -369,7 +385,7 @@ func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 			}
 		}
 	}
-	return c.Store.checkpoint(inTurns(parts), func() error { return askErr })
+	return c.Store.checkpoint(inTurns(parts), remembered, func() error { return askErr })
 }
 
 // inTurns lets other goroutines have their turn between the elements of a

@@ -8,9 +8,11 @@
 package shard
 
 import (
+	"cmp"
 	"iter"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 
 	"dsiem/internal/alarm"
@@ -104,6 +106,39 @@ func (s Snapshots) Saved() iter.Seq2[uint64, alarm.Saved] {
 
 // Saved returns the saved form of all live backlogs.
 func (all *Set) Saved() iter.Seq2[uint64, alarm.Saved] { return all.Snapshot().Saved() }
+
+// Remembered returns what the engines remember beside live backlogs, each event
+// once.
+func (all *Set) Remembered() *correlate.Remembered {
+	if len(all.Shards) == 1 {
+		return all.Shards[0].Remembered()
+	}
+	var sum correlate.Remembered
+	for _, e := range all.Shards {
+		r := e.Remembered()
+		sum.Events = append(sum.Events, r.Events...)
+		sum.Ended = append(sum.Ended, r.Ended...)
+		sum.Latest = append(sum.Latest, r.Latest...)
+	}
+	slices.SortStableFunc(sum.Events, func(a, b correlate.RememberedEvent) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	sum.Events = slices.CompactFunc(sum.Events, sameEvent)
+	return &sum
+}
+
+// sameEvent reports whether two engines remember the same event, which is then
+// beside its like in order of arrival, or counts twice, which look-back forgives.
+func sameEvent(a, b correlate.RememberedEvent) bool {
+	return a.Arrival == b.Arrival && a.Event.ID == b.Event.ID && a.Event.SrcIP == b.Event.SrcIP && a.Event.DstIP == b.Event.DstIP &&
+		a.Event.SrcPort == b.Event.SrcPort && a.Event.DstPort == b.Event.DstPort
+}
+
+// RestoreRemembered lets the engines remember what others did, before the first
+// step.
+func (all *Set) RestoreRemembered(r *correlate.Remembered) {
+	for _, e := range all.Shards {
+		e.RestoreRemembered(r)
+	}
+}
 
 // Stats sums up the counters of all engines.
 func (all *Set) Stats() correlate.Stats {

@@ -57,6 +57,43 @@ func (h *Histogram) Observe(d time.Duration, n int) {
 	h.mu.Unlock()
 }
 
+// Tally collects durations of one goroutine, for a Histogram to take together. The
+// zero value is empty.
+type Tally struct {
+	bounds []float64
+	counts []uint64
+	sum    float64
+	n      int
+}
+
+// Observe counts a duration. A negative one counts as 0.
+func (t *Tally) Observe(d time.Duration) {
+	if t.counts == nil {
+		t.bounds = latencyBounds()
+		t.counts = make([]uint64, len(t.bounds)+1)
+	}
+	seconds := max(d, 0).Seconds()
+	bucket, _ := slices.BinarySearch(t.bounds, seconds)
+	t.counts[bucket]++
+	t.sum += seconds
+	t.n++
+}
+
+// Take adds what a Tally has collected, and empties it.
+func (h *Histogram) Take(t *Tally) {
+	if t.n == 0 {
+		return
+	}
+	h.mu.Lock()
+	for i, n := range t.counts {
+		h.counts[i] += n
+	}
+	h.sum += t.sum
+	h.mu.Unlock()
+	clear(t.counts)
+	t.sum, t.n = 0, 0
+}
+
 // Describe implements prometheus.Collector.
 func (h *Histogram) Describe(to chan<- *prometheus.Desc) { to <- h.desc }
 
