@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"dsiem/internal/config"
-	"dsiem/internal/correlate/shard"
+	"dsiem/internal/correlate"
 	"dsiem/internal/enrich"
 )
 
@@ -14,7 +14,7 @@ type Options struct {
 	// Config has the plans and the assets, Engine the engines' settings. Shards is
 	// the number of engines; one for every two cores if 0.
 	Config *config.Config
-	Engine shard.EngineOptions
+	Engine correlate.Options
 	Shards int
 	// Source is where events come from, Output where lines go.
 	Source Source

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"dsiem/internal/correlate/shard"
+	"dsiem/internal/correlate"
 	"dsiem/internal/node"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,7 +23,7 @@ func TestDefaultsOfStandalone(t *testing.T) {
 		Mode: "standalone", Node: "dsiem",
 		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"),
 		MaxQueue: 25000, MaxEPS: 1000, MinEPS: 100, MaxDelay: 3 * time.Minute, HoldDuration: 10 * time.Second,
-		Engine:        shard.EngineOptions{MedRiskMin: 3, MedRiskMax: 6, Status: "Open", Tag: "Identified Threat"},
+		Engine:        correlate.Options{MedRiskMin: 3, MedRiskMax: 6, Status: "Open", Tag: "Identified Threat"},
 		Statuses:      []string{"Open", "In-Progress", "Closed"},
 		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
 		CacheDuration: 10 * time.Minute, EnrichWait: 2 * time.Second,
@@ -47,7 +47,7 @@ func TestDefaultsOfFrontend(t *testing.T) {
 		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"),
 		NATS:      "nats://dsiem-nats:4222",
 		MaxEPS:    1000, MinEPS: 100, HoldDuration: 10 * time.Second,
-		Engine:        shard.EngineOptions{Status: "Open", Tag: "Identified Threat"},
+		Engine:        correlate.Options{Status: "Open", Tag: "Identified Threat"},
 		Statuses:      []string{"Open", "In-Progress", "Closed"},
 		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
 		CacheDuration: 10 * time.Minute,
