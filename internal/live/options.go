@@ -23,8 +23,8 @@ type Options struct {
 	// Without it, lines are written at once.
 	Lookups    *enrich.Enricher
 	LookupWait time.Duration
-	// Pressure says when events are too old, and whom to tell.
-	Pressure Pressure
+	// Overload says when events are too old, and whom to tell.
+	Overload Overload
 	// Observers want to know; Traced is whether one of them wants trace contexts.
 	Observers []Observer
 	Traced    bool
@@ -34,8 +34,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Pressure says when a backend is overloaded (spec/interfaces.md §4.6).
-type Pressure struct {
+// Overload says when a backend is overloaded (spec/interfaces.md §4.6).
+type Overload struct {
 	// MaxDelay is the age from which a matched event is a sign of overload, 0 for
 	// never. Hold is how long an overload lasts after the last one.
 	MaxDelay, Hold time.Duration

@@ -119,7 +119,7 @@ func TestWhatACollectorRefusesIsCounted(t *testing.T) {
 	options := soon(c)
 	options.Metrics, options.Readings = true, func() otel.Readings { return otel.Readings{} }
 	options.Every, options.MetricsEvery = time.Hour, time.Hour
-	options.Role = otel.RoleFrontend
+	options.Mode = otel.ModeFrontend
 	tracer := start(t, options)
 	c.Refuse(oteltest.Refusal{Items: 2, Reason: "too old"})
 	for range 5 {

@@ -198,7 +198,7 @@ func (f *fakeMetricExporter) Shutdown(context.Context) error {
 
 func openFakeMetrics(t *testing.T, exporter *fakeMetricExporter) *metricPipeline {
 	t.Helper()
-	o := Options{Metrics: true, Role: RoleFrontend, Readings: func() Readings { return Readings{} }}
+	o := Options{Metrics: true, Mode: ModeFrontend, Readings: func() Readings { return Readings{} }}
 	if err := o.complete(); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 // soon are options under which a test does not wait for batches to fill.
 func soon(c *oteltest.Collector) otel.Options {
 	return otel.Options{
-		Traces: true, Endpoint: c.Endpoint(), Node: "node-1", Version: "v1.2.3", Role: "cluster-backend",
+		Traces: true, Endpoint: c.Endpoint(), Node: "node-1", Version: "v1.2.3", Mode: "cluster-backend",
 		Every: time.Millisecond, MetricsEvery: time.Millisecond, RootCAs: c.RootCAs(),
 	}
 }
@@ -72,9 +72,9 @@ func TestT63FrontendAndBackendSpansAreLinkedThroughTheCarrier(t *testing.T) {
 	t.Parallel()
 	c := oteltest.Start(t)
 	options := soon(c)
-	options.Node, options.Role = "front", otel.RoleFrontend
+	options.Node, options.Mode = "front", otel.ModeFrontend
 	frontend := start(t, options)
-	options.Node, options.Role = "back", "cluster-backend"
+	options.Node, options.Mode = "back", "cluster-backend"
 	backend := start(t, options)
 
 	span := frontend.StartEvent("e1", 7, at, event.Carrier{})
@@ -112,10 +112,10 @@ func TestT63FrontendAndBackendSpansAreLinkedThroughTheCarrier(t *testing.T) {
 	}
 	for _, one := range []struct {
 		span       oteltest.Span
-		node, role string
+		node, mode string
 	}{{front, "front", "cluster-frontend"}, {back, "back", "cluster-backend"}} {
 		r := one.span.Resource
-		if r["service.name"] != one.node || r["service.version"] != "v1.2.3" || r["dsiem.role"] != one.role {
+		if r["service.name"] != one.node || r["service.version"] != "v1.2.3" || r["dsiem.role"] != one.mode {
 			t.Errorf("resource %v, want %+v", r, one)
 		}
 	}
