@@ -299,11 +299,11 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// literals returns the texts in the program's code, without tests.
-func literals(t *testing.T) []string {
+// literals returns the texts in the program's code below a directory, without tests.
+func literals(t *testing.T, below string) []string {
 	t.Helper()
 	var texts []string
-	err := filepath.WalkDir(filepath.Join(root, "internal"), func(name string, _ fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(root, below), func(name string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
 			return err
 		}
