@@ -276,6 +276,29 @@ func TestNamesExist(t *testing.T) {
 	}
 }
 
+var pathForm = regexp.MustCompile(`^(?:internal|cmd|test|docs|tools)/[\w./@-]*$`)
+
+// TestPathsExist checks that the files and directories of the repository that pages
+// name between backquotes exist.
+func TestPathsExist(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, p := range pages(t) {
+		for _, code := range p.code {
+			if !pathForm.MatchString(code) {
+				continue
+			}
+			seen++
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(code))); err != nil {
+				t.Errorf("%s: there is no %s", p.name, code)
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("no page names a path")
+	}
+}
+
 // TestPackages checks that the packages of docs/ARCHITECTURE.md exist, and that
 // all packages of the program are there.
 func TestPackages(t *testing.T) {
