@@ -2,7 +2,11 @@
 // test support.
 package nodetest
 
-import "dsiem/internal/node"
+import (
+	"strings"
+
+	"dsiem/internal/node"
+)
 
 // Effective returns a setting as it is logged, nil if it is not.
 func Effective(o *node.Options, name string) any {
@@ -14,15 +18,18 @@ func Effective(o *node.Options, name string) any {
 	return nil
 }
 
-// Notes returns the remarks as text: LEVEL message key=value.
+// Notes returns the remarks as text, LEVEL message key=value, nil if there are none.
 func Notes(o *node.Options) []string {
-	var texts []string
-	for _, n := range o.Notes {
-		text := n.Level.String() + " " + n.Message
+	if len(o.Notes) == 0 {
+		return nil
+	}
+	texts := make([]string, len(o.Notes))
+	for i, n := range o.Notes {
+		words := []string{n.Level.String(), n.Message}
 		for _, a := range n.Attrs {
-			text += " " + a.String()
+			words = append(words, a.String())
 		}
-		texts = append(texts, text)
+		texts[i] = strings.Join(words, " ")
 	}
 	return texts
 }
