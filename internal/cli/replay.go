@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"dsiem/internal/cli/options"
-	"dsiem/internal/correlate/shard"
+	"dsiem/internal/correlate"
 	"dsiem/internal/replay"
 )
 
@@ -46,8 +46,8 @@ func (f *engineFlags) check() error {
 	return nil
 }
 
-func (f *engineFlags) options() shard.EngineOptions {
-	return shard.EngineOptions{
+func (f *engineFlags) options() correlate.Options {
+	return correlate.Options{
 		MinAlarmLifetime: f.MinAlarmLifetime * secondsPerMinute,
 		MedRiskMin:       f.MedRiskMin, MedRiskMax: f.MedRiskMax,
 		Status: first(f.Status), Tag: first(f.Tags),

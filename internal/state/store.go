@@ -308,8 +308,9 @@ func remove(file string) error {
 type Checkpointer struct {
 	Store *Store
 	// Ask runs a function on the goroutine that correlates and waits for it.
-	Ask      func(context.Context, func()) error
-	Snapshot func() shard.Snapshots
+	Ask func(context.Context, func()) error
+	// Backlogs lists the live backlogs; it is called within Ask.
+	Backlogs func() shard.Snapshots
 	// Now is the clock, for the metrics; nil is time.Now.
 	Now func() time.Time
 }
@@ -341,7 +342,7 @@ func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
 
 func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 	var live shard.Snapshots
-	if err := c.Ask(ctx, func() { live = c.Snapshot() }); err != nil {
+	if err := c.Ask(ctx, func() { live = c.Backlogs() }); err != nil {
 		return Written{}, err
 	}
 	next, stop := iter.Pull2(live.Saved())
