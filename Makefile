@@ -15,7 +15,7 @@ golangci    := $(GO) tool -modfile=tools/golangci-lint/go.mod golangci-lint
 gofumpt     := $(GO) tool -modfile=tools/gofumpt/go.mod gofumpt
 govulncheck := $(GO) tool -modfile=tools/govulncheck/go.mod govulncheck
 
-# The steps of "make check", in this order.
+# The parts of "make check", in this order.
 checks := tidy lint vet race fuzz build-check demo-check deploy-check vuln
 
 .DEFAULT_GOAL := build
@@ -98,11 +98,11 @@ vuln: ## known vulnerabilities in what we call
 	if grep -q 'DB updated' <<<"$$version"; then $(govulncheck) ./...; \
 	else echo "skipped: vulnerability database unreachable"; fi
 
-check: ## everything that CI runs, with the seconds each step takes
+check: ## everything that CI runs, with the seconds each part takes
 	@total=$$SECONDS; \
-	for step in $(checks); do \
-		printf '\n== %s\n' "$$step"; start=$$SECONDS; \
-		$(MAKE) "$$step" || { printf -- '-- %s: FAILED after %d s\n' "$$step" $$((SECONDS - start)); exit 1; }; \
-		printf -- '-- %s: %d s\n' "$$step" $$((SECONDS - start)); \
+	for part in $(checks); do \
+		printf '\n== %s\n' "$$part"; start=$$SECONDS; \
+		$(MAKE) "$$part" || { printf -- '-- %s: FAILED after %d s\n' "$$part" $$((SECONDS - start)); exit 1; }; \
+		printf -- '-- %s: %d s\n' "$$part" $$((SECONDS - start)); \
 	done; \
 	printf '\ncheck: passed in %d s\n' $$((SECONDS - total))

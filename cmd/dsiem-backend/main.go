@@ -1,4 +1,4 @@
-// Command dsiem-backend correlates the events of a message queue with directives
+// Command dsiem-backend correlates the events that come over NATS with directives
 // and writes risk-scored alarms. It is dsiem with the command line of the Rust
 // backends. See dsiem-backend serve --help.
 package main

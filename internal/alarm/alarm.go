@@ -1,5 +1,6 @@
 // Package alarm holds the documents the engine publishes — alarms and alarm
-// events — and the saved form of a backlog, with their exact JSON.
+// events — and the saved form of a backlog, with their exact JSON. A Batch is
+// alarms and alarm events that are written together.
 //
 // The package is pure. Other people's Logstash, Kibana and scripts read these
 // documents, so key order, omission and number formats are a contract.

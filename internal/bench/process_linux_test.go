@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
-	"time"
+
+	"dsiem/test/testkit"
 )
 
 var listens = regexp.MustCompile(`diagnostics server listening address="(127\.0\.0\.1:[0-9]+)"`)
@@ -21,7 +22,7 @@ func TestServerEndsWithARunThatIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := ""
-	eventually(t, func() bool {
+	testkit.Eventually(t, "the server listens", func() bool {
 		log, _ := os.ReadFile(filepath.Join(dir, "nats-1", "server.log")) // not there at first
 		if found := listens.FindSubmatch(log); found != nil {
 			address = string(found[1])
@@ -32,24 +33,11 @@ func TestServerEndsWithARunThatIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = run.Wait() // it was killed
-	eventually(t, func() bool {
+	testkit.Eventually(t, "nobody listens any more", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
 		}
 		return err != nil
 	})
-}
-
-// eventually waits for something that nothing announces.
-func eventually(t *testing.T, is func() bool) {
-	t.Helper()
-	const patience, every = 30 * time.Second, 10 * time.Millisecond
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !is(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain")
-		}
-	}
 }

@@ -128,13 +128,6 @@ func (s *Server) start() error {
 // Addr returns host and port of the listener, "" if there is none.
 func (s *Server) Addr() string { return s.addr }
 
-// SlowClients returns the number of times that a client was cut off, or nearly,
-// because it took messages too slowly. What waited for such a client is lost
-// for it; each time is a warning in the log.
-func (s *Server) SlowClients() uint64 {
-	return uint64(max(s.ns.NumSlowConsumers(), 0))
-}
-
 // Reload reads the certificate files again, for connections from then on;
 // those that exist stay. If a file is bad the server keeps what it had, and the
 // error says why.

@@ -18,7 +18,7 @@ import (
 
 	"dsiem/internal/cli/options"
 	"dsiem/internal/config"
-	"dsiem/internal/correlate/shard"
+	"dsiem/internal/correlate"
 	"dsiem/internal/node"
 	"dsiem/internal/validate"
 
@@ -103,8 +103,8 @@ func runOthers(ctx context.Context, p options.Program, args []string, streams St
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(streams, p),
 		kong.Vars{
-			"medRiskMin": strconv.Itoa(shard.DefaultMedRiskMin),
-			"medRiskMax": strconv.Itoa(shard.DefaultMedRiskMax),
+			"medRiskMin": strconv.Itoa(correlate.DefaultMedRiskMin),
+			"medRiskMax": strconv.Itoa(correlate.DefaultMedRiskMax),
 		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: false}),
 	)

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"dsiem/internal/cli/options"
+	"dsiem/test/testkit"
 )
 
 // answering serves an answer as a node does and returns its address and the path that
@@ -237,7 +238,7 @@ func TestHealthcheckHelp(t *testing.T) {
 		if o.code != exitDone || o.err != "" {
 			t.Errorf("%s: exit code %d\n%s", p.Called, o.code, o.err)
 		}
-		golden(t, filepath.Join("testdata", "serve", "healthcheck-"+p.Called+".txt"), o.out)
+		testkit.Golden(t, filepath.Join("testdata", "serve", "healthcheck-"+p.Called+".txt"), o.out)
 	}
 	for _, args := range []string{"--timeout 3 healthcheck", "--live healthcheck --port 0", "healthcheck --timeout=1m"} {
 		o := runAs(t, backend, strings.Fields(args), nil)

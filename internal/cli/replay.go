@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"dsiem/internal/cli/options"
-	"dsiem/internal/correlate/shard"
+	"dsiem/internal/correlate"
 	"dsiem/internal/replay"
 )
 
@@ -51,8 +51,8 @@ func (f *engineFlags) check() error {
 	return nil
 }
 
-func (f *engineFlags) options() shard.EngineOptions {
-	return shard.EngineOptions{
+func (f *engineFlags) options() correlate.Options {
+	return correlate.Options{
 		MinAlarmLifetime: f.MinAlarmLifetime * secondsPerMinute,
 		OrderTolerance:   options.Seconds(f.OrderTolerance), LookBack: options.Seconds(f.LookBack), Remember: options.Seconds(f.Remember),
 		MaxAlarmValues: f.MaxAlarmValues,

@@ -3,16 +3,11 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"dsiem/internal/cli/options"
 	"dsiem/internal/node"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // outcome is what a command line came to.
@@ -64,44 +59,3 @@ var (
 
 // everyProgram are the three programs.
 func everyProgram() []options.Program { return []options.Program{dsiem, frontend, backend} }
-
-// effective returns a setting as it is logged, nil if it is not.
-func effective(o *node.Options, name string) any {
-	for _, a := range o.Effective {
-		if a.Key == name {
-			return a.Value.Any()
-		}
-	}
-	return nil
-}
-
-// notes returns the remarks as text: LEVEL message key=value.
-func notes(o *node.Options) []string {
-	var texts []string
-	for _, n := range o.Notes {
-		text := n.Level.String() + " " + n.Message
-		for _, a := range n.Attrs {
-			text += " " + a.String()
-		}
-		texts = append(texts, text)
-	}
-	return texts
-}
-
-// golden compares a text with a file, or writes the file if the flag -update of
-// package cli_test is given.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if f := flag.Lookup("update"); f != nil && f.Value.String() == "true" {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-update rewrites it): want -, got +:\n%s", file, diff)
-	}
-}

@@ -16,6 +16,8 @@ import (
 	"dsiem/internal/cli/options"
 	"dsiem/internal/node"
 	"dsiem/internal/observe/log"
+	"dsiem/test/testkit"
+	"dsiem/test/testkit/nodetest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -32,7 +34,7 @@ func TestT01_HelpListsEveryOption(t *testing.T) {
 			if o.code != exitDone || o.err != "" || o.options != nil {
 				t.Fatalf("%s %s: exit code %d\n%s", p.Called, args, o.code, o.err)
 			}
-			golden(t, filepath.Join("testdata", "serve", "help-"+p.Called+".txt"), o.out)
+			testkit.Golden(t, filepath.Join("testdata", "serve", "help-"+p.Called+".txt"), o.out)
 		}
 	}
 }
@@ -81,7 +83,7 @@ func TestT04_MaxEPS(t *testing.T) {
 		{"", "-e 5"},
 	} {
 		o := served(t, backend, strings.Fields("serve -n x "+tt.args), tt.environ)
-		if got := effective(o, "max_eps"); o.MaxEPS != 5 || got != int64(5) {
+		if got := nodetest.Effective(o, "max_eps"); o.MaxEPS != 5 || got != int64(5) {
 			t.Errorf("%s %s: %d, logged as %v", tt.environ, tt.args, o.MaxEPS, got)
 		}
 	}
@@ -210,7 +212,7 @@ func TestT12_ContainerOfTheOriginal(t *testing.T) {
 		if o.Mode != "cluster-backend" || o.Node != "b0" || o.Frontend != "http://fe:8080" || o.NATS != "nats://n:4222" || !o.PProf {
 			t.Errorf("%s: %+v", p.Called, o)
 		}
-		got := notes(o)
+		got := nodetest.Notes(o)
 		slices.Sort(got)
 		want := []string{
 			"WARN setting has no effect setting=DSIEM_APM reason=use --otel-tracing-enabled and --otel-metrics-enabled",

@@ -183,7 +183,9 @@ func frontendURL(text string) (u *url.URL, ok bool, err error) {
 	return u, true, err
 }
 
-// redacted returns a URL without credentials and query.
+// redacted returns a URL without credentials and query. Unlike log.Redact it puts
+// no mask in their place: operators key on the line "downloading URL"
+// (spec/interfaces.md §6.3), and the URL in it must be one that can be opened.
 func redacted(u *url.URL) string {
 	bare := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return bare.String()

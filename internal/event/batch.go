@@ -13,8 +13,8 @@ const (
 )
 
 // Batch is consecutive events on their way through a node, in one of two forms:
-// as texts, as NATS brings them, or decoded, as an intake hands them
-// on. It has one owner at a time.
+// as texts, as NATS brings them, or decoded, as an intake hands them on. It has one
+// owner at a time.
 type Batch struct {
 	// Texts are messages (see AppendMessage), which nobody has checked. They lie in
 	// the memory of the batch.

@@ -1,10 +1,12 @@
 // Package event holds the normalized security event: its fields, the strict
 // decoder for its JSON form, and the closed set of reasons for which an event
-// is rejected.
+// is rejected. A Screen decodes many events and skips those that no rule wants. On
+// its way from a frontend to a backend an event is a message, which has its trace
+// context (Carrier) in it; on its way through a node it is part of a Batch.
 //
 // The package is pure: it reads no clock, does no I/O and logs nothing. An
 // Event belongs to whoever decoded it; the correlation engine keeps none of
-// its memory beyond the strings it copies.
+// its memory beyond the strings it copies. A Batch has one owner at a time.
 //
 // Source of the behaviour: spec/correlation.md §1, decisions D10 and D17.
 package event

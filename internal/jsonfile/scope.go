@@ -66,7 +66,7 @@ func (s *Scope) Keys(known []string) {
 		case k >= 0:
 			seen[k] = true
 		default:
-			s.Warnf(m.Offset, "", "unknown key %s is ignored%s", Quote(m.Name), suggestion(m.Name, known))
+			s.Warnf(m.Offset, "", "unknown key %s is ignored%s", Quote(m.Name), Suggestion(m.Name, known))
 			if unknown == nil {
 				unknown = map[string]bool{}
 			}
@@ -75,8 +75,8 @@ func (s *Scope) Keys(known []string) {
 	}
 }
 
-// suggestion returns "; did you mean …?" when a known key is near to name.
-func suggestion(name string, known []string) string {
+// Suggestion returns "; did you mean …?" when a known key is near to name, or "".
+func Suggestion(name string, known []string) string {
 	if nearest := text.Suggest(name, known); nearest != "" {
 		return fmt.Sprintf("; did you mean %q?", nearest)
 	}

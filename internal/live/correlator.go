@@ -83,9 +83,9 @@ func (c *Correlator) Restore(directive uint64, s *alarm.Saved) error {
 	return c.engines.Restore(directive, s)
 }
 
-// Snapshot lists the live backlogs. It is called within Ask, and so is whatever
+// Backlogs lists the live backlogs. It is called within Ask, and so is whatever
 // asks for the next element of what it lists.
-func (c *Correlator) Snapshot() shard.Snapshots { return c.engines.Snapshot() }
+func (c *Correlator) Backlogs() shard.Snapshots { return c.engines.Snapshot() }
 
 // Remembered returns what the engines remember beside backlogs, within Ask or after
 // Run. RestoreRemembered gives it back, after the last Restore and before Run.

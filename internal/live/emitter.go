@@ -49,7 +49,7 @@ func newEmitter(o *Options, engines *shard.Set, counts *counts) *emitter {
 		output: o.Output, observer: o.Observers, engines: engines, counts: counts, logger: o.Logger,
 		enricher: o.Lookups, outbox: enrich.NewOutbox(enrich.OutboxOptions{Wait: o.LookupWait}),
 		findings: findings{filled: make(chan struct{}, 1)},
-		pressure: bus.NewPressure(o.Pressure.MaxDelay, o.Pressure.Hold), signal: o.Pressure.Signal,
+		pressure: bus.NewPressure(o.Overload.MaxDelay, o.Overload.Hold), signal: o.Overload.Signal,
 	}
 	if e.signal == nil {
 		e.signal = func(bool) {}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"dsiem/internal/config"
-	"dsiem/internal/correlate/shard"
+	"dsiem/internal/correlate"
 	"dsiem/internal/enrich"
 )
 
@@ -14,7 +14,7 @@ type Options struct {
 	// Config has the plans and the assets, Engine the engines' settings. Shards is
 	// the number of engines; one for every two cores if 0.
 	Config *config.Config
-	Engine shard.EngineOptions
+	Engine correlate.Options
 	Shards int
 	// Source is where events come from, Output where lines go.
 	Source Source
@@ -23,8 +23,8 @@ type Options struct {
 	// Without it, lines are written at once.
 	Lookups    *enrich.Enricher
 	LookupWait time.Duration
-	// Pressure says when events are too old, and whom to tell.
-	Pressure Pressure
+	// Overload says when events are too old, and whom to tell.
+	Overload Overload
 	// Observers want to know; Traced is whether one of them wants trace contexts.
 	Observers []Observer
 	Traced    bool
@@ -34,8 +34,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Pressure says when a backend is overloaded (spec/interfaces.md §4.6).
-type Pressure struct {
+// Overload says when a backend is overloaded (spec/interfaces.md §4.6).
+type Overload struct {
 	// MaxDelay is the age from which a matched event is a sign of overload, 0 for
 	// never. Hold is how long an overload lasts after the last one.
 	MaxDelay, Hold time.Duration

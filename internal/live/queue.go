@@ -34,8 +34,8 @@ type Keeper interface {
 // Queue holds events in memory between those who receive them and the
 // Correlator, in the order in which they came.
 //
-// When it is full the newest text is dropped and counted, because the message
-// queue's goroutine must never wait: the oldest ones may be the beginning of an
+// When it is full the newest text is dropped and counted, because the NATS
+// client's goroutine must never wait: the oldest ones may be the beginning of an
 // attack. A batch is refused instead, and its sender told to try again.
 type Queue struct {
 	limit   int

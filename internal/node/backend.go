@@ -27,7 +27,7 @@ import (
 // backend correlates events: the part of a node that standalone nodes and
 // backends have.
 type backend struct {
-	*common
+	*basis
 	// overload is told about overload besides the frontends that NATS reaches.
 	overload func(overloaded bool)
 
@@ -51,8 +51,8 @@ type backend struct {
 // a start that fails leaves none behind.
 type alarmFiles struct{ *file.Writer }
 
-func newBackend(c *common, overload func(bool)) *backend {
-	return &backend{common: c, overload: overload, recent: status.NewRecent(status.ShownAlarms)}
+func newBackend(c *basis, overload func(bool)) *backend {
+	return &backend{basis: c, overload: overload, recent: status.NewRecent(status.ShownAlarms)}
 }
 
 // prepare does everything that can fail before events are taken.
@@ -142,7 +142,7 @@ func (b *backend) assemble() {
 	b.correlator = live.NewCorrelator(live.Options{
 		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: &b.writer,
 		Lookups: b.enricher, LookupWait: o.EnrichWait,
-		Pressure:  live.Pressure{MaxDelay: o.MaxDelay, Hold: max(o.HoldDuration, time.Second), Signal: b.signal},
+		Overload:  live.Overload{MaxDelay: o.MaxDelay, Hold: max(o.HoldDuration, time.Second), Signal: b.signal},
 		Observers: append(observers, o.Observers...), Traced: b.tracer.Tracing(), Clock: b.clock, Logger: b.target("backlog"),
 	})
 }
@@ -357,7 +357,7 @@ func (b *backend) keepState(ctx context.Context) error {
 // checkpoint writes a checkpoint. The saved backlogs that were loaded may go
 // after the first one.
 func (b *backend) checkpoint(ctx context.Context) error {
-	c := state.Checkpointer{Store: b.state, Ask: b.correlator.Ask, Snapshot: b.correlator.Snapshot, Remembered: b.correlator.Remembered, Now: b.clock}
+	c := state.Checkpointer{Store: b.state, Ask: b.correlator.Ask, Backlogs: b.correlator.Backlogs, Remembered: b.correlator.Remembered, Now: b.clock}
 	played := b.restoredPlayed() // and therefore in this checkpoint
 	if _, err := c.Write(ctx); err != nil {
 		return err

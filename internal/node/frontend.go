@@ -25,10 +25,10 @@ import (
 // frontend takes events over HTTP and hands out configuration: the part of a
 // node that standalone nodes and frontends have.
 type frontend struct {
-	*common
+	*basis
 	// to is where events go.
-	to     deliverer
-	seeded bool // the configuration is the sample that this start wrote
+	to            deliverer
+	sampleWritten bool // the configuration is the sample that this start wrote
 
 	guard        *auth.Guard        // nil lets everybody do everything
 	certificates *cert.Certificates // nil is plain HTTP
@@ -42,8 +42,8 @@ type frontend struct {
 	server   *http.Server
 }
 
-func newFrontend(c *common) *frontend {
-	f := &frontend{common: c, meter: &watchdog.Meter{}}
+func newFrontend(c *basis) *frontend {
+	f := &frontend{basis: c, meter: &watchdog.Meter{}}
 	f.limiter = limit.New(limit.Options{
 		Max: c.options.MaxEPS, Min: c.options.MinEPS, Hold: c.options.HoldDuration, Logger: c.target("limiter"),
 	})
@@ -56,7 +56,7 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	o := f.options
 	if sample {
 		var err error
-		if f.seeded, err = seed(f.common); err != nil {
+		if f.sampleWritten, err = writeSample(f.basis); err != nil {
 			return err
 		}
 	}
@@ -234,7 +234,7 @@ func (f *frontend) announce(started string) {
 	if f.certificates == nil && f.guard != nil && server.Exposed(address) {
 		logger.Warn("tokens and passwords cross the network unprotected; use --tls-cert and --tls-key", "address", address)
 	}
-	if f.seeded {
-		logNextSteps(f.common, address, f.certificates != nil, f.guard != nil)
+	if f.sampleWritten {
+		logNextSteps(f.basis, address, f.certificates != nil, f.guard != nil)
 	}
 }

@@ -19,8 +19,8 @@ const sampleEvent = `{"event_id":"my-first-event","timestamp":"%s","sensor":"waf
 	`"product":"Web Application Firewall","category":"Web Attack","src_ip":"198.51.100.7","src_port":50000,` +
 	`"dst_ip":"10.20.10.22","dst_port":443,"protocol":"TCP"}`
 
-// seed writes the sample configuration if there is none.
-func seed(c *common) (written bool, err error) {
+// writeSample writes the sample configuration if there is none.
+func writeSample(c *basis) (written bool, err error) {
 	names, err := sample.WriteIfNone(c.options.ConfigDir)
 	if errors.Is(err, fs.ErrPermission) {
 		c.target("config").Warn("sample configuration not written", "error", err)
@@ -36,7 +36,7 @@ func seed(c *common) (written bool, err error) {
 
 // logNextSteps tells a newcomer what to do with the sample configuration of a node
 // that listens at an address.
-func logNextSteps(c *common, address string, encrypted, guarded bool) {
+func logNextSteps(c *basis, address string, encrypted, guarded bool) {
 	logger := c.logger
 	_, port, _ := net.SplitHostPort(address)
 	base, options := "http://localhost:"+port, ""

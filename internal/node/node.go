@@ -31,7 +31,7 @@ import (
 
 // Node is one server.
 type Node struct {
-	*common
+	*basis
 	limited *log.Limited // what logger writes to
 	started time.Time
 
@@ -60,7 +60,7 @@ func New(o *Options) *Node {
 	}
 	limited := newLog(o)
 	n := &Node{
-		common: &common{
+		basis: &basis{
 			options: o, logger: slog.New(limited), registry: prometheus.NewRegistry(), clock: clock,
 		},
 		limited: limited, started: clock(), ready: make(chan struct{}), failed: make(chan struct{}),
@@ -69,11 +69,11 @@ func New(o *Options) *Node {
 	overload := func(bool) {} // NATS alone carries it
 	if o.Mode != ModeBackend {
 		n.frontendID = event.FrontendID(o.Node, rand.Text()[:startLetters])
-		n.frontend = newFrontend(n.common)
+		n.frontend = newFrontend(n.basis)
 		overload = n.frontend.limiter.Overload
 	}
 	if o.Mode != ModeFrontend {
-		n.backend = newBackend(n.common, overload)
+		n.backend = newBackend(n.basis, overload)
 	}
 	return n
 }
@@ -136,7 +136,7 @@ func (n *Node) start(ctx context.Context) error {
 	o := n.options
 	tracer, err := otel.New(ctx, otel.Options{
 		Traces: o.Tracing.Traces, Metrics: o.Tracing.Metrics, Endpoint: o.Tracing.Endpoint,
-		Node: o.Node, Version: o.Version, Role: o.Mode, Logger: n.target("telemetry"),
+		Node: o.Node, Version: o.Version, Mode: o.Mode, Logger: n.target("telemetry"),
 		Readings: func() otel.Readings {
 			s := n.Snapshot()
 			return s.readings(o.Mode, reports.Report(s.At, s.totals(o.Mode)))
@@ -242,7 +242,7 @@ func (n *Node) run(ctx context.Context) {
 	}
 	n.stops.run(ctx, n.link, n.fail)
 	if n.frontend != nil {
-		page := status.StatusPage(func() status.Status { return n.Snapshot().page(n.options, n.started) })
+		page := status.Page(func() status.Status { return n.Snapshot().page(n.options, n.started) })
 		handler := server.Routes(routes(n.frontend, page, diagnostics.New(n.diagnose())), n.frontend.guard.Require, n.registry)
 		n.frontend.run(ctx, &n.stops, handler, n.fail)
 	}
@@ -284,7 +284,7 @@ func (n *Node) watchNATSCertificate(ctx context.Context) error {
 func (n *Node) watch(ctx context.Context) error {
 	logger := n.target("watchdog")
 	reports := watchdog.New(time.Now())
-	ticker := time.NewTicker(watchdog.WatchdogEvery)
+	ticker := time.NewTicker(watchdog.Every)
 	defer ticker.Stop()
 	for {
 		now := time.Now()

@@ -183,15 +183,18 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 
 func nothingElse(*testing.T, *Options) {}
 
-// readersToken is the token of a user who may read the configuration.
-const readersToken = "a-token-for-this-test"
+// readersToken is the token of a user who may read the configuration, readersRights
+// the file that says so, with the token's SHA-256.
+const (
+	readersToken  = "a-token-for-this-test"
+	readersRights = `{"users": [{"name": "reader", "rights": ["config-read"],` +
+		` "token_sha256": "e08776580a868d78862c276a13636ff07ea12d17b6a061389a2cf5f16478c8b4"}]}`
+)
 
 func protected(t *testing.T, o *Options) {
 	t.Helper()
-	const sum = "e08776580a868d78862c276a13636ff07ea12d17b6a061389a2cf5f16478c8b4" // of readersToken
 	o.HTTP.AuthFile = filepath.Join(t.TempDir(), "auth.json")
-	rights := `{"users": [{"name": "reader", "token_sha256": "` + sum + `", "rights": ["config-read"]}]}`
-	if err := os.WriteFile(o.HTTP.AuthFile, []byte(rights), 0o600); err != nil {
+	if err := os.WriteFile(o.HTTP.AuthFile, []byte(readersRights), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

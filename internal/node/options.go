@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"dsiem/internal/correlate/shard"
+	"dsiem/internal/correlate"
 	"dsiem/internal/live"
 )
 
@@ -57,7 +57,7 @@ type Options struct {
 
 	// Engine are the engine's settings. Statuses and Tags are all that an alarm
 	// may have, at least one each; the first ones are also in Engine.
-	Engine         shard.EngineOptions
+	Engine         correlate.Options
 	Statuses, Tags []string
 	// Shards is the number of engines; one for every two cores if 0.
 	Shards int

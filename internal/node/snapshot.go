@@ -98,7 +98,7 @@ func (s Snapshot) readings(mode string, report watchdog.Report) otel.Readings {
 // page returns what the status page shows of a node that started at a time.
 func (s Snapshot) page(o *Options, started time.Time) status.Status {
 	p := status.Status{
-		Role: o.Mode, Node: o.Node, Version: o.Version, Started: started, UptimeSeconds: int64(s.At.Sub(started).Seconds()),
+		Mode: o.Mode, Node: o.Node, Version: o.Version, Started: started, UptimeSeconds: int64(s.At.Sub(started).Seconds()),
 		EPS:    &status.EPS{Now: s.EPS, Limit: s.Limit, Overloaded: s.Overloaded},
 		NATS:   &status.NATS{Connected: s.Connected},
 		Events: &status.Events{Received: s.HandedOn},
@@ -128,7 +128,7 @@ func (s Snapshot) logFrontend(ctx context.Context, logger *slog.Logger, r watchd
 		slog.Uint64("unavailable", s.Unavailable), slog.Int("connections", s.Connections))
 }
 
-// registerDrops shows to Prometheus what several rooms count.
+// registerDrops shows to Prometheus what several packages count.
 func registerDrops(reg prometheus.Registerer, read func() Snapshot) {
 	m := metric.NewSnapshot(read)
 	drops := m.Counters("dsiem_events_dropped_total", "Events that were lost before they were looked at, by reason.", "reason")

@@ -48,7 +48,7 @@ type Options struct {
 	Out               string
 	Append, Overwrite bool
 
-	Engine shard.EngineOptions
+	Engine correlate.Options
 	// Shards is the number of engines the directives are spread over; one per
 	// core if 0. The output does not depend on it.
 	Shards int

@@ -43,7 +43,7 @@ func TestLastCheckpointIsShown(t *testing.T) {
 			}
 			return stopped
 		},
-		Snapshot: func() shard.Snapshots { return shard.Snapshots{e.Snapshot()} },
+		Backlogs: func() shard.Snapshots { return shard.Snapshots{e.Snapshot()} },
 		Now:      func() time.Time { return time.UnixMilli(1700000000500) },
 	}
 	if written, err := c.Write(t.Context()); err != nil || written.Backlogs != 1 {

@@ -316,9 +316,10 @@ func remove(file string) error {
 type Checkpointer struct {
 	Store *Store
 	// Ask runs a function on the goroutine that correlates and waits for it.
-	Ask      func(context.Context, func()) error
-	Snapshot func() shard.Snapshots
-	// Remembered is asked at the same moment as Snapshot; nil is for nothing.
+	Ask func(context.Context, func()) error
+	// Backlogs lists the live backlogs; it is called within Ask.
+	Backlogs func() shard.Snapshots
+	// Remembered is asked at the same moment as Backlogs; nil is for nothing.
 	Remembered func() *correlate.Remembered
 	// Now is the clock, for the metrics; nil is time.Now.
 	Now func() time.Time
@@ -353,7 +354,7 @@ func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 	var live shard.Snapshots
 	remembered := &correlate.Remembered{}
 	if err := c.Ask(ctx, func() {
-		live = c.Snapshot()
+		live = c.Backlogs()
 		if c.Remembered != nil {
 			remembered = c.Remembered()
 		}

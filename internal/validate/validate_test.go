@@ -4,122 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"dsiem/internal/config"
-	"dsiem/internal/node"
 	"dsiem/test/testkit"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-// lockedFS is a file system that does not let some files be read.
-type lockedFS struct {
-	fstest.MapFS
-	locked string
-}
-
-func (l lockedFS) Open(name string) (fs.File, error) {
-	if name == l.locked {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
-	}
-	return l.MapFS.Open(name)
-}
-
-// ReadFile is not that of fstest.MapFS, which does not use Open.
-func (l lockedFS) ReadFile(name string) ([]byte, error) {
-	if name == l.locked {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
-	}
-	return l.MapFS.ReadFile(name)
-}
-
-func TestLoadConfiguration(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name   string
-		locked string
-		change func(fstest.MapFS)
-		want   []string
-	}{
-		{name: "good"},
-		{
-			name: "a file that cannot be read beside others", locked: "directives_b.json",
-			change: func(files fstest.MapFS) { files["directives_b.json"] = files["directives_a.json"] },
-			want:   []string{"configs/directives_b.json: the file cannot be read: permission denied"},
-		},
-		{
-			name: "the only file of assets cannot be read", locked: "assets_a.json",
-			want: []string{"configs/assets_a.json: the file cannot be read: permission denied"},
-		},
-		{
-			name: "the only file of directives cannot be read", locked: "directives_a.json",
-			want: []string{"configs/directives_a.json: the file cannot be read: permission denied"},
-		},
-		{
-			name:   "a directory with the name of a file",
-			change: func(files fstest.MapFS) { files["directives_x.json"] = &fstest.MapFile{Mode: fs.ModeDir} },
-			want:   []string{"configs/directives_x.json: the file cannot be read: "},
-		},
-		{
-			name: "a silent directive",
-			change: func(files fstest.MapFS) {
-				text := strings.ReplaceAll(string(files["directives_a.json"].Data), `"priority": 5`, `"priority": 1`)
-				text = strings.ReplaceAll(text, `"reliability": 10`, `"reliability": 4`)
-				files["directives_a.json"] = &fstest.MapFile{Data: []byte(text)}
-			},
-			want: []string{"configs/directives_a.json:1:1: warning: directive 1: it can never raise an alarm: " +
-				"priority 1 × reliability 4 × the highest asset value 5 is below 25"},
-		},
-		{
-			name: "other files do not matter",
-			change: func(files fstest.MapFS) {
-				for _, name := range []string{"notes.txt", "directives.json", "directives_a.json.bak", "sub/directives_b.json"} {
-					files[name] = &fstest.MapFile{Data: []byte("nonsense")}
-				}
-			},
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			files := testkit.ScanConfig()
-			if test.change != nil {
-				test.change(files)
-			}
-			c, err := config.Load(lockedFS{files, test.locked}, "configs")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for i := range c.Report.Problems {
-				got = append(got, c.Report.Problems[i].Error())
-			}
-			// Why a directory cannot be read is in the system's words.
-			if !slices.EqualFunc(got, test.want, strings.HasPrefix) {
-				t.Errorf("problems (-want +got):\n%s", cmp.Diff(test.want, got))
-			}
-		})
-	}
-}
-
-func TestLoadConfigurationNames(t *testing.T) {
-	t.Parallel()
-	files := testkit.ScanConfig()
-	files["directives_a.json"] = &fstest.MapFile{Data: []byte("[]")}
-	for name, want := range map[string]string{"": "directives_a.json:1:1: ", "etc/dsiem": "etc/dsiem/directives_a.json:1:1: "} {
-		c, err := config.Load(files, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(c.Report.Problems) == 0 || !strings.HasPrefix(c.Report.Problems[0].Error(), want) {
-			t.Errorf("%q: the problems are %v, want one at %s", name, c.Report.Problems, want)
-		}
-	}
-}
 
 func TestValidateReturns(t *testing.T) {
 	t.Parallel()
@@ -163,38 +54,5 @@ func TestValidateCannotWrite(t *testing.T) {
 		if !errors.Is(err, broken) {
 			t.Errorf("the error is %v, want %v", err, broken)
 		}
-	}
-}
-
-func TestVersion(t *testing.T) {
-	t.Parallel()
-	revision := debug.BuildSetting{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}
-	for _, test := range []struct {
-		name string
-		info *debug.BuildInfo
-		want string
-	}{
-		{"no information", nil, "unknown"},
-		{"a release", &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.2.3"}}, "v1.2.3 go1.26.8"},
-		{
-			"a commit", &debug.BuildInfo{
-				GoVersion: "go1.26.8", Main: debug.Module{Version: "(devel)"},
-				Settings: []debug.BuildSetting{{Key: "vcs", Value: "git"}, revision},
-			}, "development 0123456789ab go1.26.8",
-		},
-		{"a test", &debug.BuildInfo{GoVersion: "go1.26.8"}, "development go1.26.8"},
-		{
-			"a short revision", &debug.BuildInfo{
-				GoVersion: "go1.26.8", Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "12"}},
-			}, "development go1.26.8",
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			got := node.Version(func() (*debug.BuildInfo, bool) { return test.info, test.info != nil })
-			if got != test.want {
-				t.Errorf("the version is %q, want %q", got, test.want)
-			}
-		})
 	}
 }

@@ -103,7 +103,7 @@ func TestT62_ALinkToNowhereIsAConfiguration(t *testing.T) {
 	})
 }
 
-// Files that are no configuration neither prevent the seeding nor are changed.
+// Files that are no configuration neither prevent the filling nor are changed.
 func TestT62_OtherFilesStay(t *testing.T) {
 	t.Parallel()
 	inEveryShell(t, func(t *testing.T, shell []string) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"dsiem/internal/bus"
 	"dsiem/internal/jsonfile"
@@ -149,10 +150,15 @@ var (
 	labelName  = regexp.MustCompile(`([a-z_]+)="`)
 )
 
-// checkMetrics compares the table of metrics with what a backend shows: all
-// names, and the labels of each.
+// checkMetrics compares the table of metrics with what a node shows: all names,
+// and the labels of each. They must follow the conventions of Prometheus.
 func checkMetrics(t *testing.T, p *page, shown string) {
 	t.Helper()
+	problems, err := promlint.New(strings.NewReader(shown)).Lint()
+	testkit.Check(t, err)
+	for _, problem := range problems {
+		t.Errorf("%s: %s", problem.Metric, problem.Text)
+	}
 	documented, realLabels := map[string]string{}, map[string]string{}
 	for _, table := range p.tables {
 		if table.header[0] != "Metric" {
@@ -349,7 +355,7 @@ var anyVariable = regexp.MustCompile(`DSIEM_[A-Z_]+`)
 // part between "...".
 func TestLogLines(t *testing.T) {
 	t.Parallel()
-	texts := literals(t)
+	texts := literals(t, "internal")
 	for _, name := range []string{backendPage, clusterPage, securityPage} {
 		checkLogLines(t, pageNamed(t, name), texts)
 	}

@@ -180,6 +180,26 @@ func checkFrontendReport(t *testing.T, frontend *running) {
 	}
 }
 
+// TestMetricPackages checks that the package that a table names declares the metric.
+func TestMetricPackages(t *testing.T) {
+	t.Parallel()
+	for _, table := range tablesOf(t, "Metric") {
+		column := slices.Index(table.header, "Package")
+		if column < 0 {
+			t.Errorf("%s: the table of metrics has no column of packages", table.heading)
+			continue
+		}
+		for _, row := range table.rows {
+			texts := literals(t, plain(row[column]))
+			for _, name := range codeOf(row[0]) {
+				if !slices.Contains(texts, name) {
+					t.Errorf("%s does not declare %s", row[column], name)
+				}
+			}
+		}
+	}
+}
+
 var metricForm = regexp.MustCompile(`^(dsiem_[a-z_]+)(?:\{.*\})?$`)
 
 // TestMetricNames checks that the metrics that pages name are in a table of

@@ -25,7 +25,7 @@
 //	console
 //	    commands after "$ ", run by a shell with the real binary as dsiem, and what
 //	    they print on both streams; "..." stands for any text, alone on a line for
-//	    any lines. curl is one of this package: see curl_test.go for its flags
+//	    any lines. curl is that of test/testkit/curl, which knows few flags
 //	console soon
 //	    likewise, but a command is repeated until it prints this
 //	sh

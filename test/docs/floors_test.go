@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// room is a package of the house that docs/ARCHITECTURE.md shows.
-type room struct{ floor, row int }
+// place is where docs/ARCHITECTURE.md puts a package.
+type place struct{ floor, row int }
 
-// readHouse returns the rooms of tables of packages. Packages without a floor are
-// none.
-func readHouse(t *testing.T, tables []*table) map[string]room {
+// readPlaces returns the places in tables of packages, without those of packages
+// that have no floor.
+func readPlaces(t *testing.T, tables []*table) map[string]place {
 	t.Helper()
-	house := map[string]room{}
+	places := map[string]place{}
 	for _, table := range tables {
 		for i, row := range table.rows {
 			floor, err := strconv.Atoi(row[1])
@@ -24,22 +24,22 @@ func readHouse(t *testing.T, tables []*table) map[string]room {
 			}
 			for name := range strings.SplitSeq(row[0], ", ") {
 				if err == nil {
-					house[plain(name)] = room{floor: floor, row: i}
+					places[plain(name)] = place{floor: floor, row: i}
 				}
 			}
 		}
 	}
-	return house
+	return places
 }
 
-// sideBySide is the floor whose rooms do not import each other.
+// sideBySide is the floor whose packages do not import each other.
 const sideBySide = 2
 
 // flaw returns why a package must not import another, or "": it is the dependency
 // rule of docs/ARCHITECTURE.md.
-func flaw(house map[string]room, from, to string) string {
-	a, known := house[from]
-	b, found := house[to]
+func flaw(places map[string]place, from, to string) string {
+	a, known := places[from]
+	b, found := places[to]
 	switch program := strings.HasPrefix(from, "cmd/"); {
 	case strings.HasPrefix(from, "test/"):
 		return ""
@@ -63,7 +63,7 @@ func flaw(house map[string]room, from, to string) string {
 // tests.
 func TestFloors(t *testing.T) {
 	t.Parallel()
-	house := readHouse(t, tablesOf(t, "Package"))
+	places := readPlaces(t, tablesOf(t, "Package"))
 	list := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
 	list.Dir = root
 	out, err := list.Output()
@@ -74,7 +74,7 @@ func TestFloors(t *testing.T) {
 		names := strings.Fields(line)
 		for _, name := range names[1:] {
 			from, to := strings.TrimPrefix(names[0], "dsiem/"), strings.TrimPrefix(name, "dsiem/")
-			if why := flaw(house, from, to); to != name && why != "" {
+			if why := flaw(places, from, to); to != name && why != "" {
 				t.Errorf("%s imports %s, %s", from, to, why)
 			}
 		}
@@ -83,7 +83,7 @@ func TestFloors(t *testing.T) {
 
 func TestFlaw(t *testing.T) {
 	t.Parallel()
-	house := readHouse(t, []*table{{rows: [][]string{
+	places := readPlaces(t, []*table{{rows: [][]string{
 		{"`internal/event`", "0"},
 		{"internal/alarm", "0"},
 		{"internal/correlate", "1"},
@@ -122,7 +122,7 @@ func TestFlaw(t *testing.T) {
 		{"internal/new", "internal/event", "no floor"},
 		{"test/scenario", "internal/node", ""},
 	} {
-		if got := flaw(house, tt.from, tt.to); (got == "") != (tt.why == "") || !strings.Contains(got, tt.why) {
+		if got := flaw(places, tt.from, tt.to); (got == "") != (tt.why == "") || !strings.Contains(got, tt.why) {
 			t.Errorf("%s imports %s: %q, want %q", tt.from, tt.to, got, tt.why)
 		}
 	}

@@ -276,6 +276,29 @@ func TestNamesExist(t *testing.T) {
 	}
 }
 
+var pathForm = regexp.MustCompile(`^(?:internal|cmd|test|docs|tools)/[\w./@-]*$`)
+
+// TestPathsExist checks that the files and directories of the repository that pages
+// name between backquotes exist.
+func TestPathsExist(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, p := range pages(t) {
+		for _, code := range p.code {
+			if !pathForm.MatchString(code) {
+				continue
+			}
+			seen++
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(code))); err != nil {
+				t.Errorf("%s: there is no %s", p.name, code)
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("no page names a path")
+	}
+}
+
 // TestPackages checks that the packages of docs/ARCHITECTURE.md exist, and that
 // all packages of the program are there.
 func TestPackages(t *testing.T) {
@@ -299,11 +322,11 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// literals returns the texts in the program's code, without tests.
-func literals(t *testing.T) []string {
+// literals returns the texts in the program's code below a directory, without tests.
+func literals(t *testing.T, below string) []string {
 	t.Helper()
 	var texts []string
-	err := filepath.WalkDir(filepath.Join(root, "internal"), func(name string, _ fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(root, below), func(name string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
 			return err
 		}

@@ -4,16 +4,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"dsiem/internal/node"
-
-	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/options.md")
+var _ = flag.Bool("update", false, "rewrite docs/options.md") // see testkit.Golden
 
 // The exit codes of the programs.
 const (
@@ -72,44 +69,3 @@ var (
 
 // everyProgram are the three programs.
 func everyProgram() []Program { return []Program{dsiem, frontend, backend} }
-
-// effective returns a setting as it is logged, nil if it is not.
-func effective(o *node.Options, name string) any {
-	for _, a := range o.Effective {
-		if a.Key == name {
-			return a.Value.Any()
-		}
-	}
-	return nil
-}
-
-// notes returns the remarks as text: LEVEL message key=value.
-func notes(o *node.Options) []string {
-	var texts []string
-	for _, n := range o.Notes {
-		text := n.Level.String() + " " + n.Message
-		for _, a := range n.Attrs {
-			text += " " + a.String()
-		}
-		texts = append(texts, text)
-	}
-	return texts
-}
-
-// golden compares a text with a file, or writes the file if the flag -update is
-// given.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(got), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-update rewrites it): want -, got +:\n%s", file, diff)
-	}
-}

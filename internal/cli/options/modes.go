@@ -19,7 +19,7 @@ const (
 	anyMode     = standaloneMode | frontendMode | backendMode
 	intakeModes = standaloneMode | frontendMode // they take events over HTTP
 	engineModes = standaloneMode | backendMode  // they raise alarms
-	natsModes   = frontendMode | backendMode    // they need a message queue
+	natsModes   = frontendMode | backendMode    // they need NATS
 )
 
 // allModes are the modes of serve, in the order of their bits.

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"dsiem/internal/correlate/shard"
+	"dsiem/internal/correlate"
 	"dsiem/internal/node"
+	"dsiem/test/testkit/nodetest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -23,7 +24,7 @@ func TestDefaultsOfStandalone(t *testing.T) {
 		Mode: "standalone", Node: "dsiem",
 		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"),
 		MaxQueue: 25000, MaxEPS: 1000, MinEPS: 100, MaxDelay: 3 * time.Minute, HoldDuration: 10 * time.Second,
-		Engine: shard.EngineOptions{
+		Engine: correlate.Options{
 			OrderTolerance: 5, LookBack: 10, Remember: 3600, MaxAlarmValues: 1000,
 			MedRiskMin: 3, MedRiskMax: 6, Status: "Open", Tag: "Identified Threat",
 		},
@@ -50,7 +51,7 @@ func TestDefaultsOfFrontend(t *testing.T) {
 		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"),
 		NATS:      "nats://dsiem-nats:4222",
 		MaxEPS:    1000, MinEPS: 100, HoldDuration: 10 * time.Second,
-		Engine:        shard.EngineOptions{Status: "Open", Tag: "Identified Threat"},
+		Engine:        correlate.Options{Status: "Open", Tag: "Identified Threat"},
 		Statuses:      []string{"Open", "In-Progress", "Closed"},
 		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},
 		CacheDuration: 10 * time.Minute,
@@ -86,17 +87,17 @@ func TestEveryOptionOfAFrontend(t *testing.T) {
 	tracing := node.TracingOptions{Traces: true, Metrics: true, Endpoint: "https://u:p@otel:4317"}
 	o := served(t, frontend, strings.Fields("serve -n fe"+flags))
 	if diff := cmp.Diff(http, o.HTTP) + cmp.Diff(tracing, o.Tracing); diff != "" || !o.PProf || o.MetricsAddress != ":9090" || o.Notes != nil {
-		t.Errorf("%s\n%v", diff, notes(o))
+		t.Errorf("%s\n%v", diff, nodetest.Notes(o))
 	}
 	o = served(t, dsiem, strings.Fields("serve --nats-listen=nats://u:geheim@[::]:4222 --nats-listen-cert=nc --nats-listen-key=nk --nats-listen-ca=na"+flags))
 	listen := node.NATSListenOptions{URL: "nats://u:geheim@[::]:4222", CertFile: "nc", KeyFile: "nk", CAFile: "na"}
 	if diff := cmp.Diff(http, o.HTTP) + cmp.Diff(listen, o.Listen) + cmp.Diff(tracing, o.Tracing); diff != "" || o.Notes != nil {
-		t.Errorf("%s\n%v", diff, notes(o))
+		t.Errorf("%s\n%v", diff, nodetest.Notes(o))
 	}
-	if got := effective(o, "nats_listen"); got != "nats://***@[::]:4222" {
+	if got := nodetest.Effective(o, "nats_listen"); got != "nats://***@[::]:4222" {
 		t.Errorf("nats_listen is logged as %v", got)
 	}
-	if got := effective(o, "otel_endpoint"); got != "https://***@otel:4317" {
+	if got := nodetest.Effective(o, "otel_endpoint"); got != "https://***@otel:4317" {
 		t.Errorf("otel_endpoint is logged as %v", got)
 	}
 }
@@ -128,10 +129,10 @@ func TestOptionsOfOtherModes(t *testing.T) {
 				}
 				got := served(t, dsiem, args, environ...)
 				want := []string{fmt.Sprintf("WARN setting has no effect setting=%s reason=%s", how, o.reason(set))}
-				if diff := cmp.Diff(want, notes(got)); diff != "" {
+				if diff := cmp.Diff(want, nodetest.Notes(got)); diff != "" {
 					t.Errorf("%s: want -, got +:\n%s", mode, diff)
 				}
-				if key := strings.ReplaceAll(o.name, "-", "_"); effective(got, key) != nil {
+				if key := strings.ReplaceAll(o.name, "-", "_"); nodetest.Effective(got, key) != nil {
 					t.Errorf("%s: %s is logged as effective", mode, key)
 				}
 				got.Notes, got.Effective = nil, nil
@@ -213,7 +214,7 @@ func TestValuesOfFrontends(t *testing.T) {
 				"DSIEM_ADDRESS": "address", "DSIEM_PORT": "port", "DSIEM_MINEPS": "min_eps", "DSIEM_MAXEPS": "max_eps",
 				"DSIEM_MAXCONNECTIONS": "max_connections", "DSIEM_MAXBODY": "max_body", "DSIEM_NATSLISTEN": "nats_listen",
 			}[name]
-			if got := effective(o.options, key); fmt.Sprint(got) != fmt.Sprint(want) {
+			if got := nodetest.Effective(o.options, key); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("%s=%q: %v, want %v", name, text, got, want)
 			}
 		}
@@ -298,7 +299,7 @@ func TestTogether(t *testing.T) {
 		"--otel-endpoint=http://o:4317":            "setting=otel-endpoint reason=there is neither --otel-tracing-enabled nor --otel-metrics-enabled",
 		"--pprof":                                  "",
 	} {
-		got := strings.Join(notes(served(t, dsiem, append([]string{"serve"}, strings.Fields(args)...))), "\n")
+		got := strings.Join(nodetest.Notes(served(t, dsiem, append([]string{"serve"}, strings.Fields(args)...))), "\n")
 		if want != "" {
 			want = "WARN setting has no effect " + want
 		}
@@ -312,10 +313,10 @@ func TestTogether(t *testing.T) {
 func TestSetBy(t *testing.T) {
 	t.Parallel()
 	o := served(t, dsiem, []string{"serve", "--port=1", "--msq=nats://h"}, "DSIEM_ADDRESS=::1", "DSIEM_FRONTEND=http://fe")
-	if got := effective(o, "set_by"); got != "address=DSIEM_ADDRESS port=--port" {
+	if got := nodetest.Effective(o, "set_by"); got != "address=DSIEM_ADDRESS port=--port" {
 		t.Errorf("set_by %q", got)
 	}
-	got := notes(o)
+	got := nodetest.Notes(o)
 	slices.Sort(got)
 	want := []string{
 		"WARN setting has no effect setting=--msq reason=only the modes cluster-frontend and cluster-backend use it",

@@ -144,7 +144,7 @@ func optionTable(p Program, s *settings) []group {
 		{"Directories", directoryOptions(s)},
 		{"HTTP", httpOptions(s)},
 		{"Messages", natsOptions(s)},
-		{"Message queue for others", natsListenOptions(s)},
+		{"NATS for others", natsListenOptions(s)},
 		{"Load", loadOptions(p, s)},
 		{"Alarms", alarmOptions(s)},
 		{"Threat intelligence and vulnerabilities", lookupOptions(s)},

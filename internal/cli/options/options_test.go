@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"dsiem/internal/node"
+	"dsiem/test/testkit/nodetest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -311,10 +312,10 @@ func TestPrecedence(t *testing.T) {
 		if tt.source != "" {
 			setBy += " max_eps=" + tt.source
 		}
-		if got := effective(o, "set_by"); got != setBy {
+		if got := nodetest.Effective(o, "set_by"); got != setBy {
 			t.Errorf("%q with %q: set_by %q, want %q", tt.args, tt.environ, got, setBy)
 		}
-		if diff := cmp.Diff(tt.notes, notes(o)); diff != "" {
+		if diff := cmp.Diff(tt.notes, nodetest.Notes(o)); diff != "" {
 			t.Errorf("%q with %q: remarks, want -, got +:\n%s", tt.args, tt.environ, diff)
 		}
 	}
@@ -363,7 +364,7 @@ func TestValues(t *testing.T) {
 			}
 			got := map[string]any{}
 			for _, key := range []string{"json", "max_eps", "max_queue", "shards", "max_delay", "hold_duration", "min_alarm_lifetime", "cache_duration", "fsync", "status"} {
-				got["DSIEM_"+strings.ToUpper(strings.ReplaceAll(key, "_", ""))] = effective(o.options, key)
+				got["DSIEM_"+strings.ToUpper(strings.ReplaceAll(key, "_", ""))] = nodetest.Effective(o.options, key)
 			}
 			if fmt.Sprint(got[name]) != fmt.Sprint(want) {
 				t.Errorf("%s=%q: %v, want %v", name, text, got[name], want)
@@ -450,7 +451,7 @@ func TestUnknownVariables(t *testing.T) {
 		"WARN unknown environment variable variable=DSIEM_MAXESP did_you_mean=DSIEM_MAXEPS",
 		"WARN unknown environment variable variable=DSIEM_SOMETHING_ELSE",
 	}
-	if diff := cmp.Diff(want, notes(o)); diff != "" {
+	if diff := cmp.Diff(want, nodetest.Notes(o)); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 }
@@ -469,7 +470,7 @@ func TestWithoutEffect(t *testing.T) {
 		"WARN setting has no effect setting=--filter-threads reason=see --shards",
 		"WARN setting has no effect setting=pprof reason=there is no --metrics-address",
 	}
-	if diff := cmp.Diff(want, notes(o)); diff != "" {
+	if diff := cmp.Diff(want, nodetest.Notes(o)); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 }
@@ -491,7 +492,7 @@ func TestEffective(t *testing.T) {
 		"msq": "nats://***@a:4222,nats://***@b:4222,nats://c", "frontend": "http://***@fe:8080", "mode": "cluster-backend",
 		"max_queue": int64(25000), "expand_titles": true, "port": nil, "set_by": "node=--node mode=-m frontend=--frontend msq=DSIEM_MSQ",
 	} {
-		if got := effective(o, name); got != want {
+		if got := nodetest.Effective(o, name); got != want {
 			t.Errorf("%s is logged as %v, want %v", name, got, want)
 		}
 	}

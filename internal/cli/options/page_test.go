@@ -8,12 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"dsiem/test/testkit"
 )
 
 // TestOptionsPage keeps docs/options.md as the table of options says.
 func TestOptionsPage(t *testing.T) {
 	t.Parallel()
-	golden(t, filepath.Join("..", "..", "..", "docs", "options.md"), optionsPage())
+	testkit.Golden(t, filepath.Join("..", "..", "..", "docs", "options.md"), optionsPage())
 }
 
 // optionsPage returns docs/options.md.

@@ -47,7 +47,7 @@ func Count(asked int) int {
 }
 
 // New spreads directives over count engines.
-func New(plans []correlate.Planned, assets *asset.Table, opts EngineOptions, count int) *Set {
+func New(plans []correlate.Planned, assets *asset.Table, opts correlate.Options, count int) *Set {
 	all := &Set{Shards: make([]*correlate.Engine, count), changes: make([][]correlate.Change, count)}
 	for i := range all.Shards {
 		all.Shards[i] = correlate.New(correlate.Shard(plans, i, count), assets, opts)

@@ -59,7 +59,7 @@ func testEngines(tb testing.TB, shards int) *Set {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return New(c.Plans, c.Assets, EngineOptions{}, shards)
+	return New(c.Plans, c.Assets, correlate.Options{}, shards)
 }
 
 // However many steps engines are given at a time, in turn or side by side, and

@@ -13,20 +13,6 @@ import (
 	"dsiem/test/testkit"
 )
 
-func TestCountersExistFromTheStart(t *testing.T) {
-	t.Parallel()
-	reg := prometheus.NewPedanticRegistry()
-	c := metric.NewCounters(reg, "dsiem_x_total", "X.", "kind", []string{"a", "b", "unknown"})
-	c.Add(1, 3)
-	c.Add(1, 0)
-	c.Add(1, -1)
-	c.Add(17, 1) // a number this build does not know
-	want := []string{`dsiem_x_total{kind="a"} 0`, `dsiem_x_total{kind="b"} 3`, `dsiem_x_total{kind="unknown"} 1`}
-	if diff := cmp.Diff(want, testkit.Samples(t, reg)); diff != "" {
-		t.Errorf("samples (-want +got):\n%s", diff)
-	}
-}
-
 func TestSnapshotIsReadWhenAskedAndAllAtOneMoment(t *testing.T) {
 	t.Parallel()
 	type counts struct {

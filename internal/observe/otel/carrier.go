@@ -10,11 +10,6 @@ import (
 	"dsiem/internal/event"
 )
 
-// Carrier takes a trace from one node to the next, inside the event's message
-// (spec/interfaces.md §4.3). The zero value is that of an event that is not
-// traced.
-type Carrier = event.Carrier
-
 // maxState is the longest trace state that is passed on, in bytes: as long as
 // W3C Trace Context asks for. A longer one, which anybody may send, is left out,
 // so that messages and exports stay small.
@@ -23,7 +18,7 @@ const maxState = 512
 // parentOf returns a context with the span that a carrier names. A carrier that
 // is malformed, as everything may be that comes from outside, is as good as
 // none.
-func parentOf(c Carrier) context.Context {
+func parentOf(c event.Carrier) context.Context {
 	ctx := context.Background()
 	if c.TraceParent == "" {
 		return ctx
@@ -44,14 +39,14 @@ func unwanted(ctx context.Context) bool {
 }
 
 // carrierOf returns the carrier of a context's span.
-func carrierOf(ctx context.Context) Carrier {
-	var c Carrier
+func carrierOf(ctx context.Context) event.Carrier {
+	var c event.Carrier
 	propagation.TraceContext{}.Inject(ctx, (*fields)(&c))
 	return c
 }
 
 // fields is a Carrier as the library wants it.
-type fields Carrier
+type fields event.Carrier
 
 var _ propagation.TextMapCarrier = (*fields)(nil)
 

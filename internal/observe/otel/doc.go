@@ -2,7 +2,7 @@
 // OTLP/gRPC.
 //
 // A frontend makes a span of every event that it takes (StartEvent) and puts
-// the span's Carrier into the message for the backends; a backend makes the
+// its event.Carrier into the message for the backends; a backend makes the
 // next span of the same trace when it has evaluated the event (Handle). Metrics
 // are the numbers of the watchdog report.
 //

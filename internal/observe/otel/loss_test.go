@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"dsiem/internal/event"
 	"dsiem/internal/observe/otel"
 	"dsiem/test/testkit/oteltest"
 
@@ -19,7 +20,7 @@ func TestTLSTrustsTheGivenAuthorities(t *testing.T) {
 	t.Parallel()
 	c := oteltest.StartTLS(t)
 	tracer := start(t, soon(c))
-	tracer.Handle(otel.Carrier{}, "e1", at, at, nil)
+	tracer.Handle(event.Carrier{}, "e1", at, at, nil)
 	flush(t, tracer)
 	only(t, c.Spans(), "backend handler")
 }
@@ -35,7 +36,7 @@ func TestTLSDoesNotTrustOthers(t *testing.T) {
 		options.Timeout = 50 * time.Millisecond
 		change(&options)
 		tracer := start(t, options)
-		tracer.Handle(otel.Carrier{}, "e1", at, at, nil)
+		tracer.Handle(event.Carrier{}, "e1", at, at, nil)
 		err := tracer.Shutdown(t.Context())
 		if err == nil || err.Error() != "flushing traces: 1 spans lost" {
 			t.Errorf("got error %v", err)
@@ -56,7 +57,7 @@ func TestNoCollectorStopsNothing(t *testing.T) {
 	tracer := start(t, options)
 	const events = 1000
 	for range events {
-		span := tracer.StartEvent("e", 1, at, otel.Carrier{})
+		span := tracer.StartEvent("e", 1, at, event.Carrier{})
 		tracer.Handle(span.Carrier(), "e", at, at, nil)
 		span.End(nil)
 	}
@@ -70,8 +71,8 @@ func TestNoCollectorStopsNothing(t *testing.T) {
 		t.Errorf("got %+v, want %d lost", got, 2*events)
 	}
 	// The end is the end.
-	tracer.Handle(otel.Carrier{}, "late", at, at, nil)
-	tracer.StartEvent("late", 1, at, otel.Carrier{}).End(nil)
+	tracer.Handle(event.Carrier{}, "late", at, at, nil)
+	tracer.StartEvent("late", 1, at, event.Carrier{}).End(nil)
 	if late := tracer.Stats().Spans; late.QueueFull != got.QueueFull+2 || late.Failed != got.Failed {
 		t.Errorf("got %+v after %+v, want two more dropped", late, got)
 	}
@@ -87,7 +88,7 @@ func TestASilentCollectorEndsWithShutdown(t *testing.T) {
 	options := soon(c)
 	options.Metrics, options.Readings = true, func() otel.Readings { return otel.Readings{} }
 	tracer := start(t, options)
-	tracer.Handle(otel.Carrier{}, "e1", at, at, nil)
+	tracer.Handle(event.Carrier{}, "e1", at, at, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := tracer.Shutdown(ctx); err == nil {
@@ -102,11 +103,11 @@ func TestACollectorThatComesLateGetsWhatWaits(t *testing.T) {
 	t.Parallel()
 	c := oteltest.Reserve(t)
 	tracer := start(t, soon(c))
-	tracer.Handle(otel.Carrier{}, "e1", at, at, nil)
+	tracer.Handle(event.Carrier{}, "e1", at, at, nil)
 	c.Restart()
 	c.WaitForSpans(1)
 	c.Stop()
-	tracer.Handle(otel.Carrier{}, "e2", at, at, nil)
+	tracer.Handle(event.Carrier{}, "e2", at, at, nil)
 	c.Restart()
 	c.WaitForSpan("the second", func(s oteltest.Span) bool { return s.Attributes["event.id"] == "e2" })
 	flush(t, tracer)
@@ -118,11 +119,11 @@ func TestWhatACollectorRefusesIsCounted(t *testing.T) {
 	options := soon(c)
 	options.Metrics, options.Readings = true, func() otel.Readings { return otel.Readings{} }
 	options.Every, options.MetricsEvery = time.Hour, time.Hour
-	options.Role = otel.RoleFrontend
+	options.Mode = otel.ModeFrontend
 	tracer := start(t, options)
 	c.Refuse(oteltest.Refusal{Items: 2, Reason: "too old"})
 	for range 5 {
-		tracer.Handle(otel.Carrier{}, "e", at, at, nil)
+		tracer.Handle(event.Carrier{}, "e", at, at, nil)
 	}
 	err := tracer.Shutdown(t.Context())
 	if want := "flushing traces: 2 spans lost\nflushing metrics: 2 data points lost"; err == nil || err.Error() != want {
@@ -143,7 +144,7 @@ func TestWhatACollectorSaysOfARefusalOfNothingIsIgnored(t *testing.T) {
 	tracer := start(t, soon(c))
 	for _, r := range []oteltest.Refusal{{Reason: "a hint"}, {Items: -5}} {
 		c.Refuse(r)
-		tracer.Handle(otel.Carrier{}, "e", at, at, nil)
+		tracer.Handle(event.Carrier{}, "e", at, at, nil)
 		c.WaitForSpans(1)
 	}
 	flush(t, tracer)
@@ -154,7 +155,7 @@ func TestAnAbsurdRefusalCountsTheWholeExport(t *testing.T) {
 	c := oteltest.Start(t)
 	c.Refuse(oteltest.Refusal{Items: 1 << 62})
 	tracer := start(t, soon(c))
-	tracer.Handle(otel.Carrier{}, "e", at, at, nil)
+	tracer.Handle(event.Carrier{}, "e", at, at, nil)
 	if err := tracer.Shutdown(t.Context()); err == nil {
 		t.Error("a refusal is no error")
 	}
@@ -168,7 +169,7 @@ func TestAnErrorOfTheCollectorIsCountedAndNotRepeated(t *testing.T) {
 	c := oteltest.Start(t)
 	c.Fail(status.Error(codes.PermissionDenied, "no"))
 	tracer := start(t, soon(c))
-	tracer.Handle(otel.Carrier{}, "e", at, at, nil)
+	tracer.Handle(event.Carrier{}, "e", at, at, nil)
 	if err := tracer.Shutdown(t.Context()); err == nil {
 		t.Error("an export that failed is no error")
 	}
@@ -212,7 +213,7 @@ func failInEveryWay(t *testing.T) {
 		options.Metrics, options.Readings = true, readings
 		tracer := start(t, options)
 		for tracer.Stats().Points.Lost() == 0 || tracer.Stats().Spans.Lost() == 0 {
-			tracer.Handle(otel.Carrier{TraceParent: "\xff"}, "\xff", at, at, []otel.Match{{Backlog: "\xff"}})
+			tracer.Handle(event.Carrier{TraceParent: "\xff"}, "\xff", at, at, []otel.Match{{Backlog: "\xff"}})
 		}
 		_ = tracer.Shutdown(t.Context()) // an error if there is something left to lose
 	}

@@ -98,11 +98,11 @@ type observe func(metric.Observer, *Readings)
 
 // instruments makes the metrics of a node and returns them, and how to observe
 // them.
-func instruments(m metric.Meter, role string) ([]metric.Observable, []observe, error) {
+func instruments(m metric.Meter, mode string) ([]metric.Observable, []observe, error) {
 	var all []metric.Observable
 	var observes []observe
 	for _, g := range floatGauges() {
-		if g.correlation && role == RoleFrontend {
+		if g.correlation && mode == ModeFrontend {
 			continue
 		}
 		i, err := m.Float64ObservableGauge(g.name, metric.WithDescription(g.help))
@@ -113,7 +113,7 @@ func instruments(m metric.Meter, role string) ([]metric.Observable, []observe, e
 		observes = append(observes, func(o metric.Observer, r *Readings) { o.ObserveFloat64(i, g.value(r)) })
 	}
 	for _, g := range intGauges() {
-		if g.correlation && role == RoleFrontend {
+		if g.correlation && mode == ModeFrontend {
 			continue
 		}
 		i, err := m.Int64ObservableGauge(g.name, metric.WithDescription(g.help))
@@ -123,12 +123,12 @@ func instruments(m metric.Meter, role string) ([]metric.Observable, []observe, e
 		all = append(all, i)
 		observes = append(observes, func(o metric.Observer, r *Readings) { o.ObserveInt64(i, g.value(r)) })
 	}
-	counters, observeCounters, err := counters(m, role)
+	counters, observeCounters, err := counters(m, mode)
 	return append(all, counters...), append(observes, observeCounters), err
 }
 
 // counters makes what counts since the start.
-func counters(m metric.Meter, role string) ([]metric.Observable, observe, error) {
+func counters(m metric.Meter, mode string) ([]metric.Observable, observe, error) {
 	const droppedName, alarmsName = "dsiem_events_dropped_total", "dsiem_alarms_written_total"
 	dropped, err := m.Int64ObservableCounter(droppedName, metric.WithDescription("Events that were lost, by reason."))
 	if err != nil {
@@ -140,7 +140,7 @@ func counters(m metric.Meter, role string) ([]metric.Observable, observe, error)
 				metric.WithAttributes(attribute.String("reason", fit(reason))))
 		}
 	}
-	if role == RoleFrontend {
+	if mode == ModeFrontend {
 		return []metric.Observable{dropped}, observeDropped, nil
 	}
 	alarms, err := m.Int64ObservableCounter(alarmsName, metric.WithDescription("Alarm lines written."))
@@ -190,7 +190,7 @@ func openMetrics(exporter sdkmetric.Exporter, o *Options, about *resource.Resour
 	}
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(p.reader), sdkmetric.WithResource(about))
 	meter := provider.Meter(scope, metric.WithInstrumentationVersion(o.Version))
-	all, observes, err := instruments(meter, o.Role)
+	all, observes, err := instruments(meter, o.Mode)
 	if err != nil {
 		return nil, err
 	}

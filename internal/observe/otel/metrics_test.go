@@ -42,14 +42,14 @@ func TestMetricsHaveTheNamesAndTypesOfTheSpec(t *testing.T) {
 	} {
 		frontends[name] = all[name]
 	}
-	for role, want := range map[string]map[string]point{
-		"standalone": all, "cluster-backend": all, "": all, otel.RoleFrontend: frontends,
+	for mode, want := range map[string]map[string]point{
+		"standalone": all, "cluster-backend": all, "": all, otel.ModeFrontend: frontends,
 	} {
-		t.Run(role, func(t *testing.T) {
+		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			c := oteltest.Start(t)
 			tracer := start(t, otel.Options{
-				Metrics: true, Endpoint: c.Endpoint(), Role: role, Readings: func() otel.Readings { return readings },
+				Metrics: true, Endpoint: c.Endpoint(), Mode: mode, Readings: func() otel.Readings { return readings },
 			})
 			if tracer.Tracing() {
 				t.Error("traces are on")

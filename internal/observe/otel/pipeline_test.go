@@ -19,6 +19,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"pgregory.net/rapid"
 
+	"dsiem/internal/event"
 	"dsiem/internal/text"
 )
 
@@ -70,7 +71,7 @@ func TestCallersNeverWaitForAnExport(t *testing.T) {
 		const calls = 1000
 		begun := time.Now()
 		for range calls {
-			tracer.Handle(Carrier{}, "e", begun, begun, nil)
+			tracer.Handle(event.Carrier{}, "e", begun, begun, nil)
 		}
 		if waited := time.Since(begun); waited != 0 {
 			t.Errorf("the calls took %v", waited)
@@ -100,7 +101,7 @@ func TestShutdownGivesUpWhenItsTimeIsOver(t *testing.T) {
 		tracer, exporter := fakeTracer(t, Options{}, hang)
 		const calls = 3*batchSize + 1
 		for range calls {
-			tracer.Handle(Carrier{}, "e", time.Now(), time.Now(), nil)
+			tracer.Handle(event.Carrier{}, "e", time.Now(), time.Now(), nil)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
@@ -127,7 +128,7 @@ func TestASpanWaitsNoLongerThanAsked(t *testing.T) {
 			return nil
 		})
 		begun := time.Now()
-		tracer.Handle(Carrier{}, "e", begun, begun, nil)
+		tracer.Handle(event.Carrier{}, "e", begun, begun, nil)
 		<-time.After(time.Minute) // virtual
 		if err := tracer.Shutdown(t.Context()); err != nil {
 			t.Error(err)
@@ -163,7 +164,7 @@ func TestEverySpanIsAccountedFor(t *testing.T) {
 		for range callers {
 			calls.Go(func() {
 				for range each {
-					tracer.StartEvent("e", 1, time.Time{}, Carrier{}).End(nil)
+					tracer.StartEvent("e", 1, time.Time{}, event.Carrier{}).End(nil)
 				}
 			})
 		}
@@ -197,7 +198,7 @@ func (f *fakeMetricExporter) Shutdown(context.Context) error {
 
 func openFakeMetrics(t *testing.T, exporter *fakeMetricExporter) *metricPipeline {
 	t.Helper()
-	o := Options{Metrics: true, Role: RoleFrontend, Readings: func() Readings { return Readings{} }}
+	o := Options{Metrics: true, Mode: ModeFrontend, Readings: func() Readings { return Readings{} }}
 	if err := o.complete(); err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +399,7 @@ func TestTextsAreCutAndValid(t *testing.T) {
 func TestATracerThatIsOffAllocatesNothing(t *testing.T) {
 	var off *Tracer
 	matched := []Match{{Directive: 1, Backlog: "b1"}}
-	carrier := Carrier{TraceParent: sampledParent}
+	carrier := event.Carrier{TraceParent: sampledParent}
 	now := time.Now()
 	if n := testing.AllocsPerRun(100, func() {
 		span := off.StartEvent("e1", 1, now, carrier)
@@ -415,19 +416,19 @@ const (
 	unsampledParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 )
 
-func benchmarkTracers(b *testing.B, run func(t *Tracer, c Carrier)) {
+func benchmarkTracers(b *testing.B, run func(t *Tracer, c event.Carrier)) {
 	on, _ := fakeTracer(b, Options{}, func(context.Context, int) error { return nil })
 	b.Cleanup(func() { _ = on.Shutdown(context.Background()) })
 	for _, c := range []struct {
 		name    string
 		tracer  *Tracer
-		carrier Carrier
+		carrier event.Carrier
 	}{
-		{"off", nil, Carrier{}},
-		{"on", on, Carrier{}},
-		{"sampled", on, Carrier{TraceParent: sampledParent}},
-		{"state", on, Carrier{TraceParent: sampledParent, TraceState: "vendor=a,other=b"}},
-		{"unsampled", on, Carrier{TraceParent: unsampledParent}},
+		{"off", nil, event.Carrier{}},
+		{"on", on, event.Carrier{}},
+		{"sampled", on, event.Carrier{TraceParent: sampledParent}},
+		{"state", on, event.Carrier{TraceParent: sampledParent, TraceState: "vendor=a,other=b"}},
+		{"unsampled", on, event.Carrier{TraceParent: unsampledParent}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -440,16 +441,16 @@ func benchmarkTracers(b *testing.B, run func(t *Tracer, c Carrier)) {
 
 func BenchmarkStartEvent(b *testing.B) {
 	now := time.Now()
-	benchmarkTracers(b, func(t *Tracer, c Carrier) { t.StartEvent("0123456789abcdef", 1, now, c).End(nil) })
+	benchmarkTracers(b, func(t *Tracer, c event.Carrier) { t.StartEvent("0123456789abcdef", 1, now, c).End(nil) })
 }
 
 func BenchmarkHandle(b *testing.B) {
 	now := time.Now()
-	benchmarkTracers(b, func(t *Tracer, c Carrier) { t.Handle(c, "0123456789abcdef", now, now, nil) })
+	benchmarkTracers(b, func(t *Tracer, c event.Carrier) { t.Handle(c, "0123456789abcdef", now, now, nil) })
 }
 
 func BenchmarkHandleMatched(b *testing.B) {
 	now := time.Now()
 	matched := []Match{{Directive: 1, Backlog: "0123456789abcdef"}}
-	benchmarkTracers(b, func(t *Tracer, c Carrier) { t.Handle(c, "0123456789abcdef", now, now, matched) })
+	benchmarkTracers(b, func(t *Tracer, c event.Carrier) { t.Handle(c, "0123456789abcdef", now, now, matched) })
 }

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"dsiem/internal/event"
 	"dsiem/internal/text"
 )
 
@@ -32,21 +33,21 @@ const (
 // Tracer that is off. It may be copied; whoever has a copy may end it once.
 type Span struct {
 	span    trace.Span
-	carrier Carrier
+	carrier event.Carrier
 }
 
 // StartEvent begins the span of an event that a frontend took at the time
 // start, over the connection with a number, and with the carrier that came with
 // it, if one did. Without a usable one the event begins a trace of its own.
 // Spans need not be ended, but only those that are ended are sent.
-func (t *Tracer) StartEvent(eventID string, conn uint64, start time.Time, parent Carrier) Span {
+func (t *Tracer) StartEvent(eventID string, conn uint64, start time.Time, parent event.Carrier) Span {
 	if t == nil || t.spans == nil {
 		return Span{}
 	}
 	return t.spans.startEvent(eventID, conn, start, parent)
 }
 
-func (p *spanPipeline) startEvent(eventID string, conn uint64, start time.Time, parent Carrier) Span {
+func (p *spanPipeline) startEvent(eventID string, conn uint64, start time.Time, parent event.Carrier) Span {
 	ctx := parentOf(parent)
 	options := []trace.SpanStartOption{trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKindProducer)}
 	if !unwanted(ctx) {
@@ -62,7 +63,7 @@ func (p *spanPipeline) startEvent(eventID string, conn uint64, start time.Time, 
 
 // Carrier returns what the message of the event has to carry. It is set even if
 // the trace is not recorded, which it then says.
-func (s Span) Carrier() Carrier { return s.carrier }
+func (s Span) Carrier() event.Carrier { return s.carrier }
 
 // End ends the span now, with an error if the event could not be delivered.
 func (s Span) End(err error) {
@@ -89,14 +90,14 @@ type Match struct {
 // one for its distribution and one for each of them. All have the same times,
 // since the engines play many events at once. It keeps neither the strings nor
 // the slice.
-func (t *Tracer) Handle(c Carrier, eventID string, received, done time.Time, matched []Match) {
+func (t *Tracer) Handle(c event.Carrier, eventID string, received, done time.Time, matched []Match) {
 	if t == nil || t.spans == nil {
 		return
 	}
 	t.spans.handle(c, eventID, received, done, matched)
 }
 
-func (p *spanPipeline) handle(c Carrier, eventID string, received, done time.Time, matched []Match) {
+func (p *spanPipeline) handle(c event.Carrier, eventID string, received, done time.Time, matched []Match) {
 	ctx := parentOf(c)
 	if unwanted(ctx) { // spares all that follows
 		return
@@ -104,13 +105,13 @@ func (p *spanPipeline) handle(c Carrier, eventID string, received, done time.Tim
 	if done.Before(received) {
 		done = received
 	}
-	event := attribute.String(eventIDKey, fit(eventID))
+	id := attribute.String(eventIDKey, fit(eventID))
 	times := spanTimes{start: trace.WithTimestamp(received), end: trace.WithTimestamp(done)}
 	ctx, span := p.tracer.Start(ctx, backendSpan, times.start,
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(event))
+		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(id))
 	defer span.End(times.end)
 	if len(matched) > 0 && span.IsRecording() {
-		p.distributed(ctx, event, times, matched)
+		p.distributed(ctx, id, times, matched)
 	}
 }
 
@@ -120,13 +121,13 @@ type spanTimes struct {
 }
 
 // distributed records the backlogs that took an event.
-func (p *spanPipeline) distributed(ctx context.Context, event attribute.KeyValue, times spanTimes, matched []Match) {
+func (p *spanPipeline) distributed(ctx context.Context, id attribute.KeyValue, times spanTimes, matched []Match) {
 	ctx, span := p.tracer.Start(ctx, distributionSpan, times.start,
-		trace.WithSpanKind(trace.SpanKindInternal), trace.WithAttributes(event))
+		trace.WithSpanKind(trace.SpanKindInternal), trace.WithAttributes(id))
 	defer span.End(times.end)
 	for _, m := range matched {
 		_, one := p.tracer.Start(ctx, backlogSpan, times.start, trace.WithSpanKind(trace.SpanKindInternal),
-			trace.WithAttributes(number(directiveID, m.Directive), attribute.String(backlogID, fit(m.Backlog)), event))
+			trace.WithAttributes(number(directiveID, m.Directive), attribute.String(backlogID, fit(m.Backlog)), id))
 		one.End(times.end)
 	}
 }

@@ -20,9 +20,9 @@ import (
 // place (spec/interfaces.md §1.3, 27).
 const DefaultEndpoint = "http://localhost:4317"
 
-// RoleFrontend is the role of a node that correlates nothing, and therefore has
+// ModeFrontend is the mode of a node that correlates nothing, and therefore has
 // no metrics of that.
-const RoleFrontend = "cluster-frontend"
+const ModeFrontend = "cluster-frontend"
 
 // The defaults of Options.
 const (
@@ -48,9 +48,9 @@ type Options struct {
 	// 4317.
 	Endpoint string
 	// Node is the name of the node and becomes service.name; "" is "dsiem".
-	// Version becomes service.version, Role (a mode of serve) dsiem.role, unless
-	// they are "".
-	Node, Version, Role string
+	// Version becomes service.version, Mode (that of serve) dsiem.role, unless they
+	// are "".
+	Node, Version, Mode string
 	// Logger is told what gets lost; nil is nobody.
 	Logger *slog.Logger
 	// Readings returns the current values of the metrics. It is needed with
@@ -173,8 +173,8 @@ func describe(ctx context.Context, o *Options) (*resource.Resource, error) {
 	if o.Version != "" {
 		attributes = append(attributes, attribute.String("service.version", fit(o.Version)))
 	}
-	if o.Role != "" {
-		attributes = append(attributes, attribute.String("dsiem.role", fit(o.Role)))
+	if o.Mode != "" {
+		attributes = append(attributes, attribute.String("dsiem.role", fit(o.Mode)))
 	}
 	return resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(attributes...))
 }

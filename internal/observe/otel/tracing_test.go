@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"dsiem/internal/event"
 	"dsiem/internal/observe/otel"
 	"dsiem/test/testkit/oteltest"
 
@@ -18,7 +19,7 @@ import (
 // soon are options under which a test does not wait for batches to fill.
 func soon(c *oteltest.Collector) otel.Options {
 	return otel.Options{
-		Traces: true, Endpoint: c.Endpoint(), Node: "node-1", Version: "v1.2.3", Role: "cluster-backend",
+		Traces: true, Endpoint: c.Endpoint(), Node: "node-1", Version: "v1.2.3", Mode: "cluster-backend",
 		Every: time.Millisecond, MetricsEvery: time.Millisecond, RootCAs: c.RootCAs(),
 	}
 }
@@ -71,12 +72,12 @@ func TestT63FrontendAndBackendSpansAreLinkedThroughTheCarrier(t *testing.T) {
 	t.Parallel()
 	c := oteltest.Start(t)
 	options := soon(c)
-	options.Node, options.Role = "front", otel.RoleFrontend
+	options.Node, options.Mode = "front", otel.ModeFrontend
 	frontend := start(t, options)
-	options.Node, options.Role = "back", "cluster-backend"
+	options.Node, options.Mode = "back", "cluster-backend"
 	backend := start(t, options)
 
-	span := frontend.StartEvent("e1", 7, at, otel.Carrier{})
+	span := frontend.StartEvent("e1", 7, at, event.Carrier{})
 	backend.Handle(span.Carrier(), "e1", at.Add(time.Second), at.Add(3*time.Second), nil)
 	span.End(nil)
 	flush(t, frontend)
@@ -88,7 +89,7 @@ func TestT63FrontendAndBackendSpansAreLinkedThroughTheCarrier(t *testing.T) {
 	}
 	front, back := only(t, spans, "frontend handler"), only(t, spans, "backend handler")
 	want := fmt.Sprintf("00-%s-%s-01", front.TraceID, front.SpanID)
-	if got := span.Carrier(); got != (otel.Carrier{TraceParent: want}) {
+	if got := span.Carrier(); got != (event.Carrier{TraceParent: want}) {
 		t.Errorf("carrier %+v, want %s", got, want)
 	}
 	if front.ParentID != "" || back.ParentID != front.SpanID || back.TraceID != front.TraceID || back.SpanID == front.SpanID {
@@ -111,10 +112,10 @@ func TestT63FrontendAndBackendSpansAreLinkedThroughTheCarrier(t *testing.T) {
 	}
 	for _, one := range []struct {
 		span       oteltest.Span
-		node, role string
+		node, mode string
 	}{{front, "front", "cluster-frontend"}, {back, "back", "cluster-backend"}} {
 		r := one.span.Resource
-		if r["service.name"] != one.node || r["service.version"] != "v1.2.3" || r["dsiem.role"] != one.role {
+		if r["service.name"] != one.node || r["service.version"] != "v1.2.3" || r["dsiem.role"] != one.mode {
 			t.Errorf("resource %v, want %+v", r, one)
 		}
 	}
@@ -125,7 +126,7 @@ func TestMatchesAreSpansBelowTheDistribution(t *testing.T) {
 	c := oteltest.Start(t)
 	tracer := start(t, soon(c))
 	matched := []otel.Match{{Directive: 1, Backlog: "b1"}, {Directive: 1<<64 - 1, Backlog: "b2"}}
-	tracer.Handle(otel.Carrier{}, "e1", at, at.Add(time.Second), matched)
+	tracer.Handle(event.Carrier{}, "e1", at, at.Add(time.Second), matched)
 	flush(t, tracer)
 
 	spans := c.Spans()
@@ -161,10 +162,10 @@ func TestAnEventThatWasNotDeliveredFails(t *testing.T) {
 	t.Parallel()
 	c := oteltest.Start(t)
 	tracer := start(t, soon(c))
-	span := tracer.StartEvent("e1", 1, time.Now(), otel.Carrier{})
+	span := tracer.StartEvent("e1", 1, time.Now(), event.Carrier{})
 	span.End(errors.New("no\xff servers"))
 	span.End(nil) // once is enough
-	tracer.StartEvent("never ended", 1, time.Now(), otel.Carrier{})
+	tracer.StartEvent("never ended", 1, time.Now(), event.Carrier{})
 	flush(t, tracer)
 	got := only(t, c.Spans(), "frontend handler")
 	if !got.Failed || got.Message != "no\uFFFD servers" {
@@ -176,7 +177,7 @@ func TestAFrontendContinuesTheTraceThatAnEventCameWith(t *testing.T) {
 	t.Parallel()
 	c := oteltest.Start(t)
 	tracer := start(t, soon(c))
-	parent := otel.Carrier{
+	parent := event.Carrier{
 		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", TraceState: "vendor=a,other=b",
 	}
 	span := tracer.StartEvent("e1", 1, time.Now(), parent)
@@ -186,7 +187,7 @@ func TestAFrontendContinuesTheTraceThatAnEventCameWith(t *testing.T) {
 	if got.TraceID != "0af7651916cd43dd8448eb211c80319c" || got.ParentID != "b7ad6b7169203331" || got.TraceState != parent.TraceState {
 		t.Errorf("got %+v", got)
 	}
-	want := otel.Carrier{
+	want := event.Carrier{
 		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-" + got.SpanID + "-01", TraceState: parent.TraceState,
 	}
 	if span.Carrier() != want {
@@ -208,7 +209,7 @@ func TestABadCarrierBeginsANewTrace(t *testing.T) {
 		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
 	}
 	for i, parent := range bad {
-		carrier := otel.Carrier{TraceParent: parent, TraceState: "vendor=a"}
+		carrier := event.Carrier{TraceParent: parent, TraceState: "vendor=a"}
 		tracer.StartEvent(fmt.Sprint(i), 1, at, carrier).End(nil)
 		tracer.Handle(carrier, fmt.Sprint(i), at, at, nil)
 	}
@@ -231,7 +232,7 @@ func TestABadTraceStateIsLeftOut(t *testing.T) {
 	tracer := start(t, soon(c))
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for _, state := range []string{"no value", "a=\x00", "a=" + strings.Repeat("x", 1<<12)} {
-		span := tracer.StartEvent("e1", 1, at, otel.Carrier{TraceParent: parent, TraceState: state})
+		span := tracer.StartEvent("e1", 1, at, event.Carrier{TraceParent: parent, TraceState: state})
 		span.End(nil)
 		if got := span.Carrier(); got.TraceState != "" || !strings.Contains(got.TraceParent, "0af7651916cd43dd8448eb211c80319c") {
 			t.Errorf("%q: carrier %+v", state, got)
@@ -246,7 +247,7 @@ func TestLongAndInvalidTextsAreCutAndRepaired(t *testing.T) {
 	options := soon(c)
 	options.Node = "node\xff"
 	tracer := start(t, options)
-	tracer.Handle(otel.Carrier{}, strings.Repeat("é", 1<<16), at, at, []otel.Match{{Directive: 1, Backlog: "b\xff"}})
+	tracer.Handle(event.Carrier{}, strings.Repeat("é", 1<<16), at, at, []otel.Match{{Directive: 1, Backlog: "b\xff"}})
 	flush(t, tracer)
 	got := only(t, c.Spans(), "backlog processing")
 	want := oteltest.Attributes{"event.id": strings.Repeat("é", 128), "directive.id": int64(1), "backlog.id": "b\uFFFD"}
@@ -262,7 +263,7 @@ func TestTimesThatGoBackMakeAnEmptySpan(t *testing.T) {
 	t.Parallel()
 	c := oteltest.Start(t)
 	tracer := start(t, soon(c))
-	tracer.Handle(otel.Carrier{}, "e1", at, at.Add(-time.Hour), nil)
+	tracer.Handle(event.Carrier{}, "e1", at, at.Add(-time.Hour), nil)
 	flush(t, tracer)
 	if got := only(t, c.Spans(), "backend handler"); !got.Start.Equal(at) || !got.End.Equal(at) {
 		t.Errorf("from %v to %v, want %v", got.Start, got.End, at)
@@ -278,7 +279,7 @@ func TestSamplingIsDecidedWhereATraceBegins(t *testing.T) {
 	options.Node, options.SampleRatio = "all", 1
 	all := start(t, options)
 
-	unsampled := none.StartEvent("e1", 1, at, otel.Carrier{})
+	unsampled := none.StartEvent("e1", 1, at, event.Carrier{})
 	unsampled.End(nil)
 	if got := unsampled.Carrier(); !strings.HasSuffix(got.TraceParent, "-00") || len(got.TraceParent) != 55 {
 		t.Errorf("carrier %+v does not say that the trace is not recorded", got)
@@ -290,7 +291,7 @@ func TestSamplingIsDecidedWhereATraceBegins(t *testing.T) {
 		t.Errorf("carrier %+v does not pass on %+v", got, unsampled.Carrier())
 	}
 
-	sampled := all.StartEvent("e2", 1, at, otel.Carrier{})
+	sampled := all.StartEvent("e2", 1, at, event.Carrier{})
 	sampled.End(nil)
 	none.Handle(sampled.Carrier(), "e2", at, at, nil)
 	flush(t, none)
@@ -314,7 +315,7 @@ func TestASampleRatioKeepsSomeTraces(t *testing.T) {
 	const events = 1000
 	want := 0
 	for range events {
-		span := tracer.StartEvent("e", 1, at, otel.Carrier{})
+		span := tracer.StartEvent("e", 1, at, event.Carrier{})
 		span.End(nil)
 		if strings.HasSuffix(span.Carrier().TraceParent, "-01") {
 			want++
@@ -333,7 +334,7 @@ func TestHeadersComeFromTheEnvironment(t *testing.T) {
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment=test")
 	c := oteltest.Start(t)
 	tracer := start(t, soon(c))
-	tracer.Handle(otel.Carrier{}, "e1", at, at, nil)
+	tracer.Handle(event.Carrier{}, "e1", at, at, nil)
 	flush(t, tracer)
 	got := only(t, c.Spans(), "backend handler")
 	if got.Resource["service.name"] != "node-1" || got.Resource["deployment"] != "test" {
@@ -397,10 +398,10 @@ func TestATracerThatIsOffDoesNothing(t *testing.T) {
 	if tracer != nil || err != nil {
 		t.Fatalf("got %v, %v", tracer, err)
 	}
-	span := tracer.StartEvent("e1", 1, at, otel.Carrier{TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+	span := tracer.StartEvent("e1", 1, at, event.Carrier{TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
 	span.End(errors.New("whatever"))
-	tracer.Handle(otel.Carrier{}, "e1", at, at, []otel.Match{{}})
-	if span.Carrier() != (otel.Carrier{}) || tracer.Tracing() || tracer.Stats() != (otel.Stats{}) {
+	tracer.Handle(event.Carrier{}, "e1", at, at, []otel.Match{{}})
+	if span.Carrier() != (event.Carrier{}) || tracer.Tracing() || tracer.Stats() != (otel.Stats{}) {
 		t.Errorf("not off: %+v, %+v", span, tracer.Stats())
 	}
 	if err := tracer.Shutdown(t.Context()); err != nil {
@@ -431,7 +432,7 @@ func FuzzCarrier(f *testing.F) {
 		}
 	})
 	f.Fuzz(func(t *testing.T, parent, state string) {
-		in := otel.Carrier{TraceParent: parent, TraceState: state}
+		in := event.Carrier{TraceParent: parent, TraceState: state}
 		span := tracer.StartEvent("e", 1, at, in)
 		tracer.Handle(in, "e", at, at, []otel.Match{{}})
 		span.End(nil)

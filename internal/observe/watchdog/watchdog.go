@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// WatchdogEvery is the time between two watchdog reports; the first one is
-// made at the start (spec/interfaces.md §5.3).
-const WatchdogEvery = 10 * time.Second
+// Every is the time between two watchdog reports; the first one is made at the
+// start (spec/interfaces.md §5.3).
+const Every = 10 * time.Second
 
 // Totals is what the pipeline has counted by a moment. The first group only
 // grows; the second is the state of the moment.

@@ -24,9 +24,9 @@ import (
 
 // Errors of Writer.Write.
 var (
-	// ErrWriterClosed says that the lines were not taken, because the writer
+	// ErrClosed says that the lines were not taken, because the writer
 	// has been closed.
-	ErrWriterClosed = errors.New("the alarm writer is closed")
+	ErrClosed = errors.New("the alarm writer is closed")
 	// ErrNotLines says that a text does not end with a line break.
 	ErrNotLines = errors.New("not whole lines")
 )
@@ -165,7 +165,7 @@ func (w *Writer) bothFiles() [2]*lineFile { return [2]*lineFile{w.events, w.alar
 // When MaxBuffered bytes wait already, because the disk is slow or full, Write
 // waits for room until the end of ctx; then nothing was accepted and the error
 // is that of ctx. Lines that find room are accepted even if ctx has ended, so
-// that a shutdown can hand over its last ones. Other errors are ErrWriterClosed
+// that a shutdown can hand over its last ones. Other errors are ErrClosed
 // and ErrNotLines.
 func (w *Writer) Write(ctx context.Context, b *alarm.Batch) error {
 	events, alarms := b.EventLines, b.AlarmLines
@@ -186,7 +186,7 @@ func (w *Writer) Write(ctx context.Context, b *alarm.Batch) error {
 	}
 	if !w.enqueue(events, alarms, weight) {
 		w.room.Release(weight)
-		return ErrWriterClosed
+		return ErrClosed
 	}
 	return nil
 }
@@ -197,7 +197,7 @@ func (w *Writer) waitForRoom(ctx context.Context, weight int64) error {
 	waiting, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	//nolint:contextcheck // w.open ends with the writer, not with the call
-	defer context.AfterFunc(w.open, func() { cancel(ErrWriterClosed) })()
+	defer context.AfterFunc(w.open, func() { cancel(ErrClosed) })()
 	if w.room.Acquire(waiting, weight) != nil {
 		return context.Cause(waiting)
 	}
@@ -266,7 +266,7 @@ func (w *Writer) start() bool {
 // that says what was lost. It may be called more than once, and without Run.
 //
 // Close when nobody calls Write any more: a Write that waits for room gets
-// ErrWriterClosed.
+// ErrClosed.
 func (w *Writer) Close(ctx context.Context) error {
 	w.mu.Lock()
 	w.closing = true

@@ -105,9 +105,9 @@ type Flush struct {
 	Waited, Took time.Duration
 }
 
-// WriterStats is what a Writer has counted by a moment. Pending and Failing are
+// Stats is what a Writer has counted by a moment. Pending and Failing are
 // of the moment; everything else only grows.
-type WriterStats struct {
+type Stats struct {
 	// Lines and bytes in siem_alarms.json and siem_alarm_events.json.
 	AlarmLines, AlarmBytes, EventLines, EventBytes uint64
 	// Flushes are the group commits, Retries the attempts after a write
@@ -126,11 +126,11 @@ type writerCounts struct {
 }
 
 // Stats returns the counts. It may be called at any time from any goroutine.
-func (w *Writer) Stats() WriterStats {
+func (w *Writer) Stats() Stats {
 	w.mu.Lock()
 	accepted, failing := w.accepted.bytes, w.failing != nil
 	w.mu.Unlock()
-	s := WriterStats{
+	s := Stats{
 		AlarmLines: w.alarms.lines.Load(), AlarmBytes: w.alarms.bytes.Load(),
 		EventLines: w.events.lines.Load(), EventBytes: w.events.bytes.Load(),
 		Flushes: w.count.flushes.Load(), Retries: w.count.retries.Load(),

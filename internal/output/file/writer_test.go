@@ -380,10 +380,10 @@ func TestCloseSaysWhatIsLost(t *testing.T) {
 		if took := time.Since(start); took != 3*time.Second {
 			t.Errorf("closing took %v", took)
 		}
-		if err := <-waiting; !errors.Is(err, ErrWriterClosed) {
+		if err := <-waiting; !errors.Is(err, ErrClosed) {
 			t.Errorf("a Write that waited: %v", err)
 		}
-		if err := w.Write(t.Context(), batchOf(nil, []byte("x\n"))); !errors.Is(err, ErrWriterClosed) {
+		if err := w.Write(t.Context(), batchOf(nil, []byte("x\n"))); !errors.Is(err, ErrClosed) {
 			t.Errorf("a Write after Close: %v", err)
 		}
 		if err := <-ended; err != nil {
@@ -474,7 +474,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 			case tt.failing != nil && (!errors.As(err, &lost) || lost.Events != 2):
 				t.Errorf("%s: %v", tt.name, err)
 			}
-			if err := w.Write(t.Context(), batchOf([]byte("x\n"), nil)); !errors.Is(err, ErrWriterClosed) {
+			if err := w.Write(t.Context(), batchOf([]byte("x\n"), nil)); !errors.Is(err, ErrClosed) {
 				t.Errorf("%s: a Write afterwards: %v", tt.name, err)
 			}
 			if err := w.Run(t.Context()); err == nil {

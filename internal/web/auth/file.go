@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"dsiem/internal/jsonfile"
-	"dsiem/internal/text"
 )
 
 // maxName is the number of characters of the longest user name.
@@ -279,21 +279,13 @@ func keys(s *jsonfile.Scope, names ...string) {
 		case first > 0:
 			s.Errorf(m.Offset, "", "key %s is given twice, first on line %d; remove one", jsonfile.Quote(m.Name), first)
 		case !slices.Contains(names, m.Name):
-			s.Errorf(m.Offset, "", "unknown key %s%s", jsonfile.Quote(m.Name), suggestion(m.Name, names))
+			hint := cmp.Or(jsonfile.Suggestion(m.Name, names), "; the keys are "+strings.Join(names, ", "))
+			s.Errorf(m.Offset, "", "unknown key %s%s", jsonfile.Quote(m.Name), hint)
 		}
 		if lines[m.Name] == 0 {
 			lines[m.Name] = line
 		}
 	}
-}
-
-// suggestion returns "; did you mean …?" if a name is near to what was written,
-// or else all names.
-func suggestion(written string, names []string) string {
-	if nearest := text.Suggest(written, names); nearest != "" {
-		return fmt.Sprintf("; did you mean %q?", nearest)
-	}
-	return "; the keys are " + strings.Join(names, ", ")
 }
 
 // quoted finds what stands in quotes in a message.

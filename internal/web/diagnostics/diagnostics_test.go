@@ -12,12 +12,12 @@ import (
 	"strings"
 	"testing"
 
-	"dsiem/internal/observe/metric"
 	"dsiem/internal/web/diagnostics"
 	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // asked returns what a handler answers to GET of a path.
@@ -54,7 +54,8 @@ func TestDiagnosticsWithoutOptionsShowOnlyThatTheyAreAlive(t *testing.T) {
 func TestDiagnosticsBehindOthersRoutes(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	metric.NewCounters(reg, "dsiem_config_changes_total", "Changes.", "action", []string{"upload", "delete"})
+	promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "dsiem_config_changes_total", Help: "Changes."}, []string{"action"}).
+		WithLabelValues("delete")
 	d := diagnostics.New(diagnostics.Options{
 		Gatherer: reg,
 		Checks: []diagnostics.Check{{Name: "nats", Ready: func(ctx context.Context) error {
@@ -89,11 +90,11 @@ func TestDiagnosticsBehindOthersRoutes(t *testing.T) {
 	}
 }
 
-func TestVarsHaveTheMembersOfTheRole(t *testing.T) {
+func TestVarsHaveTheMembersOfTheMode(t *testing.T) {
 	t.Parallel()
 	number := func(n int64) func() int64 { return func() int64 { return n } }
 	for _, test := range []struct {
-		role string
+		mode string
 		in   diagnostics.Variables
 		want map[string]any
 	}{
@@ -107,7 +108,7 @@ func TestVarsHaveTheMembersOfTheRole(t *testing.T) {
 			"alarm_counter": float64(1 << 40), "backlog_counter": 0.0, "cmdline": []any{"dsiem"},
 		}},
 	} {
-		t.Run(test.role, func(t *testing.T) {
+		t.Run(test.mode, func(t *testing.T) {
 			t.Parallel()
 			d := diagnostics.New(diagnostics.Options{Variables: &test.in})
 			rec := asked(t, d.Vars, "/debug/vars/")

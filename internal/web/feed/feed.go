@@ -122,13 +122,6 @@ func (f *Feed) Run(ctx context.Context) error {
 	}
 }
 
-// Clients returns the number of clients.
-func (f *Feed) Clients() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.clients)
-}
-
 // broadcast hands one frame to every client and returns their number.
 func (f *Feed) broadcast() int {
 	f.mu.Lock()

@@ -2,17 +2,12 @@ package server
 
 import "net/http"
 
-// Content security policies for SecurityHeaders.
-const (
-	// PagePolicy is for pages of the program itself: scripts, styles and images
-	// come from files of this server, nothing from within the page.
-	PagePolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-	// UIPolicy is for the static files of a web interface under /ui/. It reads
-	// Elasticsearch from the browser (spec/interfaces.md §3.7), whose address
-	// the server does not know, and its components bring their styles along.
-	UIPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
-		"connect-src 'self' http: https: ws: wss:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
-)
+// UIPolicy is the content security policy for the static files of a web interface
+// under /ui/. It reads Elasticsearch from the browser (spec/interfaces.md §3.7),
+// whose address the server does not know, and its components bring their styles
+// along.
+const UIPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
+	"connect-src 'self' http: https: ws: wss:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 
 // SecurityHeaders returns a handler whose answers tell browsers what they must
 // not do with them: what policy, a content security policy, forbids, guessing

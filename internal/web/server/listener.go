@@ -11,11 +11,10 @@ import (
 // LimitedListener is a listener that has a number of connections open at most.
 type LimitedListener struct {
 	net.Listener
-	slots   chan struct{} // nil if there is no limit
-	closed  chan struct{}
-	close   func() error
-	open    atomic.Int64
-	reached atomic.Uint64
+	slots  chan struct{} // nil if there is no limit
+	closed chan struct{}
+	close  func() error
+	open   atomic.Int64
 }
 
 // LimitConnections returns a listener that accepts a connection only while fewer
@@ -38,10 +37,6 @@ func LimitConnections(l net.Listener, n int) *LimitedListener {
 
 // Open returns the number of connections that are open.
 func (l *LimitedListener) Open() int { return int(l.open.Load()) }
-
-// Reached returns how often all connections were in use, so that the next client
-// had to wait.
-func (l *LimitedListener) Reached() uint64 { return l.reached.Load() }
 
 // Close ends the listener, and an Accept that waits. Open connections stay.
 func (l *LimitedListener) Close() error { return l.close() }
@@ -71,12 +66,6 @@ func (l *LimitedListener) acquire() bool {
 	if l.slots == nil {
 		return true
 	}
-	select {
-	case l.slots <- struct{}{}:
-		return true
-	default:
-	}
-	l.reached.Add(1)
 	select {
 	case l.slots <- struct{}{}:
 		return true

@@ -1,9 +1,10 @@
-// Package server has the HTTP server of a node and what keeps away clients that
-// nobody wants: times and sizes of requests, the number of connections, and what
-// a page of another site makes a browser send.
+// Package server has the HTTP server of a node: it serves routes, each to whoever
+// may use it, counts their answers, and keeps away clients that nobody wants: times
+// and sizes of requests, the number of connections, and what a page of another site
+// makes a browser send.
 //
-// It keeps no state but that of a listener and its connections. It knows no
-// routes and no users.
+// It keeps no state but these counts and that of a listener and its connections.
+// Which routes there are, and who may use them, others decide.
 //
 // Source of the requirements: spec/interfaces.md §9.
 package server

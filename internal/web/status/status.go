@@ -18,10 +18,11 @@ import (
 )
 
 // Status is what the status page shows and /status answers as JSON. Sections
-// that a role does not have are nil, and then left out.
+// that a mode does not have are nil, and then left out.
 type Status struct {
-	// Role is the mode of the node, as "cluster-frontend".
-	Role string `json:"role"`
+	// Mode is that of the node, as "cluster-frontend". Its key is the word of the
+	// contract.
+	Mode string `json:"role"`
 	// Node is the name of the node, if it has one.
 	Node    string `json:"node,omitempty"`
 	Version string `json:"version"`
@@ -36,7 +37,7 @@ type Status struct {
 	NATS     *NATS     `json:"nats,omitempty"`
 	Backlogs *Backlogs `json:"backlogs,omitempty"`
 	// Alarms are the last alarms, the newest first; no more than ShownAlarms
-	// are shown. nil is a role without alarms, an empty slice none so far.
+	// are shown. nil is a mode without alarms, an empty slice none so far.
 	Alarms []Alarm `json:"alarms,omitzero"`
 	Links  Links   `json:"links"`
 }
@@ -98,15 +99,15 @@ const maxTitle = 300
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// statusPage is the handler of StatusPage.
-type statusPage struct {
+// page is the handler of Page.
+type page struct {
 	source   func() Status
 	template *template.Template
 	// assets are the URLs of style, script and icon, relative to the page.
 	assets map[string]string
 }
 
-// StatusPage returns the built-in page for GET /{$}, GET /status and
+// Page returns the built-in page for GET /{$}, GET /status and
 // GET /status/. source is asked once per request, from any goroutine.
 //
 //	GET /                the page
@@ -116,8 +117,8 @@ type statusPage struct {
 // The page needs no script, which only keeps it up to date, and nothing from
 // other hosts. All its links are relative, so it may be below a prefix of a
 // proxy.
-func StatusPage(source func() Status) http.Handler {
-	p := &statusPage{source: source, assets: map[string]string{}}
+func Page(source func() Status) http.Handler {
+	p := &page{source: source, assets: map[string]string{}}
 	mux := http.NewServeMux()
 	for _, name := range []string{"status.css", "status.js", "icon.svg"} {
 		content, err := files.ReadFile("page/" + name)
@@ -159,7 +160,7 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // status returns what is to be shown now.
-func (p *statusPage) status() Status {
+func (p *page) status() Status {
 	s := p.source()
 	if s.Alarms != nil {
 		shown := append(make([]Alarm, 0, ShownAlarms), s.Alarms[:min(len(s.Alarms), ShownAlarms)]...)
@@ -180,24 +181,24 @@ func clip(title string) string {
 type view struct {
 	Status
 
-	HasAlarms bool // the role has some, be it none so far
+	HasAlarms bool // the mode has some, be it none so far
 	Assets    map[string]string
 }
 
-func (p *statusPage) html(w http.ResponseWriter, _ *http.Request) {
+func (p *page) html(w http.ResponseWriter, _ *http.Request) {
 	s := p.status()
-	var page bytes.Buffer
-	if err := p.template.Execute(&page, view{s, s.Alarms != nil, p.assets}); err != nil {
+	var body bytes.Buffer
+	if err := p.template.Execute(&body, view{s, s.Alarms != nil, p.assets}); err != nil {
 		http.Error(w, "The page could not be made", http.StatusInternalServerError)
 		return
 	}
 	header := w.Header()
 	header.Set("Content-Security-Policy", contentPolicy)
 	header.Set("Referrer-Policy", "no-referrer")
-	answer(w, "text/html; charset=utf-8", page.Bytes())
+	answer(w, "text/html; charset=utf-8", body.Bytes())
 }
 
-func (p *statusPage) json(w http.ResponseWriter, _ *http.Request) {
+func (p *page) json(w http.ResponseWriter, _ *http.Request) {
 	body, err := json.Marshal(p.status())
 	if err != nil { // a time outside of the years 0 to 9999
 		http.Error(w, "The status could not be encoded", http.StatusInternalServerError)

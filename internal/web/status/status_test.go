@@ -19,7 +19,7 @@ import (
 // page is a status page behind a server, as an app registers it.
 func page(t *testing.T, source func() status.Status) *httptest.Server {
 	t.Helper()
-	handler := status.StatusPage(source)
+	handler := status.Page(source)
 	mux := http.NewServeMux()
 	for _, pattern := range []string{"GET /{$}", "GET /status", "GET /status/"} {
 		mux.Handle(pattern, handler)
@@ -62,7 +62,7 @@ func get(t *testing.T, url string, headers ...string) (answer, string) {
 func standalone() status.Status {
 	start := time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
 	return status.Status{
-		Role: "standalone", Node: "siem-1", Version: "1.2.3", Started: start, UptimeSeconds: 93_784,
+		Mode: "standalone", Node: "siem-1", Version: "1.2.3", Started: start, UptimeSeconds: 93_784,
 		EPS:      &status.EPS{Now: 1234, Limit: 5000, Overloaded: true},
 		Queue:    &status.Queue{Length: 17, Limit: 25_000},
 		Events:   &status.Events{Received: 1_234_567, Dropped: 89},
@@ -78,7 +78,7 @@ func standalone() status.Status {
 
 func frontend() status.Status {
 	return status.Status{
-		Role: "cluster-frontend", Version: "1.2.3",
+		Mode: "cluster-frontend", Version: "1.2.3",
 		EPS: &status.EPS{}, Events: &status.Events{}, NATS: &status.NATS{}, Links: status.Links{Ready: true},
 	}
 }
@@ -105,7 +105,7 @@ func present(body string, texts ...string) []string {
 	return p
 }
 
-func TestStatusPageShowsAStandaloneNode(t *testing.T) {
+func TestPageShowsAStandaloneNode(t *testing.T) {
 	t.Parallel()
 	server := page(t, standalone)
 	resp, body := get(t, server.URL+"/")
@@ -132,7 +132,7 @@ func TestStatusPageShowsAStandaloneNode(t *testing.T) {
 	}
 }
 
-func TestStatusPageLeavesOutWhatARoleDoesNotHave(t *testing.T) {
+func TestPageLeavesOutWhatAModeDoesNotHave(t *testing.T) {
 	t.Parallel()
 	server := page(t, frontend)
 	_, body := get(t, server.URL+"/")
@@ -153,7 +153,7 @@ func TestStatusPageLeavesOutWhatARoleDoesNotHave(t *testing.T) {
 	}
 }
 
-func TestStatusPageWithoutAlarmsSoFar(t *testing.T) {
+func TestPageWithoutAlarmsSoFar(t *testing.T) {
 	t.Parallel()
 	server := page(t, func() status.Status { return status.Status{Alarms: status.NewRecent(0).List()} })
 	_, body := get(t, server.URL+"/")
@@ -199,12 +199,12 @@ func TestStatusIsReadPerRequest(t *testing.T) {
 }
 
 // Titles, ids and even classes may be an attacker's.
-func TestStatusPageEscapesWhatItShows(t *testing.T) {
+func TestPageEscapesWhatItShows(t *testing.T) {
 	t.Parallel()
 	const evil = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>`
 	server := page(t, func() status.Status {
 		return status.Status{
-			Role: evil, Node: evil, Version: evil, Links: status.Links{UI: true},
+			Mode: evil, Node: evil, Version: evil, Links: status.Links{UI: true},
 			Alarms: []status.Alarm{
 				{Title: evil, ID: evil, Class: evil},
 				{Title: "broken \xff\xfe text", ID: "javascript:alert(1)", Class: `high" onclick="alert(1)`},
@@ -290,7 +290,7 @@ func TestScriptFindsWhatThePageHas(t *testing.T) {
 	}
 }
 
-func TestStatusPageObeysAStrictContentPolicy(t *testing.T) {
+func TestPageObeysAStrictContentPolicy(t *testing.T) {
 	t.Parallel()
 	server := page(t, standalone)
 	resp, body := get(t, server.URL+"/")
@@ -321,7 +321,7 @@ func TestStatusPageObeysAStrictContentPolicy(t *testing.T) {
 	}
 }
 
-func TestStatusPageIsAccessible(t *testing.T) {
+func TestPageIsAccessible(t *testing.T) {
 	t.Parallel()
 	_, body := get(t, page(t, standalone).URL+"/")
 	if m := missing(body, `<html lang="en">`, `<main>`, `<nav aria-label="`, `role="status"`, `<th scope="col">`, `alt=""`,
@@ -361,7 +361,7 @@ func TestAssetsAreKeptForEver(t *testing.T) {
 	}
 }
 
-func TestStatusPageShowsTwentyAlarmsAndTheBeginningOfTitles(t *testing.T) {
+func TestPageShowsTwentyAlarmsAndTheBeginningOfTitles(t *testing.T) {
 	t.Parallel()
 	alarms := make([]status.Alarm, 30)
 	for i := range alarms {
@@ -405,8 +405,8 @@ func TestStatusThatCannotBeEncoded(t *testing.T) {
 	}
 }
 
-func BenchmarkStatusPage(b *testing.B) {
-	handler := status.StatusPage(standalone)
+func BenchmarkPage(b *testing.B) {
+	handler := status.Page(standalone)
 	for _, path := range []string{"/", "/status"} {
 		b.Run(path, func(b *testing.B) {
 			req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, path, nil)

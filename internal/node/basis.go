@@ -21,8 +21,9 @@ const (
 	closeTime = 2 * time.Second
 )
 
-// common is what backend and frontend share.
-type common struct {
+// basis is what backend and frontend stand on: settings, log, metrics, traces, NATS
+// and the clock.
+type basis struct {
 	options  *Options
 	logger   *slog.Logger
 	registry *prometheus.Registry
@@ -33,10 +34,10 @@ type common struct {
 	frontendID string
 }
 
-func (c *common) target(name string) *slog.Logger { return log.WithTarget(c.logger, name) }
+func (c *basis) target(name string) *slog.Logger { return log.WithTarget(c.logger, name) }
 
 // listens reports whether other nodes may connect to the NATS server of this one.
-func (c *common) listens() bool { return c.options.Listen.URL != "" }
+func (c *basis) listens() bool { return c.options.Listen.URL != "" }
 
 // connection is the connection to NATS, once there is one.
 type connection struct{ atomic.Pointer[bus.Conn] }
@@ -59,7 +60,7 @@ func (c *connection) up() error {
 
 // connect connects to NATS, trying until ctx ends. server is the one in this
 // process, nil if there is none.
-func (c *common) connect(ctx context.Context, name string, server *bus.Server) (*bus.Conn, error) {
+func (c *basis) connect(ctx context.Context, name string, server *bus.Server) (*bus.Conn, error) {
 	o := c.options
 	conn, err := bus.Connect(ctx, bus.Options{
 		URL: o.NATS, Name: name + " " + o.Node, Server: server, NoEcho: server != nil, FrontendID: c.frontendID,
