@@ -48,7 +48,8 @@ const (
 type arrivals struct {
 	mu     sync.Mutex
 	now    time.Time // of the last tick
-	last   *numbers  // whose message came last
+	ticks  uint64
+	last   *numbers // whose message came last
 	runs   map[string]*numbers
 	counts map[string]*missed // by name
 	names  []*missed          // in order of appearance, the first one is for all others
@@ -64,7 +65,7 @@ type numbers struct {
 	// gaps are below next, in the order of numbers. That is also the order of time,
 	// but for those that are being filled.
 	gaps   []gap
-	heard  time.Time
+	heard  uint64 // the tick before the last message
 	missed *missed
 }
 
@@ -101,7 +102,7 @@ func (a *arrivals) see(message []byte) {
 		f = a.find(id, number)
 		a.last = f
 	}
-	f.heard = a.now
+	f.heard = a.ticks
 	if number == f.next {
 		f.next++
 		return
@@ -128,7 +129,7 @@ func (a *arrivals) find(id []byte, number uint64) *numbers {
 func (a *arrivals) forget() {
 	var silent *numbers
 	for _, f := range a.runs {
-		if silent == nil || f.heard.Before(silent.heard) {
+		if silent == nil || f.heard < silent.heard {
 			silent = f
 		}
 	}
@@ -223,6 +224,7 @@ func (a *arrivals) tick(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.now = now
+	a.ticks++
 	for _, f := range a.runs {
 		f.gaps = slices.DeleteFunc(f.gaps, func(g gap) bool {
 			late := now.Sub(g.since) >= grace

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +69,7 @@ func New(o *Options) *Node {
 	n.fail = sync.OnceFunc(func() { close(n.failed) })
 	overload := func(bool) {} // NATS alone carries it
 	if o.Mode != ModeBackend {
-		n.frontendID = event.FrontendID(o.Node, rand.Text()[:startLetters])
+		n.frontendID = event.FrontendID(o.Node, strings.ToLower(rand.Text()[:startLetters]))
 		n.frontend = newFrontend(n.basis)
 		overload = n.frontend.limiter.Overload
 	}

@@ -158,11 +158,15 @@ func (c *cluster) send(t *testing.T, events string, want int) {
 	}
 }
 
-var receivedAt = regexp.MustCompile(`"rcvd_time":\d+`)
+var (
+	receivedAt = regexp.MustCompile(`"rcvd_time":\d+`)
+	startOf    = regexp.MustCompile(`("frontend_id":"[^/"]*/)[a-z0-9]{12}"`)
+)
 
-// anyTime returns a message without the time when it was received.
+// anyTime returns a message without the time when it was received, and without
+// the start of the frontend.
 func anyTime(message string) string {
-	return receivedAt.ReplaceAllString(strings.TrimSpace(message), `"rcvd_time":0`)
+	return startOf.ReplaceAllString(receivedAt.ReplaceAllString(strings.TrimSpace(message), `"rcvd_time":0`), `${1}start"`)
 }
 
 var reportField = regexp.MustCompile(` ([a-z_]+)=`)
