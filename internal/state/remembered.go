@@ -15,7 +15,7 @@ import (
 // rememberedName is the file of what the engines remember beside live backlogs
 // (docs/spec/correlation.md D33, D35): in the folder of saved backlogs and in that
 // of a checkpoint.
-const rememberedName = "remembered.json"
+const rememberedName = "remembered.events"
 
 // saveRemembered writes what engines remember into a folder, which it makes if
 // there is anything to write, and reports whether there is. Without anything no file
