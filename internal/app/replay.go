@@ -159,7 +159,9 @@ func (r *replay) newPipeline(reader *intake.Reader) *pipeline {
 	if p.batchSize <= 0 {
 		p.batchSize = batchSize
 	}
-	p.engines = newEngines(r.configuration.plans, p.assets, o.Engine, shardCount(o.Shards))
+	opts := o.Engine
+	opts.LookBack = cmp.Or(opts.LookBack, correlate.DefaultReplayLookBack)
+	p.engines = newEngines(r.configuration.plans, p.assets, opts, shardCount(o.Shards))
 	return p
 }
 
