@@ -11,7 +11,37 @@
 // current stage refers to, so that an event finds those it could match without
 // passing the others. Directives can be split over any number of engines.
 //
-// Source of the behaviour: spec/correlation.md §3–§7, §11, §14.
+// # Time
+//
+// An event's own time decides what it belongs to; the time of its arrival decides
+// when a stage stops waiting (spec/time.md). Step takes the arrival, in UNIX
+// nanoseconds like every time here but those of Options, which are durations in
+// seconds. The clock of an engine is the last arrival or Expire; it never goes back.
+// A replay has no arrivals: there it is the largest time of the events so far. An
+// event that is ahead of its arrival counts as of its arrival (D28).
+//
+// Who drives engines has these duties:
+//
+//   - Step for each event, with the arrival; all engines of a configuration get the
+//     same events.
+//   - Expire when Due says so and nothing else waits: it ends what is due, and writes
+//     the alarm lines of always-active directives that wait for the end of their second
+//     (D37). A step does so, too, when its clock enters a later second.
+//   - Flush at the end of a replay, before it expires all, and at an orderly stop:
+//     the lines that still wait.
+//   - Stats for metrics and summaries: what was swallowed and why (D43). A caller that
+//     compares them before and after a step knows which event it was.
+//
+// # State
+//
+// Save or Snapshot gives the live backlogs, and Remembered the rest: the events to look
+// back to (D33) and those of ended backlogs (D35 b), with their JSON. A new engine takes
+// them by Restore and then RestoreRemembered, before its first step. Instead of the
+// events it may be given those of a log from the look-back before the saved position,
+// by Remember. Remembered belongs to one engine: the next run has as many of them, or
+// gives it up.
+//
+// Source of the behaviour: spec/correlation.md §3–§7, §11, §14; spec/time.md.
 package correlate
 
 import (
@@ -270,9 +300,6 @@ func (e *Engine) pass(clock int64) {
 		return
 	}
 	second, begins := secondsOf(clock), e.clock == math.MinInt64
-	if begins {
-		e.ended.begin(second)
-	}
 	e.clock = clock
 	if second > e.second {
 		e.enterSecond(second)
@@ -388,7 +415,7 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 		return
 	}
 	if opener {
-		if owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, true, 0) {
+		if owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, nil) {
 			e.stats.Known++
 			return
 		}
