@@ -118,6 +118,9 @@ type Engine struct {
 	clock, second int64
 	// unwritten are backlogs for which an alarm line may be due (D37).
 	unwritten []handle
+	// lined is the second of the last line of the first restored alarm for which one is
+	// due: until the clock has begun, nobody knows a later one.
+	lined int64
 
 	changes []Change
 	order   Order // of the next change
@@ -277,10 +280,11 @@ func (e *Engine) Remember(arrival int64, ev *event.Event) {
 func (e *Engine) Expire(clock int64) []Change {
 	e.begin()
 	if clock == never {
-		e.writeDue()
+		e.writeDue(true)
 		e.expire(never)
 	} else {
 		e.pass(clock)
+		e.expire(e.second)
 	}
 	return e.changes
 }
@@ -290,7 +294,7 @@ func (e *Engine) Expire(clock int64) []Change {
 // call.
 func (e *Engine) Flush() []Change {
 	e.begin()
-	e.writeDue()
+	e.writeDue(true)
 	return e.changes
 }
 
@@ -299,12 +303,9 @@ func (e *Engine) pass(clock int64) {
 	if clock <= e.clock {
 		return
 	}
-	second, begins := secondsOf(clock), e.clock == math.MinInt64
 	e.clock = clock
-	if second > e.second {
+	if second := secondsOf(clock); second > e.second {
 		e.enterSecond(second)
-	} else if begins {
-		e.expire(e.second) // what was restored
 	}
 }
 
@@ -314,7 +315,7 @@ func (e *Engine) enterSecond(second int64) {
 		e.ended.clear()
 	}
 	e.second = second
-	e.writeDue()
+	e.writeDue(false)
 	e.ended.pass(second)
 	e.memory.pass(second)
 	e.expire(second)
@@ -323,17 +324,21 @@ func (e *Engine) enterSecond(second int64) {
 // Due returns the first time (UNIX nanoseconds) at which Expire has something to do,
 // math.MaxInt64 if that is never; false if no backlog lives.
 func (e *Engine) Due() (int64, bool) {
-	if len(e.unwritten) > 0 {
-		return nanosOf(e.second + 1), true
-	}
 	if e.timers.len() == 0 {
 		return 0, false
 	}
-	deadline, grace := e.timers.heap[0].deadline, e.opts.MinAlarmLifetime
-	if deadline > never-1-grace {
-		return never, true
+	due := int64(never)
+	if deadline, grace := e.timers.heap[0].deadline, e.opts.MinAlarmLifetime; deadline <= never-1-grace {
+		due = nanosOf(deadline + grace + 1)
 	}
-	return nanosOf(deadline + grace + 1), true
+	if len(e.unwritten) > 0 {
+		last := e.second
+		if e.clock == math.MinInt64 {
+			last = e.lined
+		}
+		due = min(due, nanosOf(last+1))
+	}
+	return due, true
 }
 
 // begin starts the changes of a new step.
