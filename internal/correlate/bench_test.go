@@ -320,3 +320,40 @@ func TestUnmatchedEventsAllocateNothing(t *testing.T) {
 		t.Errorf("an event that no rule wants allocates %v times, want 0", n)
 	}
 }
+
+// BenchmarkLookBack lets 1,000 old openers meet 1,000 remembered events of their
+// source, of which each considers the newest 100: the worst that one sender can do.
+// The openers come with rising times, so that the first takes the events and the others
+// find them taken, or with falling ones, so that each takes them again.
+func BenchmarkLookBack(b *testing.B) {
+	for _, order := range []string{"rising", "falling"} {
+		b.Run(order, func(b *testing.B) {
+			const n = 1000
+			directives := benchDirectives(1)
+			directives[0].Rules[1].Occurrence = 1_000_000
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				e := correlate.New(correlate.Plans(directives), benchAssets(), correlate.Options{})
+				ev := event.Event{Seconds: benchStart, PluginID: 1001, PluginSID: 2, SrcIP: ipv4(203, 1), DstIP: ipv4(10, 1)}
+				for i := range n {
+					ev.ID, ev.Nanos = strconv.Itoa(i), int32(i)
+					e.Step((benchStart+1)*1e9, &ev)
+				}
+				b.StartTimer()
+				ev.PluginSID, ev.Seconds = 1, benchStart-1
+				for i := range n {
+					ev.ID, ev.Nanos = "opener-"+strconv.Itoa(i), int32(i)
+					if order == "falling" {
+						ev.Nanos = int32(n - i)
+					}
+					e.Step((benchStart+1)*1e9, &ev)
+				}
+				if got := e.Stats().Live; got != n {
+					b.Fatalf("%d backlogs live", got)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/opener")
+		})
+	}
+}

@@ -306,3 +306,55 @@ func TestOneSourceHasSoManyBacklogs(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Scenario 12 of spec/time.md: a flood on an always-active directive writes at most
+// one alarm line a second, and what it writes grows with the number of its events.
+func TestFloodWritesLinesBySeconds(t *testing.T) {
+	e := engineFor(correlate.Options{}, alwaysActive())
+	size := map[int]int{}
+	written, lines := 0, map[int64]int{}
+	const events, perSecond = 6000, 300
+	for i := range events {
+		at := int64(100e9) + int64(i)*1e9/perSecond
+		ev := eventAt(at/1e9, fmt.Sprint(i), 1, "10.0.0.1")
+		ev.Nanos = int32(at % 1e9)
+		ev.CustomData[0], ev.CustomLabel[0] = fmt.Sprintf("user%05d", i), "user"
+		for _, c := range e.Step(at, ev) {
+			switch c.Kind {
+			case correlate.Accepted:
+				written += len((&alarm.Event{AlarmID: c.AlarmID, Stage: c.Stage, EventID: c.EventID}).AppendJSON(nil))
+			case correlate.Updated:
+				lines[at/1e9]++
+				written += len(c.Alarm.AppendJSON(nil))
+			default:
+			}
+		}
+		size[i+1] = written
+	}
+	if len(lines) != events/perSecond {
+		t.Errorf("lines in %d seconds", len(lines))
+	}
+	for second, n := range lines {
+		if n > 1 {
+			t.Errorf("%d lines in second %d", n, second)
+		}
+	}
+	if first, second := size[events/2]-size[events/4], size[events]-size[3*events/4]; second > 2*first {
+		t.Errorf("events %d to %d take %d bytes, the last %d take %d", events/4, events/2, first, events/4, second)
+	}
+}
+
+// What a step costs in memory does not depend on what it remembers.
+func TestStepsAllocateNothingOnceMemoryIsFull(t *testing.T) {
+	w := newBench(100, 1_000)
+	for i := range 260_000 { // more than is remembered
+		w.untaken(i)
+	}
+	if s := w.engine.Stats(); s.ForgottenEarly == 0 || s.Remembered != 250_000 || s.RememberedBytes > 64<<20 {
+		t.Fatalf("%+v", s)
+	}
+	i := 0
+	if n := testing.AllocsPerRun(5000, func() { w.untaken(i); i++ }); n != 0 {
+		t.Errorf("an event that a rule names and no backlog takes allocates %v times, want 0", n)
+	}
+}

@@ -24,13 +24,16 @@ type endedEvent struct {
 	// group tells the backlog's group.
 	group     uint32
 	directive int32 // place in the engine
-	// at is the second of the end, modulo 2^32; before the clock has begun, relative to
-	// that.
+	// at is the second of the end, modulo 2^32.
 	at uint32
 	// back is how far before it the next older one of the chain is, 0 if it is the
 	// oldest.
 	back uint32
 }
+
+// age returns how many seconds of the clock ago the end was, negative if the clock is
+// not there yet: a restored engine ends first what is due since it was saved.
+func (x *endedEvent) age(second int64) int64 { return int64(int32(uint32(second) - x.at)) }
 
 func (m *ended) hash(directive int32, mark uint64) uint64 {
 	return mixed(mark, m.salt^uint64(directive))
@@ -68,16 +71,16 @@ func (m *ended) link() {
 	}
 }
 
-// has reports whether an event is remembered of a directive, and if any is false, of
-// a backlog of a group.
-func (m *ended) has(directive int32, mark uint64, any bool, group uint32) bool {
+// has reports whether an event is remembered of a directive, and if group is not nil, of
+// a backlog of that group.
+func (m *ended) has(directive int32, mark uint64, group *uint32) bool {
 	if m.events.len() == 0 {
 		return false
 	}
 	m.link()
 	for place := *m.chains.head(m.hash(directive, mark)); m.events.has(place); {
 		x := m.events.at(place)
-		if x.mark == mark && x.directive == directive && (any || x.group == group) {
+		if x.mark == mark && x.directive == directive && (group == nil || x.group == *group) {
 			return true
 		}
 		if x.back == 0 {
@@ -88,16 +91,9 @@ func (m *ended) has(directive int32, mark uint64, any bool, group uint32) bool {
 	return false
 }
 
-// begin lets the clock begin: what has been restored is then as old as it was.
-func (m *ended) begin(second int64) {
-	for place := m.events.first; place != m.events.next; place++ {
-		m.events.at(place).at += uint32(second)
-	}
-}
-
 // pass forgets what is too old at a second of the clock.
 func (m *ended) pass(second int64) {
-	for m.events.len() > 0 && int64(uint32(second)-m.events.at(m.events.first).at) > m.seconds {
+	for m.events.len() > 0 && m.events.at(m.events.first).age(second) > m.seconds {
 		m.pop()
 	}
 	if m.events.len() == 0 && m.chains.heads != nil { // gives the memory of a burst back

@@ -11,7 +11,37 @@
 // current stage refers to, so that an event finds those it could match without
 // passing the others. Directives can be split over any number of engines.
 //
-// Source of the behaviour: spec/correlation.md §3–§7, §11, §14.
+// # Time
+//
+// An event's own time decides what it belongs to; the time of its arrival decides
+// when a stage stops waiting (spec/time.md). Step takes the arrival, in UNIX
+// nanoseconds like every time here but those of Options, which are durations in
+// seconds. The clock of an engine is the last arrival or Expire; it never goes back.
+// A replay has no arrivals: there it is the largest time of the events so far. An
+// event that is ahead of its arrival counts as of its arrival (D28).
+//
+// Who drives engines has these duties:
+//
+//   - Step for each event, with the arrival; all engines of a configuration get the
+//     same events.
+//   - Expire when Due says so and nothing else waits: it ends what is due, and writes
+//     the alarm lines of always-active directives that wait for the end of their second
+//     (D37). A step does so, too, when its clock enters a later second.
+//   - Flush at the end of a replay, before it expires all, and at an orderly stop:
+//     the lines that still wait.
+//   - Stats for metrics and summaries: what was swallowed and why (D43). A caller that
+//     compares them before and after a step knows which event it was.
+//
+// # State
+//
+// Save or Snapshot gives the live backlogs, and Remembered the rest: the events to look
+// back to (D33) and those of ended backlogs (D35 b), with their JSON. A new engine takes
+// them by Restore and then RestoreRemembered, before its first step. Instead of the
+// events it may be given those of a log from the look-back before the saved position,
+// by Remember. Remembered belongs to one engine: the next run has as many of them, or
+// gives it up.
+//
+// Source of the behaviour: spec/correlation.md §3–§7, §11, §14; spec/time.md.
 package correlate
 
 import (
@@ -88,6 +118,9 @@ type Engine struct {
 	clock, second int64
 	// unwritten are backlogs for which an alarm line may be due (D37).
 	unwritten []handle
+	// lined is the second of the last line of the first restored alarm for which one is
+	// due: until the clock has begun, nobody knows a later one.
+	lined int64
 
 	changes []Change
 	order   Order // of the next change
@@ -247,10 +280,11 @@ func (e *Engine) Remember(arrival int64, ev *event.Event) {
 func (e *Engine) Expire(clock int64) []Change {
 	e.begin()
 	if clock == never {
-		e.writeDue()
+		e.writeDue(true)
 		e.expire(never)
 	} else {
 		e.pass(clock)
+		e.expire(e.second)
 	}
 	return e.changes
 }
@@ -260,7 +294,7 @@ func (e *Engine) Expire(clock int64) []Change {
 // call.
 func (e *Engine) Flush() []Change {
 	e.begin()
-	e.writeDue()
+	e.writeDue(true)
 	return e.changes
 }
 
@@ -269,15 +303,9 @@ func (e *Engine) pass(clock int64) {
 	if clock <= e.clock {
 		return
 	}
-	second, begins := secondsOf(clock), e.clock == math.MinInt64
-	if begins {
-		e.ended.begin(second)
-	}
 	e.clock = clock
-	if second > e.second {
+	if second := secondsOf(clock); second > e.second {
 		e.enterSecond(second)
-	} else if begins {
-		e.expire(e.second) // what was restored
 	}
 }
 
@@ -287,7 +315,7 @@ func (e *Engine) enterSecond(second int64) {
 		e.ended.clear()
 	}
 	e.second = second
-	e.writeDue()
+	e.writeDue(false)
 	e.ended.pass(second)
 	e.memory.pass(second)
 	e.expire(second)
@@ -296,17 +324,21 @@ func (e *Engine) enterSecond(second int64) {
 // Due returns the first time (UNIX nanoseconds) at which Expire has something to do,
 // math.MaxInt64 if that is never; false if no backlog lives.
 func (e *Engine) Due() (int64, bool) {
-	if len(e.unwritten) > 0 {
-		return nanosOf(e.second + 1), true
-	}
 	if e.timers.len() == 0 {
 		return 0, false
 	}
-	deadline, grace := e.timers.heap[0].deadline, e.opts.MinAlarmLifetime
-	if deadline > never-1-grace {
-		return never, true
+	due := int64(never)
+	if deadline, grace := e.timers.heap[0].deadline, e.opts.MinAlarmLifetime; deadline <= never-1-grace {
+		due = nanosOf(deadline + grace + 1)
 	}
-	return nanosOf(deadline + grace + 1), true
+	if len(e.unwritten) > 0 {
+		last := e.second
+		if e.clock == math.MinInt64 {
+			last = e.lined
+		}
+		due = min(due, nanosOf(last+1))
+	}
+	return due, true
 }
 
 // begin starts the changes of a new step.
@@ -388,7 +420,7 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 		return
 	}
 	if opener {
-		if owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, true, 0) {
+		if owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, nil) {
 			e.stats.Known++
 			return
 		}

@@ -198,10 +198,11 @@ func (k *kept) origin() origin {
 // customData returns the custom data of an event.
 func (m *memory) customData(k *kept) (data [event.CustomFields]string) {
 	r := m.texts.read(k.text)
-	for bit := range textLabel {
-		if text := r.next(bit); bit >= textData {
-			data[bit-textData] = string(text)
-		}
+	for bit := range textData {
+		r.next(bit)
+	}
+	for i := range data {
+		data[i] = string(r.next(textData + i))
 	}
 	return data
 }

@@ -64,7 +64,7 @@ func (e *Engine) Remembered() *Remembered {
 	ended := &e.ended.events
 	for place := ended.first; place != ended.next; place++ {
 		x := ended.at(place)
-		directive, age := e.tracked[x.directive].current.plan.ID, int64(uint32(e.second)-x.at)
+		directive, age := e.tracked[x.directive].current.plan.ID, max(0, x.age(e.second))
 		last := len(r.Ended) - 1
 		if last < 0 || r.Ended[last].Directive != directive || r.Ended[last].Age != age {
 			r.Ended = append(r.Ended, EndedEvents{Directive: directive, Age: age})
@@ -80,11 +80,12 @@ func (e *Engine) Remembered() *Remembered {
 	return r
 }
 
-// RestoreRemembered lets an engine remember what another one did when it was saved.
-// Call it after the last Restore and before the first Step. The time until then does
-// not count for Ended; Events are forgotten when the clock says so. What belongs to
-// directives that the engine has not is left out.
-func (e *Engine) RestoreRemembered(r *Remembered) {
+// RestoreRemembered lets an engine remember what another one did when it was saved. It
+// goes on at a time (UNIX nanoseconds): the time until then does not count for Ended;
+// Events are forgotten when the clock says so. Call it after the last Restore and
+// before the first Step. What belongs to directives that the engine has not is left
+// out.
+func (e *Engine) RestoreRemembered(clock int64, r *Remembered) {
 	for _, one := range r.Events {
 		e.Remember(one.Arrival, one.Event)
 	}
@@ -104,7 +105,7 @@ func (e *Engine) RestoreRemembered(r *Remembered) {
 			continue
 		}
 		for _, one := range some.Events {
-			e.ended.add(endedEvent{mark: one.Mark, group: one.Group, directive: place, at: -uint32(some.Age)})
+			e.ended.add(endedEvent{mark: one.Mark, group: one.Group, directive: place, at: uint32(secondsOf(clock) - some.Age)})
 		}
 	}
 }

@@ -169,31 +169,40 @@ func (e *Engine) updateLater(b *backlog) {
 func (e *Engine) restoreLine(b *backlog, at int64, due bool) {
 	r := e.store.more(b).rarely()
 	if r.lined, r.due = at, due; due {
-		e.unwritten = append(e.unwritten, b.self)
-		if e.clock == math.MinInt64 {
-			e.second = max(e.second, at)
+		if len(e.unwritten) == 0 || at < e.lined {
+			e.lined = at
 		}
+		e.unwritten = append(e.unwritten, b.self)
 	}
 }
 
-// writeDue writes the alarm lines that are due, in order of opening.
-func (e *Engine) writeDue() {
+// writeDue writes the alarm lines that are due, in order of opening: all, or those of
+// alarms that have no line in the current second of the clock.
+func (e *Engine) writeDue(all bool) {
 	if len(e.unwritten) == 0 {
 		return
 	}
 	e.due = e.due[:0]
+	still := e.unwritten[:0]
 	for _, h := range e.unwritten {
 		// The backlog may have ended, or another line of its alarm been written.
 		b := e.store.find(h)
 		if b == nil {
 			continue
 		}
-		if x := e.store.extra(b); x != nil && x.rare != nil && x.rare.due {
+		x := e.store.extra(b)
+		switch {
+		case x == nil || x.rare == nil || !x.rare.due:
+		case all || x.rare.lined < e.second:
 			x.rare.due = false
 			e.due = append(e.due, timer{backlog: h})
+		default:
+			still = append(still, h)
 		}
 	}
-	e.unwritten = forget(e.unwritten)
+	if e.unwritten = still; len(still) == 0 {
+		e.unwritten = forget(e.unwritten)
+	}
 	e.sortDue(e.due)
 	for _, t := range e.due {
 		b := e.store.at(t.backlog)

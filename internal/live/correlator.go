@@ -92,7 +92,9 @@ func (c *Correlator) Backlogs() shard.Snapshots { return c.engines.Snapshot() }
 func (c *Correlator) Remembered() *correlate.Remembered { return c.engines.Remembered() }
 
 // RestoreRemembered lets the engines remember what those of the last run did.
-func (c *Correlator) RestoreRemembered(r *correlate.Remembered) { c.engines.RestoreRemembered(r) }
+func (c *Correlator) RestoreRemembered(r *correlate.Remembered) {
+	c.engines.RestoreRemembered(c.clock().UnixNano(), r)
+}
 
 // Saved returns the saved form of all live backlogs, after Run.
 func (c *Correlator) Saved() iter.Seq2[uint64, alarm.Saved] { return c.engines.Saved() }

@@ -161,7 +161,9 @@ func (r *replay) newPipeline(reader *file.Reader) *pipeline {
 	if p.batchSize <= 0 {
 		p.batchSize = batchSize
 	}
-	p.engines = shard.New(r.configuration.Plans, p.assets, o.Engine, shard.Count(o.Shards))
+	opts := o.Engine
+	opts.LookBack = cmp.Or(opts.LookBack, correlate.DefaultReplayLookBack)
+	p.engines = shard.New(r.configuration.Plans, p.assets, opts, shard.Count(o.Shards))
 	return p
 }
 

@@ -28,9 +28,14 @@ func fullSaved() alarm.Saved {
 			}},
 			SrcIPs: addr, DstIPs: addr, Networks: []string{"10.0.0.0/8"},
 			IntelHits: hit, Vulnerabilities: hit, CustomData: []alarm.CustomData{{Label: "l", Content: "c"}},
+			Truncated: alarm.Truncated{SrcIPs: 1},
 		},
-		Extras:      []alarm.Extra{{EventIDs: []event.IDHash{1}, StickyTexts: []string{"t"}, StickyNumbers: []uint64{1}, Origin: []string{}}},
-		LastSrcPort: 1, LastDstPort: 1, ExpandedTitle: "t",
+		Extras: []alarm.Extra{{
+			EventIDs: []event.IDHash{1}, Events: []alarm.Identity{{}}, Others: []alarm.OtherEvent{{}},
+			StickyTexts: []string{"t"}, StickyNumbers: []uint64{1}, Origin: []string{},
+		}},
+		LastSrcPort: 1, LastDstPort: 1, ExpandedTitle: "t", Arrival: 1, Opened: 1, Latest: 1, Opener: addr[0],
+		LineTime: 1, LineDue: true, LongData: [event.CustomFields]event.IDHash{1, 2, 3}, Unlisted: alarm.Unlisted{Value: 1},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"dsiem/test/testkit/programs"
@@ -24,9 +25,19 @@ func TestScenariosThroughBinary(t *testing.T) {
 		t.Fatal(err)
 	}
 	bin := programs.Path(t, "dsiem")
+	help, err := exec.CommandContext(t.Context(), bin, "replay", "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
+			if s.ByArrival() {
+				t.Skip("a replay of a file has no arrivals")
+			}
+			if flag := s.unknownFlag(help); flag != "" {
+				t.Skipf("dsiem replay has no flag %s", flag)
+			}
 			var first []*Result
 			for _, shards := range []int{1, 3} {
 				results := playBinary(t, bin, s, shards)
@@ -37,6 +48,18 @@ func TestScenariosThroughBinary(t *testing.T) {
 			}
 		})
 	}
+}
+
+// unknownFlag returns a flag of the scenario that the program's help does not name.
+func (s *Scenario) unknownFlag(help []byte) string {
+	for _, run := range s.Runs {
+		for _, arg := range run.Args {
+			if flag, _, _ := strings.Cut(arg, "="); !bytes.Contains(help, []byte(flag)) {
+				return flag
+			}
+		}
+	}
+	return ""
 }
 
 func TestMain(m *testing.M) { os.Exit(programs.Run(m)) }

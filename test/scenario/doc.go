@@ -83,6 +83,8 @@
 //	e1 zone=+07:00       the same time, written in another time zone
 //	e5..e17 sid2         thirteen events
 //	e2 again             the very same event once more
+//	e1 -60 @+5           an event of a minute before the base time that arrives five seconds after
+//	e2 again @+600       the same event once more, ten minutes after
 //	all sid3 gap=0       words for all following events; gap is the default distance in seconds
 //
 // An event without a time comes one gap (1 s) after the event on the line
@@ -93,14 +95,16 @@
 //
 //	{"event_id":"e1","timestamp":"2023-11-14 22:13:20Z","src_ip":"::ffff:10.0.0.1"}
 //
-// Replay time is the largest time seen so far (D14), so waiting is written as an
+// An event without an arrival comes when all before it have come and its own time is
+// reached: that is the clock of a replay, and waiting is written as an
 // event that no rule wants: "tick sid99 +13".
 //
 // # options
 //
 // Flags of dsiem replay, one or more per line: --min-alarm-lifetime (minutes),
 // --med-risk-min, --med-risk-max, --status, --tags, --expand-titles,
-// --expire-all, and for scenarios of several runs --save-backlogs SAVED and
+// --expire-all, --order-tolerance, --look-back, --remember (5s, 60s and 1h by default),
+// --max-alarm-values, and for scenarios of several runs --save-backlogs SAVED and
 // --load-backlogs SAVED, where SAVED is the one folder all runs share.
 //
 // # want

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
@@ -96,13 +97,19 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 	if run.Options.LoadBacklogs {
 		p.load(t, saved)
 	}
+	n := -1
 	for line := range strings.Lines(string(run.Events)) {
+		n++
 		var ev event.Event
 		if rej := event.Decode([]byte(line), &ev); rej != nil {
 			p.res.Rejected[rej.Reason.String()]++
 			continue
 		}
-		p.offer(&ev)
+		at := ev.Seconds*1e9 + int64(ev.Nanos)
+		if run.Arrivals != nil && run.Arrivals[n] != NoArrival {
+			at = Base().UnixNano() + run.Arrivals[n]
+		}
+		p.offer(at, &ev)
 	}
 	p.write((*correlate.Engine).Flush)
 	if run.Options.ExpireAll {
@@ -124,12 +131,24 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 func (r *Run) engineOptions() correlate.Options {
 	return correlate.Options{
 		MinAlarmLifetime: int64(r.Options.MinAlarmLifetime.Seconds()),
+		OrderTolerance:   orOff(r.Options.OrderTolerance),
+		LookBack:         orOff(r.Options.LookBack),
+		Remember:         orOff(r.Options.Remember),
+		MaxAlarmValues:   r.Options.MaxAlarmValues,
 		MedRiskMin:       r.Options.MedRiskMin,
 		MedRiskMax:       r.Options.MedRiskMax,
 		Status:           r.Options.Status[0],
 		Tag:              r.Options.Tags[0],
 		LiteralTitles:    !r.Options.ExpandTitles,
 	}
+}
+
+// orOff returns a duration as the engine takes it.
+func orOff(d time.Duration) int64 {
+	if d == 0 {
+		return correlate.Off
+	}
+	return int64(d / time.Second)
 }
 
 // configFiles returns the run's configuration files of a kind in lexical order.
@@ -159,13 +178,13 @@ func newPlayer(run *Run, opts correlate.Options, shards int) (*player, error) {
 	return p, nil
 }
 
-// offer gives one event to all engines, with the replay clock of decisions D14
-// and D16.
-func (p *player) offer(ev *event.Event) {
+// offer lets one event arrive at all engines at a time, or at the time of the last one
+// if that is later.
+func (p *player) offer(at int64, ev *event.Event) {
 	if p.assets.Whitelisted(ev.SrcIP) {
 		return
 	}
-	p.now = max(p.now, ev.Seconds*1e9+int64(ev.Nanos))
+	p.now = max(p.now, at)
 	p.write(func(e *correlate.Engine) []correlate.Change { return e.Step(p.now, ev) })
 }
 

@@ -33,8 +33,9 @@ type normalized struct {
 	Subcategory string `json:"subcategory,omitempty"`
 	customFields
 
-	at   time.Duration // from the base time
-	zone *time.Location
+	at      time.Duration // from the base time
+	arrival int64         // likewise, in nanoseconds, or NoArrival
+	zone    *time.Location
 }
 
 // eventClock gives times to events that state none. It runs on through all
@@ -44,6 +45,8 @@ type eventClock struct {
 	last    time.Duration
 	started bool
 	ids     map[string][]byte // NDJSON line by event id
+	// arrivals are those of the run's events so far.
+	arrivals []int64
 }
 
 // next is the time of an event that states none.
@@ -57,8 +60,10 @@ func (c *eventClock) next() time.Duration {
 // noID is how a scenario names an event without an id.
 const noID = `""`
 
-// parseEvents turns the events section into NDJSON.
-func (s *source) parseEvents(sec *section, clock *eventClock) []byte {
+// parseEvents turns the events section into NDJSON, with the arrivals of its lines if
+// it states any.
+func (s *source) parseEvents(sec *section, clock *eventClock) (events []byte, arrivals []int64) {
+	clock.arrivals = nil
 	var out bytes.Buffer
 	var all []string
 	clock.gap = time.Second
@@ -71,6 +76,7 @@ func (s *source) parseEvents(sec *section, clock *eventClock) []byte {
 				s.failf(sec.at(i), "%v", err)
 			}
 			out.WriteString(row + "\n")
+			clock.arrivals = append(clock.arrivals, NoArrival)
 			continue
 		}
 		e, ok := s.entry(sec, i)
@@ -92,7 +98,11 @@ func (s *source) parseEvents(sec *section, clock *eventClock) []byte {
 		}
 		out.Write(lines)
 	}
-	return out.Bytes()
+	stated := func(at int64) bool { return at != NoArrival }
+	if !slices.ContainsFunc(clock.arrivals, stated) {
+		return out.Bytes(), nil
+	}
+	return out.Bytes(), clock.arrivals
 }
 
 // setGap takes gap=… out of the words of an "all" line.
@@ -153,18 +163,27 @@ func (c *eventClock) events(head string, all, words []string) ([]byte, error) {
 // event returns the NDJSON line of one event.
 func (c *eventClock) event(id string, all, words []string) ([]byte, error) {
 	line, known := c.ids[id]
-	if len(words) == 1 && words[0] == "again" {
+	ev := &normalized{
+		ID: id, Title: "t", Sensor: "s", SrcIP: "10.0.0.1", DstIP: "10.0.0.2", Protocol: "TCP",
+		at: c.next(), arrival: NoArrival, zone: time.UTC,
+	}
+	if len(words) > 0 && words[0] == "again" {
 		if !known {
 			return nil, errors.New("there is no such event yet")
 		}
+		for _, w := range words[1:] {
+			if !strings.HasPrefix(w, "@") {
+				return nil, fmt.Errorf("word %q after \"again\" is not an arrival", w)
+			}
+			if err := ev.apply(w); err != nil {
+				return nil, err
+			}
+		}
+		c.arrivals = append(c.arrivals, ev.arrival)
 		return line, nil
 	}
 	if known {
 		return nil, fmt.Errorf("the id is taken; write \"%s again\" to repeat the event", id)
-	}
-	ev := &normalized{
-		ID: id, Title: "t", Sensor: "s", SrcIP: "10.0.0.1", DstIP: "10.0.0.2", Protocol: "TCP",
-		at: c.next(), zone: time.UTC,
 	}
 	for _, w := range slices.Concat(all, words) {
 		if err := ev.apply(w); err != nil {
@@ -174,6 +193,7 @@ func (c *eventClock) event(id string, all, words []string) ([]byte, error) {
 	ev.identify()
 	ev.Timestamp = Base().Add(ev.at).In(ev.zone).Format(time.RFC3339Nano)
 	c.last, c.started = ev.at, true
+	c.arrivals = append(c.arrivals, ev.arrival)
 
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -207,6 +227,11 @@ func (ev *normalized) apply(word string) error {
 	}
 	if src, dst, ok := strings.Cut(word, ">"); ok {
 		return errors.Join(address(src, &ev.SrcIP), address(dst, &ev.DstIP))
+	}
+	if arrival, ok := strings.CutPrefix(word, "@"); ok {
+		at, err := offset(arrival)
+		ev.arrival = int64(at)
+		return err
 	}
 	if strings.HasPrefix(word, "+") || strings.HasPrefix(word, "-") {
 		at, err := offset(word)

@@ -14,11 +14,14 @@ const savedFolder = "SAVED"
 // Options are the settings of one run, with the defaults of dsiem replay where
 // the scenario is silent.
 type Options struct {
-	MinAlarmLifetime       time.Duration
-	MedRiskMin, MedRiskMax int
-	Status, Tags           []string
-	ExpandTitles           bool
-	ExpireAll              bool
+	MinAlarmLifetime time.Duration
+	// OrderTolerance, LookBack and Remember are as spec/time.md has them.
+	OrderTolerance, LookBack, Remember time.Duration
+	MaxAlarmValues                     int
+	MedRiskMin, MedRiskMax             int
+	Status, Tags                       []string
+	ExpandTitles                       bool
+	ExpireAll                          bool
 	// LoadBacklogs and SaveBacklogs tell whether the run reads, or writes, the
 	// scenario's folder of saved backlogs.
 	LoadBacklogs, SaveBacklogs bool
@@ -27,6 +30,7 @@ type Options struct {
 // defaultOptions are the documented defaults (spec/interfaces.md §1).
 func defaultOptions() Options {
 	return Options{
+		OrderTolerance: 5 * time.Second, LookBack: time.Minute, Remember: time.Hour, MaxAlarmValues: 1000,
 		MedRiskMin:   3,
 		MedRiskMax:   6,
 		Status:       []string{"Open", "In-Progress", "Closed"},
@@ -76,6 +80,14 @@ func (o *Options) flag(name string) (set func(value string) bool, isBool bool) {
 			o.MinAlarmLifetime = time.Duration(n) * time.Minute
 			return err == nil
 		}, false
+	case "--order-tolerance":
+		return durationInto(&o.OrderTolerance), false
+	case "--look-back":
+		return durationInto(&o.LookBack), false
+	case "--remember":
+		return durationInto(&o.Remember), false
+	case "--max-alarm-values":
+		return intInto(&o.MaxAlarmValues), false
 	case "--med-risk-min":
 		return intInto(&o.MedRiskMin), false
 	case "--med-risk-max":
@@ -101,6 +113,14 @@ func intInto(p *int) func(string) bool {
 		n, err := strconv.Atoi(v)
 		*p = n
 		return err == nil
+	}
+}
+
+func durationInto(p *time.Duration) func(string) bool {
+	return func(v string) bool {
+		d, err := time.ParseDuration(v)
+		*p = d
+		return err == nil && d >= 0 && d%time.Second == 0
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"strconv"
@@ -41,6 +42,11 @@ type Run struct {
 	// Events is the input: normalized events as NDJSON, and whatever else the
 	// program must reject.
 	Events []byte
+	// Arrivals has, for each line of Events, the time of its arrival as an offset from
+	// Base in nanoseconds, NoArrival where the scenario states none; nil if it states
+	// none at all. Then the arrival is the largest time of the events so far, as in a
+	// replay.
+	Arrivals []int64
 	// Args are the flags for dsiem replay, without those that name files or
 	// folders; Options are the same settings for an engine in this process.
 	Args    []string
@@ -48,6 +54,15 @@ type Run struct {
 
 	saved []savedEdit
 	want  want
+}
+
+// NoArrival is the arrival of an event whose scenario states none.
+const NoArrival = math.MinInt64
+
+// ByArrival reports whether the scenario states when events arrive, so that it can be
+// played by who gives an engine the time of arrival only.
+func (s *Scenario) ByArrival() bool {
+	return slices.ContainsFunc(s.Runs, func(r *Run) bool { return r.Arrivals != nil })
 }
 
 // StartupError reports whether the program must refuse to start.
@@ -173,7 +188,7 @@ func (s *source) parseRun(run, prev *Run, parts *runParts, clock *eventClock) {
 		run.saved = append(run.saved, s.parseSaved(sec)...)
 	}
 	if sec := parts.byName["events"]; sec != nil {
-		run.Events = s.parseEvents(sec, clock)
+		run.Events, run.Arrivals = s.parseEvents(sec, clock)
 	}
 	run.want = s.parseWants(run.Number, parts, clock.ids)
 	if parts.byName["events"] == nil && !run.StartupError() {

@@ -133,10 +133,10 @@ func sameEvent(a, b correlate.RememberedEvent) bool {
 }
 
 // RestoreRemembered lets the engines remember what others did, before the first
-// step.
-func (all *Set) RestoreRemembered(r *correlate.Remembered) {
+// step, when the clock is at a time.
+func (all *Set) RestoreRemembered(clock int64, r *correlate.Remembered) {
 	for _, e := range all.Shards {
-		e.RestoreRemembered(r)
+		e.RestoreRemembered(clock, r)
 	}
 }
 
