@@ -212,9 +212,9 @@ func (c *Correlator) keep() {
 	c.done()
 }
 
-// drain plays events until none waits or ctx ends.
+// drain plays events until none waits, ctx ends, or their lines would be lost.
 func (c *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
-	for ctx.Err() == nil && c.more() {
+	for ctx.Err() == nil && !c.emitter.gaveUp() && c.more() {
 		c.play()
 		select {
 		case <-ticks:
@@ -269,8 +269,9 @@ func (c *Correlator) play() {
 	started := time.Now()
 	p.Changes = c.engines.Step(p.Steps)
 	c.counts.stepped(time.Since(started), len(p.Steps))
+	p.Done = c.clock()
 	if len(p.Changes) > 0 {
-		c.hand(c.clock(), p.Changes)
+		c.hand(p.Done, p.Changes)
 	}
 	c.observer.played(p)
 	c.done()
