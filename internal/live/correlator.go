@@ -166,7 +166,9 @@ func (c *Correlator) Run(ctx context.Context) error {
 			defer cancel()
 			c.drain(last, ticker.C)
 			c.keep()
-			c.tick()
+			now := c.clock()
+			c.hand(now, c.engines.Flush()) // lines that waited for their second to end (D37)
+			c.gauge()
 			return nil
 		}
 	}
@@ -229,9 +231,9 @@ func (c *Correlator) keep() {
 	c.done()
 }
 
-// drain plays events until none waits or ctx ends.
+// drain plays events until none waits, ctx ends, or their lines would be lost.
 func (c *Correlator) drain(ctx context.Context, ticks <-chan time.Time) {
-	for ctx.Err() == nil && c.more() {
+	for ctx.Err() == nil && !c.emitter.gaveUp() && c.more() {
 		c.play()
 		select {
 		case <-ticks: // time passes with the events, but lines must not wait for them
@@ -298,8 +300,9 @@ func (c *Correlator) play() {
 	p.Changes = c.engines.Step(p.Steps)
 	c.counts.stepped(time.Since(started), len(p.Steps))
 	c.delays.flush()
+	p.Done = c.clock()
 	if len(p.Changes) > 0 {
-		c.hand(c.clock(), p.Changes)
+		c.hand(p.Done, p.Changes)
 	}
 	c.observer.played(p)
 	c.done()

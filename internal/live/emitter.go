@@ -91,6 +91,9 @@ func (f *findings) take() []finding {
 	return list
 }
 
+// gaveUp reports whether lines that find no room are lost.
+func (e *emitter) gaveUp() bool { return e.lines.Err() != nil }
+
 // found has an element when look-ups have results, which publish takes.
 func (e *emitter) found() <-chan struct{} { return e.findings.filled }
 

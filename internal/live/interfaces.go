@@ -42,14 +42,15 @@ type Observer interface {
 	Changed(now time.Time, changes []correlate.Change)
 	// Played is told what has been played, after Changed.
 	Played(p *Played)
-	// Written is told what the Output has taken.
+	// Written is told what has been given to the Output.
 	Written(now time.Time, b *alarm.Batch)
 }
 
 // Played is a number of events that were played together.
 type Played struct {
-	// Received is when they were taken up.
-	Received time.Time
+	// Received is when they were taken up, Done when the engines were through with
+	// them.
+	Received, Done time.Time
 	// Steps are the events that were offered to the engines. Carriers are their
 	// trace contexts, one each, if Options.Traced is set.
 	Steps    []shard.Step

@@ -32,7 +32,7 @@ type Keeper interface {
 }
 
 // Queue holds events in memory between those who receive them and the
-// Correlator, in the order in which they came.
+// Correlator. Texts stay in order, and so do batches.
 //
 // When it is full the newest text is dropped and counted, because the NATS
 // client's goroutine must never wait: the oldest ones may be the beginning of an
@@ -46,8 +46,11 @@ type Queue struct {
 
 	mu      sync.Mutex
 	waiting []*event.Batch
-	events  int // in waiting
-	size    int // bytes of their texts
+	// open is the batch of waiting that takes texts, nil if there is none: also when
+	// decoded ones stand behind it, because a batch of texts has half a megabyte.
+	open   *event.Batch
+	events int // in waiting
+	size   int // bytes of their texts
 	// reserved are the events that have a place, and reservedSize their bytes.
 	reserved, reservedSize int
 	spare                  []*event.Batch
@@ -128,12 +131,11 @@ func (q *Queue) Restore(text []byte) {
 
 // add copies a text behind those that wait. Callers hold mu.
 func (q *Queue) add(text []byte) {
-	last := len(q.waiting) - 1
-	if last < 0 || !q.waiting[last].AddText(text) {
-		b := q.empty()
-		b.Arrived = q.clock().UnixNano()
-		b.AddText(text) // an empty batch has room for any
-		q.waiting = append(q.waiting, b)
+	if q.open == nil || !q.open.AddText(text) {
+		q.open = q.empty()
+		q.open.Arrived = q.clock().UnixNano()
+		q.open.AddText(text) // an empty batch has room for any
+		q.waiting = append(q.waiting, q.open)
 	}
 	q.events++
 	q.size += len(text)
@@ -219,7 +221,7 @@ func (q *Queue) Take() *event.Batch {
 		q.next = 0
 		q.mu.Lock()
 		q.taken, q.waiting = q.waiting, q.taken[:0]
-		q.events, q.size = 0, 0
+		q.events, q.size, q.open = 0, 0, nil
 		q.mu.Unlock()
 		if len(q.taken) == 0 {
 			return nil

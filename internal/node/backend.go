@@ -42,9 +42,11 @@ type backend struct {
 	// abandoned that of events that were still waiting at the end and are lost.
 	restored  uint64
 	abandoned atomic.Uint64
-	// running says that the parts were started, patience that they are to end.
+	// running says that the parts were started, patience that they are to end; giveUp
+	// ends the writer of a disk that takes nothing.
 	running  bool
 	patience *time.Timer
+	giveUp   context.CancelFunc
 }
 
 // alarmFiles is the Output of the Correlator, which is made before the files are:
@@ -137,7 +139,7 @@ func (b *backend) assemble() {
 	}
 	observers := []live.Observer{rejections{logger: b.target("worker")}, recentAlarms{recent: b.recent}}
 	if b.tracer.Tracing() {
-		observers = append(observers, traces{tracer: b.tracer, clock: b.clock})
+		observers = append(observers, traces{tracer: b.tracer})
 	}
 	b.correlator = live.NewCorrelator(live.Options{
 		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: &b.writer,
@@ -181,7 +183,8 @@ func (b *backend) openFiles(ctx context.Context, s *stops) error {
 	}
 	b.writer.Register(b.registry)
 	s.push(b.leave)
-	s.run(ctx, b.writer.Run, func() {})
+	ctx, b.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	s.run(ctx, func() {}, b.writer.Run)
 	s.push(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, closeTime)
 		defer cancel()
@@ -194,12 +197,15 @@ func (b *backend) openFiles(ctx context.Context, s *stops) error {
 func (b *backend) run(ctx context.Context, s *stops) {
 	s.push(b.save)
 	if b.enricher != nil {
-		s.run(ctx, b.enricher.Run, func() {})
+		s.run(ctx, func() {}, b.enricher.Run)
 	}
-	s.run(ctx, b.correlator.Run, func() {})
+	s.run(ctx, func() {}, b.correlator.Run)
 	s.push(func(context.Context) error {
 		// A disk that does not take the last lines must not keep the program alive.
-		b.patience = time.AfterFunc(live.LastEvents+closeTime, b.correlator.GiveUp)
+		b.patience = time.AfterFunc(live.LastEvents+closeTime, func() {
+			b.correlator.GiveUp()
+			b.giveUp() // the writer tries once more
+		})
 		return nil
 	})
 	b.running = true
@@ -290,8 +296,9 @@ func (b *backend) ready(context.Context) error {
 // save writes what is left when nothing correlates any more: lines and state.
 func (b *backend) save(context.Context) error {
 	b.correlator.Close()
-	b.patience.Stop()
-	b.correlator.GiveUp()
+	if b.patience.Stop() {
+		b.correlator.GiveUp() // nothing is left to write
+	}
 	if !b.begun() {
 		return nil // the state on disk is what was loaded
 	}

@@ -129,16 +129,14 @@ func (f *frontend) url() string {
 	return scheme + "://" + f.listener.Addr().String()
 }
 
-// run serves with a handler, and does what goes with it.
-func (f *frontend) run(ctx context.Context, s *stops, handler http.Handler, failed func()) {
+// parts returns what serves with a handler, and what goes with it.
+func (f *frontend) parts(handler http.Handler) []func(context.Context) error {
 	f.server = server.New(handler, f.target("http"))
 	if f.certificates != nil {
 		f.server.TLSConfig = f.certificates.TLSConfig()
 	}
-	for _, part := range []func(context.Context) error{
-		f.limiter.Run, f.meter.Run, f.feed.Run, f.guard.Run, f.certificates.Run, f.serve,
-	} {
-		s.run(ctx, part, failed)
+	return []func(context.Context) error{
+		f.serve, f.limiter.Run, f.meter.Run, f.feed.Run, f.guard.Run, f.certificates.Run,
 	}
 }
 

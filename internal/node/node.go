@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,10 +44,12 @@ type Node struct {
 	// diagnostics is nil without --metrics-address.
 	diagnostics *diagnostics.Server
 
-	stops  stops
-	ready  chan struct{}
-	failed chan struct{}
-	fail   func() // closes failed
+	stops stops
+	// prepared says that all parts are there.
+	prepared atomic.Bool
+	ready    chan struct{}
+	failed   chan struct{}
+	fail     func() // closes failed
 }
 
 // startLetters is the number of letters that tell the starts of a frontend apart:
@@ -115,7 +118,8 @@ func Run(ctx context.Context, o *Options) error {
 	default:
 		n.logger.Error("error " + err.Error()) //nolint:sloglint // the references' text: error {context}: {err}
 	}
-	return errors.Join(err, n.limited.Flush(context.WithoutCancel(ctx), time.Now()))
+	_ = n.limited.Flush(context.WithoutCancel(ctx), time.Now()) // a log that cannot be written is no failure of the node
+	return err
 }
 
 func (n *Node) standalone() bool { return n.backend != nil && n.frontend != nil }
@@ -151,10 +155,14 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.prepare(ctx); err != nil {
 		return err
 	}
+	n.prepared.Store(true)
 	if err := n.listen(ctx); err != nil {
 		return err
 	}
-	n.run(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	n.run(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -207,7 +215,10 @@ func (n *Node) startNATS() error {
 	if o.CAFile != "" {
 		n.natsCert.Files = append(n.natsCert.Files, o.CAFile)
 	}
-	return n.natsCert.Load()
+	if err := n.natsCert.Load(); err != nil {
+		n.natsCert.Reject(err)
+	}
+	return nil
 }
 
 // listen opens the port of the diagnostics server, if there is to be one.
@@ -224,29 +235,28 @@ func (n *Node) listen(ctx context.Context) error {
 	return nil
 }
 
-// run starts all parts: what correlates, what goes beside it, and the doors.
+// run starts all parts, until Stop: what correlates, the link to NATS, and the doors
+// with what goes beside it all.
 func (n *Node) run(ctx context.Context) {
+	beside := []func(context.Context) error{n.watch, collectLessOften}
+	if n.diagnostics != nil {
+		beside = append(beside, n.diagnostics.Run)
+	}
+	if n.natsCert != nil {
+		beside = append(beside, n.watchNATSCertificate)
+	}
 	if n.frontend != nil {
 		n.frontend.announce(n.listening())
+		page := status.Page(func() status.Status { return n.Snapshot().page(n.options, n.started) })
+		handler := server.Routes(routes(n.frontend, page, diagnostics.New(n.diagnose())), n.frontend.guard.Require, n.registry)
+		beside = append(beside, n.frontend.parts(handler)...)
 	}
 	if n.backend != nil {
 		n.backend.run(ctx, &n.stops)
-		n.stops.run(ctx, n.backend.keepState, n.fail)
+		beside = append(beside, n.backend.keepState)
 	}
-	n.stops.run(ctx, n.watch, n.fail)
-	if n.diagnostics != nil {
-		n.stops.run(ctx, n.diagnostics.Run, n.fail)
-	}
-	n.stops.run(ctx, collectLessOften, n.fail)
-	if n.natsCert != nil {
-		n.stops.run(ctx, n.watchNATSCertificate, n.fail)
-	}
-	n.stops.run(ctx, n.link, n.fail)
-	if n.frontend != nil {
-		page := status.Page(func() status.Status { return n.Snapshot().page(n.options, n.started) })
-		handler := server.Routes(routes(n.frontend, page, diagnostics.New(n.diagnose())), n.frontend.guard.Require, n.registry)
-		n.frontend.run(ctx, &n.stops, handler, n.fail)
-	}
+	n.stops.run(ctx, n.fail, n.link)
+	n.stops.run(ctx, n.fail, beside...)
 }
 
 // listening says where a frontend listens.
@@ -354,9 +364,13 @@ func (n *Node) disconnect(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Snapshot returns what the node has counted so far, and its state.
+// Snapshot returns what the node has counted so far, and its state: nothing while
+// the start is not through.
 func (n *Node) Snapshot() Snapshot {
 	s := Snapshot{At: n.clock(), Connected: n.conn.up() == nil}
+	if !n.prepared.Load() {
+		return s
+	}
 	if n.frontend != nil {
 		n.frontend.snapshot(&s)
 	}

@@ -45,7 +45,6 @@ type traces struct {
 	live.Silent
 
 	tracer *otel.Tracer
-	clock  func() time.Time
 }
 
 // Played implements live.Observer.
@@ -56,9 +55,8 @@ func (t traces) Played(p *live.Played) {
 			matched[c.EventID] = append(matched[c.EventID], otel.Match{Directive: c.Directive, Backlog: c.AlarmID})
 		}
 	}
-	done := t.clock()
 	for i := range p.Steps {
 		id := p.Steps[i].Event.ID
-		t.tracer.Handle(p.Carriers[i], id, p.Received, done, matched[id])
+		t.tracer.Handle(p.Carriers[i], id, p.Received, p.Done, matched[id])
 	}
 }

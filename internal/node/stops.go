@@ -23,23 +23,30 @@ func (s *stops) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// run starts a part, and stops it in its turn. failed is called when it ends with
-// an error. The end of a context is none.
-func (s *stops) run(ctx context.Context, part func(context.Context) error, failed func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	result := make(chan error, 1)
-	go func() {
-		err := part(ctx)
-		if errors.Is(err, context.Canceled) {
-			err = nil
-		}
-		if err != nil {
-			failed()
-		}
-		result <- err
-	}()
+// run starts parts, and stops them in their turn: all at once, so that their last
+// seconds are the same. failed is called when one ends with an error. The end of a
+// context is none.
+func (s *stops) run(ctx context.Context, failed func(), parts ...func(context.Context) error) {
+	ctx, cancel := context.WithCancel(ctx)
+	results := make(chan error, len(parts))
+	for _, part := range parts {
+		go func() {
+			err := part(ctx)
+			if errors.Is(err, context.Canceled) {
+				err = nil
+			}
+			if err != nil {
+				failed()
+			}
+			results <- err
+		}()
+	}
 	s.push(func(context.Context) error {
 		cancel()
-		return <-result
+		var errs []error
+		for range parts {
+			errs = append(errs, <-results)
+		}
+		return errors.Join(errs...)
 	})
 }
