@@ -797,3 +797,49 @@ func TestReferenceJitter(t *testing.T) {
 		}
 	}
 }
+
+// Scenario 5: brute force under jitter. What is found is printed; failures one too
+// few are never an alarm, failures that go on after the success (5 and 6) are the
+// limit that D33 knows.
+func TestReferenceJitterOfBruteForce(t *testing.T) {
+	const attacks = 100
+	t.Log("failures  after  delay  without look-back   with   sorted, of 100")
+	for _, row := range []struct{ failures, after int }{{5, 0}, {14, 0}, {5, 6}, {4, 0}} {
+		for _, delay := range []float64{1, 2, 5, 9} {
+			rnd := rand.New(rand.NewPCG(2, uint64(delay)))
+			var ops []op
+			for i := range attacks {
+				begin, src := float64(i)*3, fmt.Sprintf("10.1.0.%d", i)
+				for j := range row.failures + 1 + row.after {
+					sid := uint64(1)
+					if j == row.failures {
+						sid = 2
+					}
+					stamp := begin + 0.9*float64(j) + rnd.Float64()/10
+					ops = append(ops, op{clock: moment(stamp + rnd.Float64()*delay), event: from(sends(stamp, fmt.Sprint("e", i, "-", j), sid), src)})
+				}
+			}
+			found := func(back int64, ops []op) int {
+				sort.SliceStable(ops, func(i, j int) bool { return ops[i].clock < ops[j].clock })
+				opts := defaults()
+				opts.LookBack = back
+				n := 0
+				for _, line := range play(site(opts, bruteForce()), ops) {
+					if strings.Count(line, `"status":"finished"`) == 3 {
+						n++
+					}
+				}
+				return n
+			}
+			without, with := found(0, ops), found(10, ops)
+			for i := range ops {
+				ops[i].clock = sent(&ops[i].event)
+			}
+			sorted := found(10, ops)
+			t.Logf("%8d  %5d  %3.0f s  %d   %d   %d", row.failures, row.after, delay, without, with, sorted)
+			if row.failures < 5 && with > 0 {
+				t.Errorf("%d alarms of attacks with a failure too few", with)
+			}
+		}
+	}
+}

@@ -530,11 +530,8 @@ func (r *reference) lookBack(b *refBacklog) (began bool) {
 	l := b.endBefore() // L: the largest time of the events that counted when this stage began
 	current, offered := b.current, 0
 	for _, a := range r.considered(b) {
-		stage, fits := r.stageFor(b, &a.event)
 		switch {
 		case a.t <= l: // (a)
-			continue
-		case !fits || stage != current && !r.fitsAfterFirst(b, &a.event): // (b)
 			continue
 		case !r.inWindow(b, &a) || slices.ContainsFunc(b.rules, func(rule refRule) bool { return rule.has(a.event.ID) }): // (c)
 			continue
@@ -544,7 +541,8 @@ func (r *reference) lookBack(b *refBacklog) (began bool) {
 			return false
 		}
 		offered++
-		r.count("lookedBack") // Choice: what is offered, be it recorded or swallowed.
+		r.count("lookedBack")               // Choice: what is offered, be it recorded or swallowed.
+		stage, _ := r.stageFor(b, &a.event) // (b) as on arrival: the current stage, then the lowest that fits
 		if began = r.take(b, stage, &a); began || b.rules[current].status != alarm.Pending {
 			return began
 		}
@@ -552,19 +550,13 @@ func (r *reference) lookBack(b *refBacklog) (began bool) {
 	return false
 }
 
-// fitsAfterFirst reports whether an event matches a stage before the current one
-// and after the first (D33 b). Choice: that lets it be offered; as on arrival,
-// the lowest that fits then takes it, be it the first.
-func (r *reference) fitsAfterFirst(b *refBacklog, ev *event.Event) bool {
-	return slices.ContainsFunc(b.rules[1:b.current], func(rule refRule) bool { return r.matches(&rule, ev) })
-}
-
 // considered returns the remembered events that a look-back considers, in order
 // of (t, arrival): the newest 100 by arrival of the current stage and the
 // backlog's key, and, if the directive is always-active, those of each earlier
-// stage after the first (D33). An event is of a stage and the backlog's key if it
-// matches the stage with its references. Choice: custom data that the opener left
-// empty is no condition (D18) and no part of the key.
+// stage after the first (D33 b). An event is of a stage and the backlog's key if
+// it matches the stage with its references. Choice: custom data that the opener
+// left empty is no condition (D18) and no part of the key. Choice: an event that
+// matches one of these stages may then be taken by the first, as on arrival.
 func (r *reference) considered(b *refBacklog) []refArrival {
 	from := b.current
 	if b.d.AllRulesAlwaysActive {
@@ -958,13 +950,13 @@ func resolve(d *directive.Directive, ev *event.Event) []refRule {
 		r.Rule = d.Rules[i]
 		// refer resolves one text: it takes that of the rule referred to, already
 		// resolved, or the opener's value if that takes anything.
-		refer := func(text *string, copied *bool, field func(*refRule) (string, bool), any func(string) bool, value string) {
+		refer := func(text *string, copied *bool, field func(*refRule) (string, bool), takesAll func(string) bool, value string) {
 			j := slices.IndexFunc(rules[:i], func(o refRule) bool { return ":"+strconv.Itoa(o.Stage) == *text })
 			if j < 0 {
 				return
 			}
 			*text, *copied = field(&rules[j])
-			if !*copied && any(*text) {
+			if !*copied && takesAll(*text) {
 				*text, *copied = value, true
 			}
 		}
