@@ -1,7 +1,6 @@
 package correlate_test
 
 import (
-	"math"
 	"slices"
 
 	"dsiem/internal/alarm"
@@ -62,16 +61,18 @@ func second(t int64) int64 {
 	return t / nanos
 }
 
-// knowsTime says that the engine keeps spec/time.md. As long as it does not, it
-// is compared with the reference on plain worlds only: input in order, in time,
-// with unique ids, at most one line per alarm and second, no falling risk.
-const knowsTime = false
-
 // options gives the engine its settings.
 func (w *world) options() correlate.Options {
+	off := func(seconds int64) int64 {
+		if seconds == 0 {
+			return correlate.Off
+		}
+		return seconds
+	}
 	return correlate.Options{
-		MinAlarmLifetime: w.opts.Grace,
-		MedRiskMin:       w.opts.MedRiskMin, MedRiskMax: w.opts.MedRiskMax, Status: w.opts.Status, Tag: w.opts.Tag,
+		MinAlarmLifetime: w.opts.Grace, OrderTolerance: off(w.opts.OrderTolerance),
+		LookBack: off(w.opts.LookBack), Remember: off(w.opts.Remember), MaxAlarmValues: w.opts.MaxAlarmValues,
+		MedRiskMin: w.opts.MedRiskMin, MedRiskMax: w.opts.MedRiskMax, Status: w.opts.Status, Tag: w.opts.Tag,
 	}
 }
 
@@ -79,20 +80,22 @@ func (w *world) options() correlate.Options {
 func apply(e *correlate.Engine, o *op) []correlate.Change {
 	switch o.kind {
 	case stepping:
-		return e.Step(second(o.clock), &o.event)
+		return e.Step(o.clock, &o.event)
 	case expiring:
-		if o.clock == math.MaxInt64 {
-			return e.Expire(math.MaxInt64)
-		}
-		return e.Expire(second(o.clock))
-	case flushing: // it owes nothing
+		return e.Expire(o.clock)
+	case flushing:
+		return e.Flush()
 	}
 	return nil
 }
 
 // counters names the engine's counters.
 func counters(s correlate.Stats) map[string]uint64 {
-	return map[string]uint64{"repeated": s.Repeated, "outOfOrder": s.OutOfOrder, "known": s.Known}
+	return map[string]uint64{
+		"repeated": s.Repeated, "outOfOrder": s.OutOfOrder, "outside": s.Outside, "known": s.Known, "future": s.Future,
+		"lookedBack": s.LookedBack, "truncated": s.Truncated, "crowded": s.Evicted,
+		"forgottenEvents": s.ForgottenEarly, "forgottenEnded": s.ForgottenEnded, "forgottenIDs": s.ForgottenIDs,
+	}
 }
 
 // engines are the engines that a configuration is split over.
@@ -105,13 +108,17 @@ func newEngines(w *world, count int) *engines {
 	plans, table := correlate.Plans(w.directives), asset.NewTable(w.assets)
 	s := &engines{}
 	for i := range count {
-		s.list = append(s.list, correlate.New(correlate.Shard(plans, i, count), table, w.options()))
+		e := correlate.New(correlate.Shard(plans, i, count), table, w.options())
+		if b := &w.bounds; *b != specified() {
+			e.Bound(b.live, b.considered, b.offered, b.remembered, b.known, b.custom, b.listed, b.ids)
+		}
+		s.list = append(s.list, e)
 	}
 	return s
 }
 
-// restarted returns a new engine for a world with the backlogs of s, which is
-// one engine, and its lines.
+// restarted returns a new engine for a world with what s, which is one engine, would
+// save, and its lines.
 func (s *engines) restarted(w *world) (*engines, error) {
 	again := newEngines(w, 1)
 	again.lines = slices.Clone(s.lines)
@@ -120,6 +127,12 @@ func (s *engines) restarted(w *world) (*engines, error) {
 			return nil, err
 		}
 	}
+	text := s.list[0].Remembered().AppendJSON(nil)
+	remembered, err := correlate.ParseRemembered(text)
+	if err != nil {
+		return nil, err
+	}
+	again.list[0].RestoreRemembered(remembered)
 	return again, nil
 }
 

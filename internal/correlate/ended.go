@@ -1,9 +1,5 @@
 package correlate
 
-// mostEnded is the number of events of ended backlogs that an engine remembers
-// (D35 b).
-const mostEnded = 1_000_000
-
 // ended remembers the events of backlogs that have ended, so that they open no
 // other one when they are sent again. They are linked only when one is looked for:
 // an event that is later than all of its directive's is none of them.

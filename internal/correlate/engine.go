@@ -65,6 +65,7 @@ func Shard(plans []Planned, number, count int) []Planned {
 // Engine correlates events with directives. Use New.
 type Engine struct {
 	opts   Options
+	bounds bounds
 	assets *asset.Table
 	// places gives the place in tracked of the directive with an id.
 	places  map[uint64]int32
@@ -95,7 +96,7 @@ type Engine struct {
 	firsts  []*stage
 	looking looking
 	looked  event.Event
-	// outside says that an event met a backlog to which it cannot belong by its time.
+	// outside says that an event met a backlog whose window it misses (D32).
 	outside bool
 	offers  []offer
 	due     []timer
@@ -151,8 +152,7 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		second:  math.MinInt64,
 	}
 	e.timers.store = &e.store
-	e.memory = memory{seconds: e.opts.LookBack, most: mostRemembered, mostBytes: mostRememberedBytes}
-	e.ended = ended{seconds: e.opts.Remember, most: mostEnded, salt: e.index.salt}
+	e.bound(specified())
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
 	for place, p := range plans {
 		n := len(p.Plan.Stages)
@@ -388,16 +388,21 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 		return
 	}
 	if opener {
-		if owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, true, 0) {
-			e.stats.Known++
+		if !e.known(owner, a) {
+			e.open(owner, a)
 			return
 		}
-		e.open(owner, a)
-		return
+		e.stats.Known++
 	}
 	if e.outside {
 		e.stats.Outside++
 	}
+}
+
+// known reports whether an event opens no backlog of a directive, because a live one or
+// one that has ended has recorded it (D35).
+func (e *Engine) known(owner *tracked, a *arrived) bool {
+	return owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, true, 0)
 }
 
 // offer gives an event to the backlogs in e.offers.
@@ -459,7 +464,7 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 		data = d.clone()
 	}
 	group := e.groupKeyOf(v, &o, data)
-	if owner.live >= mostOfGroup {
+	if owner.live >= e.bounds.group {
 		e.makeRoom(group)
 	}
 	b := e.store.take()

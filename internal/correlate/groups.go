@@ -9,9 +9,6 @@ import (
 	"dsiem/internal/event"
 )
 
-// mostOfGroup is the number of live backlogs of a group (D32).
-const mostOfGroup = 1000
-
 // group is the live backlogs of one directive whose opening events have the same
 // source address and the same values of what later stages copy from them: one
 // attacker can make it as long as it may be, but not more than this one.
@@ -111,7 +108,7 @@ func (e *Engine) leaveGroup(b *backlog) {
 // is full: the oldest without an alarm line, else the oldest.
 func (e *Engine) makeRoom(group uint64) {
 	g := e.groups[group]
-	if g.n < mostOfGroup {
+	if int(g.n) < e.bounds.group {
 		return
 	}
 	victim := e.store.at(g.first)

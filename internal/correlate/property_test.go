@@ -107,6 +107,13 @@ type kind struct {
 	simple bool
 }
 
+// everyKind returns the kinds of worlds by name.
+func everyKind() map[string]kind {
+	return map[string]kind{
+		"plain": {plain: true}, "in order": {inOrder: true}, "timed": {}, "low bounds": {lowBounds: true},
+	}
+}
+
 // The generators draw from small sets, so that rules, backlogs and events meet
 // often.
 func aWorld(k kind) *rapid.Generator[world] {
@@ -117,7 +124,7 @@ func aWorld(k kind) *rapid.Generator[world] {
 			low := func(label string) int { return rapid.SampledFrom([]int{1, 2, 3, 1000}).Draw(t, label) }
 			w.bounds = bounds{
 				live: low("live"), considered: low("considered"), offered: low("offered"), remembered: low("remembered"), known: low("known"),
-				custom: low("custom values"), ids: low("ids"), listed: rapid.SampledFrom([]int{100, 1000}).Draw(t, "listed"), text: 4,
+				custom: low("custom values"), ids: low("ids"), listed: rapid.SampledFrom([]int{100, 1000}).Draw(t, "listed"), text: w.bounds.text,
 			}
 		}
 		w.assets = rapid.SliceOfN(anAsset(k), 1, 5).Draw(t, "assets")
@@ -547,14 +554,10 @@ func byAlarm(lines []string) map[string][]string {
 	return out
 }
 
-// compared returns the kind of worlds on which the engine beside the reference
-// is to equal it.
-func compared() kind { return kind{plain: !knowsTime} }
-
 // --- properties of the engine ---
 
 func TestIndexedEngineEqualsReference(t *testing.T) {
-	for name, k := range map[string]kind{"plain": {plain: true}, "timed": compared()} {
+	for name, k := range everyKind() {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := aWorld(k).Draw(t, "world")
@@ -574,10 +577,13 @@ func TestIndexedEngineEqualsReference(t *testing.T) {
 
 func TestShardCountDoesNotChangeOutput(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := aWorld(compared()).Draw(t, "world")
+		w := aWorld(kind{}).Draw(t, "world")
 		one, three := newEngines(&w, 1), newEngines(&w, 3)
 		if diff := cmp.Diff(play(one, w.ops), play(three, w.ops)); diff != "" {
 			t.Fatalf("one engine - three +:\n%s", diff)
+		}
+		if diff := cmp.Diff(one.Counters(), three.Counters()); diff != "" {
+			t.Fatalf("counters of one engine - three +:\n%s", diff)
 		}
 		// A batch merged as a whole gives the same order.
 		var batch []correlate.Change
@@ -595,7 +601,7 @@ func TestShardCountDoesNotChangeOutput(t *testing.T) {
 
 func TestSaveAndRestoreEqualsNoRestart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := aWorld(compared()).Draw(t, "world")
+		w := aWorld(kind{}).Draw(t, "world")
 		stop := rapid.IntRange(0, len(w.ops)).Draw(t, "stop")
 		straight := newEngines(&w, 1)
 		play(straight, w.ops[:stop])
@@ -606,10 +612,22 @@ func TestSaveAndRestoreEqualsNoRestart(t *testing.T) {
 		if diff := cmp.Diff(saved(straight), saved(restarted)); diff != "" {
 			t.Fatalf("saved before - after restart +:\n%s", diff)
 		}
+		if stop > 0 { // no time has passed
+			if o := (&op{kind: expiring, clock: w.ops[stop-1].clock}); o.clock < math.MaxInt64 {
+				if before := len(restarted.lines); len(play(restarted, []op{*o})) > before {
+					t.Fatalf("lines at the time of the restart: %q", restarted.lines[before:])
+				}
+			}
+		}
 		// Backlogs of different directives that expire in the same second may
 		// change places: files do not tell which was opened first.
 		if diff := cmp.Diff(byAlarm(play(straight, w.ops[stop:])), byAlarm(play(restarted, w.ops[stop:]))); diff != "" {
 			t.Fatalf("no restart - restart +:\n%s", diff)
+		}
+		if stop < len(w.ops) { // the clock has begun, so that ages can be told
+			if diff := cmp.Diff(remembered(straight), remembered(restarted)); diff != "" {
+				t.Fatalf("remembered without - with restart +:\n%s", diff)
+			}
 		}
 	})
 }
@@ -618,7 +636,7 @@ func TestSaveAndRestoreEqualsNoRestart(t *testing.T) {
 // rules, new ones get the new rules, and both live side by side (§11.3, B25).
 func TestRestoreUnderOtherDirectivesEqualsReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := aWorld(compared()).Draw(t, "world")
+		w := aWorld(kind{}).Draw(t, "world")
 		stop := rapid.IntRange(0, len(w.ops)).Draw(t, "stop")
 		ref, engine := newReference(&w), newEngines(&w, 1)
 		play(ref, w.ops[:stop])
@@ -645,14 +663,9 @@ func TestRestoreUnderOtherDirectivesEqualsReference(t *testing.T) {
 func change(t *rapid.T, d *directive.Directive) *directive.Directive {
 	out := *d
 	out.Rules = slices.Clone(d.Rules)
-	lowest := 1
-	if !knowsTime {
-		lowest = d.Priority // else the risk of a live alarm falls (D36)
-	}
-	out.Priority = rapid.IntRange(lowest, 5).Draw(t, "new priority")
+	out.Priority = rapid.IntRange(1, 5).Draw(t, "new priority")
 	for i := range out.Rules {
 		r := &out.Rules[i]
-		reliability := r.Reliability
 		switch rapid.IntRange(0, 6).Draw(t, "change") {
 		case 0:
 			r.Reliability = rapid.IntRange(0, 10).Draw(t, "new reliability")
@@ -661,17 +674,49 @@ func change(t *rapid.T, d *directive.Directive) *directive.Directive {
 		case 2:
 			out.Rules[i] = aRule(t, kind{}, r.Stage, out.Rules[:i])
 		}
-		if !knowsTime {
-			out.Rules[i].Reliability = reliability
-		}
 	}
 	return &out
 }
 
-func saved(s *engines) []string {
+// saved returns the saved backlogs of an engine as text.
+func saved(s *engines) []string { return savedOf(s.list[0]) }
+
+func savedOf(e *correlate.Engine) []string {
 	var out []string
-	for id, one := range s.list[0].Save() {
+	for id, one := range e.Save() {
 		out = append(out, fmt.Sprint(id, string(alarm.AppendSaved(nil, []alarm.Saved{one}))))
 	}
 	return out
+}
+
+// remembered returns what an engine remembers as text. Backlogs of different
+// directives that end in one second may change places.
+func remembered(s *engines) []string {
+	var out []string
+	r := s.list[0].Remembered()
+	for _, one := range r.Events {
+		out = append(out, fmt.Sprint(one.Arrival, string(event.AppendJSON(nil, one.Event))))
+	}
+	ended := len(out)
+	for _, some := range r.Ended {
+		for _, one := range some.Events {
+			out = append(out, fmt.Sprint(some.Directive, some.Age, one))
+		}
+	}
+	slices.Sort(out[ended:])
+	return out
+}
+
+// D33: input in order, ties and any lag included, has no look-backs.
+func TestLookBackChangesNothingOfEventsInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := aWorld(kind{inOrder: true}).Draw(t, "world")
+		w.opts.LookBack = 60
+		on := newEngines(&w, 1)
+		w.opts.LookBack = 0
+		off := newEngines(&w, 1)
+		if diff := cmp.Diff(play(off, w.ops), play(on, w.ops)); diff != "" || on.Counters()["lookedBack"] > 0 {
+			t.Fatalf("counters %v, off - on +:\n%s", on.Counters(), diff)
+		}
+	})
 }

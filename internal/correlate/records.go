@@ -125,10 +125,6 @@ func (r *records) empty(salt, hole uint64) {
 	r.slots[hole] = 0
 }
 
-// mostIDs is the number of event ids that a completed stage keeps, and of other
-// things that a stage keeps beside those it counts (D37, D38).
-const mostIDs = 10_000
-
 // rest is the state of a stage that took more than one event or compares
 // sticky_different values.
 type rest struct {
@@ -204,13 +200,19 @@ const mostOthers = 100
 // forgetIDs keeps the ids of a completed stage in bounds.
 func (e *Engine) forgetIDs(b *backlog, stage int) {
 	r := e.store.extra(b).rest(stage)
-	if r == nil || r.events.len() <= mostIDs {
+	if r == nil || r.events.len() <= e.bounds.ids {
 		return
 	}
 	owner := e.variantOf(b).owner
-	for _, one := range r.events.forget(e.index.salt, mostIDs) {
+	for _, one := range r.events.forget(e.index.salt, e.bounds.ids) {
 		e.leaveRecord(owner, one)
 		e.stats.ForgottenIDs++
+		r.others = slices.DeleteFunc(r.others, func(o record) bool {
+			if o.id == one.id {
+				e.leaveRecord(owner, o)
+			}
+			return o.id == one.id
+		})
 	}
 }
 

@@ -163,17 +163,22 @@ func sum(seconds ...int64) int64 {
 // Step lets an event arrive.
 func (r *reference) Step(clock int64, ev *event.Event) {
 	r.advance(clock)
-	r.expire()
+	r.expire(false)
 	a := r.arrive(ev)
 	for order, d := range r.directives {
 		r.dispatch(order, d, &a)
 	}
 }
 
-// Expire lets time pass; math.MaxInt64 ends everything.
+// Expire lets time pass; math.MaxInt64 ends everything, and the clock stands.
 func (r *reference) Expire(clock int64) {
+	if clock == math.MaxInt64 {
+		r.writeDue()
+		r.expire(true)
+		return
+	}
 	r.advance(clock)
-	r.expire()
+	r.expire(false)
 }
 
 // Flush writes the lines that are due, as at the end of a replay and at an
@@ -213,14 +218,14 @@ func (r *reference) writeDue() {
 	}
 }
 
-// expire ends the backlogs whose stage has expired, in order of arrival +
+// expire ends the backlogs whose stage has expired, or all, in order of arrival +
 // timeout, then of opening (D31).
-func (r *reference) expire() {
+func (r *reference) expire(all bool) {
 	deadline := func(b *refBacklog) int64 { return sum(second(b.arrival), b.rules[b.current].Timeout) }
 	for {
 		var first *refBacklog
 		for _, b := range r.live {
-			expired := second(r.clock) > sum(deadline(b), r.opts.Grace) || r.clock == math.MaxInt64
+			expired := all || second(r.clock) > sum(deadline(b), r.opts.Grace)
 			if expired && (first == nil || deadline(b) < deadline(first)) {
 				first = b
 			}
@@ -250,16 +255,16 @@ func (r *reference) arrive(ev *event.Event) refArrival {
 	if r.clock-a.t > 60*nanos {
 		r.count("late") // D43
 	}
-	r.remember(&a)
+	r.remembered = slices.DeleteFunc(r.remembered, func(o refArrival) bool { return !r.within(o.at, r.opts.LookBack) })
 	return a
 }
 
 // remember keeps an event for the look-backs of the next LookBack seconds
-// (D33). Choice: from its arrival on, so it is one of the newest 100 already
-// when it is offered itself.
-func (r *reference) remember(a *refArrival) {
-	r.remembered = slices.DeleteFunc(r.remembered, func(o refArrival) bool { return !r.within(o.at, r.opts.LookBack) })
-	if r.opts.LookBack == 0 || !r.wanted(&a.event) {
+// (D33). Choice: before it is offered to the directive that wants it first, so it
+// is one of the newest 100 already when it is offered itself.
+func (r *reference) remember(order int, a *refArrival) {
+	known := len(r.remembered) > 0 && r.remembered[len(r.remembered)-1].number == a.number
+	if r.opts.LookBack == 0 || known || !r.wanted(order, &a.event) {
 		return
 	}
 	r.remembered = append(r.remembered, *a)
@@ -269,15 +274,15 @@ func (r *reference) remember(a *refArrival) {
 	}
 }
 
-// wanted reports whether an event matches a stage after the first, by its own
-// conditions, not its references, whatever is live (D33). Choice: rules that only
-// a restored backlog has count as long as it lives.
-func (r *reference) wanted(ev *event.Event) bool {
+// wanted reports whether an event matches a stage of a directive after the first, by
+// its own conditions, not its references, whatever is live (D33). Choice: rules that
+// only a restored backlog has count as long as it lives.
+func (r *reference) wanted(order int, ev *event.Event) bool {
 	later := func(rules []refRule) bool {
 		return slices.ContainsFunc(rules[1:], func(rule refRule) bool { return r.matches(withoutReferences(rule), ev) })
 	}
-	return slices.ContainsFunc(r.directives, func(d *directive.Directive) bool { return later(resolve(d, ev)) }) ||
-		slices.ContainsFunc(r.live, func(b *refBacklog) bool { return later(b.rules) })
+	return later(resolve(r.directives[order], ev)) ||
+		slices.ContainsFunc(r.live, func(b *refBacklog) bool { return b.order == order && later(b.rules) })
 }
 
 // withoutReferences leaves out what a rule compares with the opener.
@@ -303,6 +308,7 @@ func withoutReferences(rule refRule) *refRule {
 // dispatch offers an event to the live backlogs of a directive, oldest first,
 // and lets it open one if none took it (§6.1).
 func (r *reference) dispatch(order int, d *directive.Directive, a *refArrival) {
+	r.remember(order, a)
 	taken, outside := false, false
 	for _, b := range slices.Clone(r.live) {
 		if b.order != order {
@@ -447,8 +453,9 @@ func (r *reference) makeRoom(b *refBacklog) {
 // give lets a backlog take an event. When that begins a stage, the backlog looks
 // back (D33), as often as that begins another.
 func (r *reference) give(b *refBacklog, stage int, a *refArrival) {
+	offered := map[int]int{}
 	for began := r.take(b, stage, a); began; {
-		began = r.lookBack(b)
+		began = r.lookBack(b, offered)
 	}
 }
 
@@ -526,9 +533,9 @@ func (r *reference) end(b *refBacklog) {
 // lookBack plays a backlog whose current stage has just begun through what is
 // remembered, until that completes the stage. It reports whether another stage
 // began (D33).
-func (r *reference) lookBack(b *refBacklog) (began bool) {
+func (r *reference) lookBack(b *refBacklog, offered map[int]int) (began bool) {
 	l := b.endBefore() // L: the largest time of the events that counted when this stage began
-	current, offered := b.current, 0
+	current := b.current
 	for _, a := range r.considered(b) {
 		switch {
 		case a.t <= l: // (a)
@@ -537,12 +544,16 @@ func (r *reference) lookBack(b *refBacklog) (began bool) {
 			continue
 		case r.takenElsewhere(b, &a.event): // (d)
 			continue
-		case offered == r.bounds.offered:
-			return false
 		}
-		offered++
-		r.count("lookedBack")               // Choice: what is offered, be it recorded or swallowed.
 		stage, _ := r.stageFor(b, &a.event) // (b) as on arrival: the current stage, then the lowest that fits
+		// At most so many of a stage in all: of the one that is offered it, in all
+		// searches of the look-back, so that what floods an earlier stage does not keep
+		// the current one from its events.
+		if offered[stage] == r.bounds.offered {
+			continue
+		}
+		offered[stage]++
+		r.count("lookedBack") // Choice: what is offered, be it recorded or swallowed.
 		if began = r.take(b, stage, &a); began || b.rules[current].status != alarm.Pending {
 			return began
 		}
@@ -617,12 +628,28 @@ func (r *reference) record(b *refBacklog, stage int, a *refArrival) {
 		r.forgetIDs(rule)
 	}
 	if rule.StickyDifferent != directive.NoSticky {
-		rule.seen = addOnce(rule.seen, stickyValue(rule.StickyDifferent, ev))
+		r.see(b, stage, stickyValue(rule.StickyDifferent, ev))
 	}
 	r.show(b, ev)
 	b.updated = second(r.clock)
-	line := alarm.Event{AlarmID: b.id, Stage: rule.Stage, EventID: ev.ID}
+	line := alarm.Event{AlarmID: b.id, Stage: rule.Stage, EventID: r.cut(ev.ID)}
 	r.lines = append(r.lines, string(line.AppendJSON(nil)))
+}
+
+// see notes a value of sticky_different. D38: as many as ids are kept, and beside them
+// those of the events that count.
+func (r *reference) see(b *refBacklog, stage int, value string) {
+	rule, most := &b.rules[stage], uint64(r.bounds.ids)
+	if stage == b.current {
+		most += rule.Occurrence
+	}
+	switch {
+	case slices.Contains(rule.seen, value):
+	case uint64(len(rule.seen)) >= most:
+		r.count("forgottenIDs")
+	default:
+		rule.seen = append(rule.seen, value)
+	}
 }
 
 // forgetIDs bounds the ids of a completed stage: the oldest are forgotten (D37).

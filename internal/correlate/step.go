@@ -54,7 +54,7 @@ func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
 // addSticky adds a sticky_different value to those of a stage. Beside those of events
 // that count, as for the current stage, there is room for so many others.
 func (e *Engine) addSticky(b *backlog, stage int, value sticky) {
-	most := uint64(mostIDs)
+	most := uint64(e.bounds.ids)
 	if stage == int(b.current) {
 		most += e.plan(b, stage).Occurrence
 	}
