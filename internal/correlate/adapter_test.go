@@ -1,6 +1,7 @@
 package correlate_test
 
 import (
+	"net/netip"
 	"slices"
 
 	"dsiem/internal/alarm"
@@ -133,6 +134,24 @@ func (s *engines) restarted(w *world) (*engines, error) {
 		return nil, err
 	}
 	again.list[0].RestoreRemembered(remembered)
+	return again, nil
+}
+
+// upgraded returns a new engine for a world with what an older version would have
+// saved of s, which is one engine, and its lines.
+func (s *engines) upgraded(w *world) (*engines, error) {
+	again := newEngines(w, 1)
+	again.lines = slices.Clone(s.lines)
+	for id, saved := range s.list[0].Save() {
+		saved.Arrival, saved.Opened, saved.Latest, saved.Opener = 0, 0, 0, netip.Addr{}
+		saved.LineTime, saved.LineDue = 0, false
+		for i := range saved.Extras {
+			saved.Extras[i].Events, saved.Extras[i].Others = nil, nil
+		}
+		if err := again.list[0].Restore(id, &saved); err != nil {
+			return nil, err
+		}
+	}
 	return again, nil
 }
 

@@ -18,8 +18,10 @@ type ended struct {
 type endedEvent struct {
 	mark uint64
 	// group tells the backlog's group.
-	group     uint32
-	directive int32 // place in the engine
+	group uint32
+	// directive is its place in the engine or, of the event that opened the backlog, the
+	// complement of that.
+	directive int32
 	// at is the second of the end, modulo 2^32; before the clock has begun, relative to
 	// that.
 	at uint32
@@ -29,7 +31,7 @@ type endedEvent struct {
 }
 
 func (m *ended) hash(directive int32, mark uint64) uint64 {
-	return mixed(mark, m.salt^uint64(directive))
+	return mixed(mark>>markPorts, m.salt^uint64(max(directive, ^directive)))
 }
 
 // add remembers an event and reports whether the oldest one had to go.
@@ -64,16 +66,31 @@ func (m *ended) link() {
 	}
 }
 
-// has reports whether an event is remembered of a directive, and if any is false, of
-// a backlog of a group.
-func (m *ended) has(directive int32, mark uint64, any bool, group uint32) bool {
+// has reports whether an event is remembered of a directive. An event that opened a
+// backlog is it whatever its ports are: their alarms would have one id (D13).
+func (m *ended) has(directive int32, mark uint64) bool {
+	return m.contains(directive, mark, func(x *endedEvent) bool {
+		return x.mark == mark || x.directive < 0
+	})
+}
+
+// hasOfGroup reports whether an event is remembered of backlogs of a group.
+func (m *ended) hasOfGroup(directive int32, mark uint64, group uint32) bool {
+	return m.contains(directive, mark, func(x *endedEvent) bool {
+		return x.mark == mark && x.group == group
+	})
+}
+
+// contains reports whether an event like one with a mark, but for the ports, is
+// remembered of a directive that fits.
+func (m *ended) contains(directive int32, mark uint64, fits func(*endedEvent) bool) bool {
 	if m.events.len() == 0 {
 		return false
 	}
 	m.link()
 	for place := *m.chains.head(m.hash(directive, mark)); m.events.has(place); {
 		x := m.events.at(place)
-		if x.mark == mark && x.directive == directive && (any || x.group == group) {
+		if x.mark>>markPorts == mark>>markPorts && max(x.directive, ^x.directive) == directive && fits(x) {
 			return true
 		}
 		if x.back == 0 {

@@ -81,8 +81,11 @@ type Engine struct {
 	ended        ended
 	memory       memory
 	networkLists networkLists
-	stats        Stats
-	published    published
+	// alarms are the ids of the live backlogs' alarms, nil as long as nobody has asked
+	// for one: see taken.
+	alarms    map[[idLength]byte]struct{}
+	stats     Stats
+	published published
 
 	// clock is the arrival of the last event, in nanoseconds, and second its whole
 	// second. It never goes back.
@@ -402,7 +405,10 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 // known reports whether an event opens no backlog of a directive, because a live one or
 // one that has ended has recorded it (D35).
 func (e *Engine) known(owner *tracked, a *arrived) bool {
-	return owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, true, 0)
+	one := e.identified(a)
+	return owner.seen.has(e.index.salt, one) ||
+		owner.seen.hasID(e.index.salt, one.id) && e.taken(e.alarmID(owner.current.plan.ID, a.ev)) ||
+		a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark)
 }
 
 // offer gives an event to the backlogs in e.offers.
@@ -470,7 +476,9 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 	b := e.store.take()
 	b.variant, b.step = v.slot, int64(e.stats.Steps)
 	b.origin = o
-	b.id = e.alarmID(v.plan.ID, a.ev)
+	if b.id = e.alarmID(v.plan.ID, a.ev); e.alarms != nil {
+		e.alarms[b.id] = struct{}{}
+	}
 	if data != nil {
 		e.store.more(b).data = data
 	}
@@ -525,6 +533,20 @@ func (e *Engine) alarmID(directive uint64, ev *event.Event) [idLength]byte {
 		}
 	}
 	return id
+}
+
+// taken reports whether a live backlog has an id: that of an event that has another
+// one's id, time and addresses, but other ports. Nobody asks as long as events have ids
+// of their own, and then nobody needs to know the ids of all.
+func (e *Engine) taken(id [idLength]byte) bool {
+	if e.alarms == nil {
+		e.alarms = make(map[[idLength]byte]struct{}, e.timers.len())
+		for b := range e.store.all() {
+			e.alarms[b.id] = struct{}{}
+		}
+	}
+	_, ok := e.alarms[id]
+	return ok
 }
 
 // setID gives a backlog an id of any form.

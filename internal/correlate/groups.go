@@ -37,14 +37,14 @@ func (e *Engine) groupKeyOf(v *variant, o *origin, data *openerData) uint64 {
 	if data == nil {
 		fields &^= customData
 	}
-	return e.index.mix(e.index.originKey(fields, o, data), uint64(v.owner.place))
+	return e.index.mix(e.index.originKey(fields, o, data), uint64(v.owner.place)<<32|uint64(v.groupFields))
 }
 
 // groupMark returns what a group is remembered by when its backlogs have ended. It
 // is the same in every process, because it is saved.
 func (e *Engine) groupMark(b *backlog) uint32 {
 	v, data := e.variantOf(b), e.store.extra(b).origin()
-	buf := e.scratch[:0]
+	buf := append(e.scratch[:0], byte(v.groupFields))
 	address := func(a address) {
 		buf = binary.LittleEndian.AppendUint64(buf, a.hi)
 		buf = binary.LittleEndian.AppendUint64(buf, a.lo)

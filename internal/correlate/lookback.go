@@ -185,7 +185,7 @@ func (e *Engine) belongsToElder(b *backlog, one record) bool {
 		if !l.knowsGroup {
 			l.group, l.knowsGroup = e.groupMark(b), true
 		}
-		if e.ended.has(owner.place, one.mark, false, l.group) {
+		if e.ended.hasOfGroup(owner.place, one.mark, l.group) {
 			return true
 		}
 	}

@@ -71,7 +71,7 @@ func (w world) GoString() string {
 			b.WriteString("flush\n")
 		}
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), long, "<long>")
 }
 
 const worldStart = 1_700_000_000 * nanos
@@ -103,6 +103,8 @@ type kind struct {
 	inOrder bool
 	// lowBounds lowers the bounds that are constants elsewhere.
 	lowBounds bool
+	// short worlds have no texts that are cut where they are shown (D38).
+	short bool
 	// simple worlds have rules that fit more events; every other world is.
 	simple bool
 }
@@ -172,6 +174,9 @@ func anAddress(t *rapid.T) netip.Addr {
 	}).Draw(t, "address"))
 }
 
+// long is as long as a text may be that is shown (D38).
+var long = strings.Repeat("x", specified().text) //nolint:gochecknoglobals // a constant
+
 // someEvent is an event without id and time.
 func someEvent(t *rapid.T, k kind) event.Event {
 	if k.simple {
@@ -196,9 +201,14 @@ func someEvent(t *rapid.T, k kind) event.Event {
 		ev.Category = "Deny"
 		ev.Subcategory = rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "subcategory")
 	}
+	texts, labels := []string{"", "", "joe", "JOE", "!joe", "a,b", "ANY", ":1"}, []string{"", "user"}
+	if !k.plain && !k.short && oneIn(t, 8, "long texts") { // some are one when they are cut
+		texts = []string{long + "a", long + "b", strings.ToUpper(long) + "A", long, "joe", ""}
+		labels = []string{"", long + "a", long + "b"}
+	}
 	for i := range ev.CustomData {
-		ev.CustomData[i] = rapid.SampledFrom([]string{"", "", "joe", "JOE", "!joe", "a,b", "ANY", ":1"}).Draw(t, "custom data")
-		ev.CustomLabel[i] = rapid.SampledFrom([]string{"", "user"}).Draw(t, "label")
+		ev.CustomData[i] = rapid.SampledFrom(texts).Draw(t, "custom data")
+		ev.CustomLabel[i] = rapid.SampledFrom(labels).Draw(t, "label")
 	}
 	return ev
 }
@@ -420,7 +430,11 @@ func sentOps(t *rapid.T, k kind, w *world) []op {
 			case 0:
 				ev.ID = "" // without
 			case 1:
-				ev.ID = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "common id")
+				ids := []string{"a", "b"}
+				if !k.short {
+					ids = append(ids, long+"a", long+"b")
+				}
+				ev.ID = rapid.SampledFrom(ids).Draw(t, "common id")
 			}
 			ops = append(ops, op{clock: clock, event: ev})
 			clock += pause
@@ -647,14 +661,40 @@ func TestRestoreUnderOtherDirectivesEqualsReference(t *testing.T) {
 			directives = append(directives, change(t, d))
 		}
 		changed := w.withDirectives(directives)
+		play(engine, []op{{kind: flushing}}) // an orderly stop
 		restarted, err := engine.restarted(changed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ref.restart(0, directives, false)
+		if stop < len(w.ops) {
+			ref.restart(w.ops[stop].clock, directives)
+		}
 		want, got := play(ref, w.ops[stop:]), play(restarted, w.ops[stop:])
 		if diff := cmp.Diff(byName(named(want)), byName(named(got))); diff != "" {
 			t.Fatalf("stop %d, changed to %#v\nreference - engine +:\n%s", stop, changed, diff)
+		}
+	})
+}
+
+// A start with the files of an older version, which has events in order and times of
+// arrival that are theirs.
+func TestRestoreOfAnOlderVersionEqualsReference(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := aWorld(kind{short: true}).Draw(t, "world")
+		w.opts.MaxAlarmValues = defaults().MaxAlarmValues
+		stop := rapid.IntRange(0, len(w.ops)).Draw(t, "stop")
+		ref, engine := newReference(&w), newEngines(&w, 1)
+		before := append(slices.Clone(w.ops[:stop]), op{kind: flushing})
+		play(ref, before)
+		play(engine, before)
+		ref.upgrade()
+		upgraded, err := engine.upgraded(&w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, got := play(ref, w.ops[stop:]), play(upgraded, w.ops[stop:])
+		if diff := cmp.Diff(byName(named(want)), byName(named(got))); diff != "" {
+			t.Fatalf("stop %d\nreference - engine +:\n%s", stop, diff)
 		}
 	})
 }
@@ -719,4 +759,44 @@ func TestLookBackChangesNothingOfEventsInOrder(t *testing.T) {
 			t.Fatalf("counters %v, off - on +:\n%s", on.Counters(), diff)
 		}
 	})
+}
+
+// D35: an alarm id is never given twice. It is made of the opener's id, time and
+// addresses (D13): an event that differs from the opener of a live or remembered
+// backlog in nothing but its ports opens none.
+func TestAlarmIDIsNeverGivenTwice(t *testing.T) {
+	d := stages(1, 1)
+	d.Rules[1].PortFrom = ":1"
+	w := &world{directives: []*directive.Directive{d}, opts: defaults(), bounds: specified()}
+	opener := func(t float64, port uint16) event.Event {
+		ev := sends(t, "e", 1)
+		ev.SrcPort = port
+		return ev
+	}
+	end := sends(3, "end", 2)
+	end.SrcPort = 1
+	for name, s := range map[string]subject{"reference": newReference(w), "engine": newEngines(w, 1)} {
+		for _, c := range []struct {
+			clock float64
+			event event.Event
+			lines int
+			known uint64
+		}{
+			{0, opener(0, 1), 1, 0},
+			{1, opener(0, 2), 0, 1},                   // of a live backlog
+			{1, opener(0.5, 2), 1, 0},                 // another time
+			{1, from(opener(0, 2), "10.0.0.9"), 1, 0}, // another address
+			{1, opener(0, 3), 0, 1},                   // asked again
+			{3, end, 1, 0},
+			{4, opener(0, 1), 0, 1}, // of one that has ended
+			{4, opener(0, 2), 0, 1},
+			{5000, opener(0, 2), 1, 0}, // forgotten
+		} {
+			lines, known := len(s.Lines()), s.Counters()["known"]
+			s.Step(moment(c.clock), &c.event)
+			if got, count := len(s.Lines())-lines, s.Counters()["known"]-known; got != c.lines || count != c.known {
+				t.Errorf("%s: at %v %+v: %d lines, %d known", name, c.clock, c.event, got, count)
+			}
+		}
+	}
 }

@@ -220,23 +220,27 @@ func (e *Engine) forgetIDs(b *backlog, stage int) {
 // known for a time (D35 b).
 func (e *Engine) forgetRecords(b *backlog) {
 	owner := e.variantOf(b).owner
-	x := endedEvent{directive: owner.place, at: uint32(e.second)}
+	x := endedEvent{at: uint32(e.second)}
 	if e.ended.seconds > 0 {
 		x.group = e.groupMark(b)
 	}
-	remember := func(one identity) {
-		if x.mark = one.mark; e.ended.seconds > 0 && one.same != 0 && e.ended.add(x) {
+	remember := func(one identity, opener bool) {
+		x.mark, x.directive = one.mark, owner.place
+		if opener {
+			x.directive = ^owner.place
+		}
+		if e.ended.seconds > 0 && one.same != 0 && e.ended.add(x) {
 			e.stats.ForgottenEnded++
 		}
 	}
 	for i := range int(b.reached) {
 		for _, one := range e.records(b, i) {
 			e.leaveRecord(owner, one)
-			remember(one.identity)
+			remember(one.identity, i == 0 && one == b.stages[0].first)
 		}
 		for _, one := range e.others(b, i) {
 			e.leaveRecord(owner, one)
-			remember(one.identity)
+			remember(one.identity, false)
 		}
 	}
 }

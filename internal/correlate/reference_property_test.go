@@ -146,7 +146,6 @@ func TestReferenceInvariants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := aWorld(k).Draw(t, "world")
-				w.ops = withoutOtherPorts(w.ops)
 				in := invariants{reference: newReference(&w), opened: map[*refBacklog]bool{}, ids: map[string]bool{}}
 				for i := range w.ops {
 					play(in.reference, w.ops[i:i+1])
@@ -223,8 +222,7 @@ func (in *invariants) checkStages(t *rapid.T, b *refBacklog) {
 func TestReferenceLinesOfASecond(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := aWorld(kind{}).Draw(t, "world")
-		w.opts.Remember = 3600 // an alarm id is not given twice, but to events of other ports
-		w.ops = withoutOtherPorts(w.ops)
+		w.opts.Remember = 3600 // an alarm id is not given twice
 		r := newReference(&w)
 		seen := map[string]bool{}
 		for i := range w.ops {
@@ -247,22 +245,5 @@ func TestReferenceLinesOfASecond(t *testing.T) {
 				seen[state] = true
 			}
 		}
-	})
-}
-
-// withoutOtherPorts leaves out events that share id, time and addresses with one
-// before and have other ports: D13 gives their alarms the same id.
-func withoutOtherPorts(ops []op) []op {
-	first := map[refRecord]refIdentity{}
-	return slices.DeleteFunc(slices.Clone(ops), func(o op) bool {
-		if o.kind != stepping {
-			return false
-		}
-		named := recordOf(&o.event)
-		named.srcPort, named.dstPort = 0, 0
-		if _, ok := first[named]; !ok {
-			first[named] = identityOf(&o.event)
-		}
-		return first[named] != identityOf(&o.event)
 	})
 }

@@ -81,11 +81,14 @@ type refIdentity struct {
 type refRecord struct {
 	refIdentity
 	sent int64
+	// unknown says that the file of an older version tells nothing but the id.
+	unknown bool
 }
 
 // refEnded is an event recorded in a backlog that has ended (D35 b).
 type refEnded struct {
 	refRecord
+	opener bool   // of the backlog
 	order  int    // of the directive
 	sender string // of the backlog
 	at     int64  // the clock when the backlog ended
@@ -96,6 +99,7 @@ type refBacklog struct {
 	order   int // of the directive
 	id      string
 	opener  refArrival
+	title   [2]netip.Addr // source and destination of the opener
 	rules   []refRule
 	current int
 	arrival int64 // the clock when the event that completed the stage before was played (D31)
@@ -141,7 +145,9 @@ func identityOf(ev *event.Event) refIdentity {
 	return refIdentity{ev.ID, ev.SrcIP, ev.DstIP, ev.SrcPort, ev.DstPort}
 }
 
-func recordOf(ev *event.Event) refRecord { return refRecord{identityOf(ev), sent(ev)} }
+func recordOf(ev *event.Event) refRecord {
+	return refRecord{refIdentity: identityOf(ev), sent: sent(ev)}
+}
 
 // within is "D of the clock": while second(clock) - second(then) <= d.
 func (r *reference) within(then, d int64) bool { return second(r.clock)-second(then) <= d }
@@ -369,10 +375,20 @@ func (r *reference) inWindow(b *refBacklog, a *refArrival) bool {
 
 // known reports whether an event may open nothing, because an ended backlog of
 // the directive has recorded it with the same timestamp (D35 b), or a live one
-// the same event (D35 c).
+// the same event (D35 c), or because it would give an alarm id again (D35): D13 makes
+// it of the opener's id, time and addresses, whatever the ports.
 func (r *reference) known(order int, ev *event.Event) bool {
-	return slices.ContainsFunc(r.stillKnown(), func(e refEnded) bool { return e.order == order && e.refRecord == recordOf(ev) }) ||
-		slices.ContainsFunc(r.live, func(b *refBacklog) bool { return b.order == order && b.recorded(ev) })
+	one := recordOf(ev)
+	return slices.ContainsFunc(r.stillKnown(), func(e refEnded) bool {
+		return e.order == order && (e.refRecord == one || e.opener && e.withoutPorts() == one.withoutPorts())
+	}) || slices.ContainsFunc(r.live, func(b *refBacklog) bool {
+		return b.order == order && (b.recorded(ev) || recordOf(&b.opener.event).withoutPorts() == one.withoutPorts())
+	})
+}
+
+func (one refRecord) withoutPorts() refRecord {
+	one.srcPort, one.dstPort = 0, 0
+	return one
 }
 
 // stillKnown returns what is known from ended backlogs now (D35 b).
@@ -384,8 +400,18 @@ func (r *reference) stillKnown() []refEnded {
 // recorded reports whether the backlog has recorded the same event.
 func (b *refBacklog) recorded(ev *event.Event) bool {
 	return slices.ContainsFunc(b.rules, func(rule refRule) bool {
-		return slices.ContainsFunc(rule.records, func(o refRecord) bool { return o.refIdentity == identityOf(ev) })
+		return slices.ContainsFunc(rule.records, func(o refRecord) bool {
+			return o.refIdentity == identityOf(ev) || o.unknown && o.id == ev.ID
+		})
 	})
+}
+
+// number says whether a record is the first one with its id, 0, or another one, 1.
+func (rule *refRule) number(one refRecord) int {
+	if rule.records[slices.IndexFunc(rule.records, func(o refRecord) bool { return o.id == one.id })] == one {
+		return 0
+	}
+	return 1
 }
 
 // has reports whether a stage has recorded an id.
@@ -395,7 +421,7 @@ func (rule *refRule) has(id string) bool { return slices.Contains(rule.ids, id) 
 func (r *reference) open(order int, d *directive.Directive, a *refArrival) {
 	ev := &a.event
 	b := &refBacklog{
-		d: d, order: order, opener: *a, rules: resolve(d, ev), lineAt: noLine,
+		d: d, order: order, opener: *a, title: [2]netip.Addr{ev.SrcIP, ev.DstIP}, rules: resolve(d, ev), lineAt: noLine,
 		// D13: the directive and what identifies the event, as sent.
 		id: fmt.Sprint(d.Name, "/", ev.ID, "/", sent(ev), ev.SrcIP, ev.DstIP),
 	}
@@ -518,8 +544,14 @@ func (r *reference) end(b *refBacklog) {
 		return
 	}
 	for i := range b.rules {
-		for _, record := range b.rules[i].records {
-			r.ended = append(r.ended, refEnded{record, b.order, b.sender(), r.clock})
+		// Choice: of a stage those with the id of another one last.
+		records := slices.Clone(b.rules[i].records)
+		slices.SortStableFunc(records, func(x, y refRecord) int { return cmp.Compare(b.rules[i].number(x), b.rules[i].number(y)) })
+		for _, record := range records {
+			if record.unknown {
+				continue
+			}
+			r.ended = append(r.ended, refEnded{record, record == recordOf(&b.opener.event), b.order, b.sender(), r.clock})
 		}
 	}
 	for len(r.stillKnown()) > r.bounds.known {
@@ -802,8 +834,8 @@ func (r *reference) alarm(b *refBacklog) {
 			}
 		}
 	}
-	title := strings.ReplaceAll(b.d.Name, "SRC_IP", r.name(b.opener.event.SrcIP))
-	title = strings.ReplaceAll(title, "DST_IP", r.name(b.opener.event.DstIP))
+	title := strings.ReplaceAll(b.d.Name, "SRC_IP", r.name(b.title[0]))
+	title = strings.ReplaceAll(title, "DST_IP", r.name(b.title[1]))
 	doc := alarm.Alarm{
 		ID: b.id, Title: title, Status: r.opts.Status, Tag: r.opts.Tag,
 		Kingdom: b.d.Kingdom, Category: b.d.Category, Created: b.created, Updated: b.updated,
@@ -842,36 +874,46 @@ func withTruncated(line []byte, b *refBacklog) string {
 
 // restart is an orderly stop and a start under other directives of the same ids
 // and names: lines that are due are written (D37), backlogs keep their rules
-// (§11.3), what is known from ended ones keeps its age, downtime does not count
-// (D35). A file of saved backlogs has whole seconds: unless exact, ends become
-// the end of their second (D33, pitfalls) and openers the begin of theirs.
-func (r *reference) restart(down int64, directives []*directive.Directive, exact bool) {
+// (§11.3), and everything else is as it was. What is known from ended backlogs keeps
+// its age until the clock goes on: downtime does not count (D35).
+func (r *reference) restart(goesOn int64, directives []*directive.Directive) {
 	r.writeDue()
 	r.directives = directives
 	for i := range r.ended {
-		r.ended[i].at += down
+		r.ended[i].at += (second(goesOn) - second(r.clock)) * nanos
 	}
-	r.clock += down
 	for _, b := range r.live {
-		b.d, b.lineAt = directives[b.order], noLine
-		if exact {
-			continue
-		}
-		b.arrival = second(b.arrival) * nanos
-		b.opener.t = second(b.opener.t) * nanos
-		for i := range b.rules {
-			rule := &b.rules[i]
-			rule.end, rule.latest = lastOf(rule.end), lastOf(rule.latest)
-		}
+		b.d = directives[b.order]
 	}
 }
 
-// lastOf returns the last nanosecond of a time's second, 0 for none.
-func lastOf(t int64) int64 {
-	if t == 0 {
-		return 0
+// upgrade is a restart with the files of an older version. They have whole seconds of
+// events' times and none of arrivals, of events only the ids, and nothing of ended
+// backlogs or to look back to: what is arrival becomes the start of the stage, and the
+// end of a stage the last nanosecond of its second (Compatibility; D33, pitfalls).
+func (r *reference) upgrade() {
+	r.restart(r.clock, r.directives)
+	r.ended, r.remembered = nil, nil
+	for _, b := range r.live {
+		current := &b.rules[b.current]
+		b.arrival, b.opener.t, b.lineAt = current.start*nanos, b.rules[0].start*nanos, noLine
+		current.latest = 0
+		for i := range b.rules[:b.current] {
+			b.rules[i].end = second(b.rules[i].end)*nanos + nanos - 1
+		}
+		for i := range b.rules {
+			rule := &b.rules[i]
+			rule.records = nil
+			for _, id := range rule.ids {
+				rule.records = append(rule.records, refRecord{refIdentity: refIdentity{id: id}, unknown: true})
+			}
+		}
+		told := b.d.AllRulesAlwaysActive && anywhere(b.d.Rules[0].From)
+		if !told && !slices.ContainsFunc(b.rules, func(rule refRule) bool { return rule.copied.from }) {
+			b.opener.event.SrcIP = b.src[0] // the file does not tell another one
+		}
+		b.opener.event.ID = "" // nor what the alarm's id was made of
 	}
-	return second(t)*nanos + nanos - 1
 }
 
 // --- matching (§3, §5) ---
@@ -968,10 +1010,11 @@ func (r *reference) matches(rule *refRule, ev *event.Event) bool {
 		port(rule.PortFrom, ev.SrcPort) && port(rule.PortTo, ev.DstPort)
 }
 
+func anywhere(text string) bool { return text == "ANY" || text == "HOME_NET" || text == "!HOME_NET" }
+
 // resolve copies a directive's rules for a backlog (§5.1).
 func resolve(d *directive.Directive, ev *event.Event) []refRule {
 	rules := make([]refRule, len(d.Rules))
-	anywhere := func(text string) bool { return text == "ANY" || text == "HOME_NET" || text == "!HOME_NET" }
 	for i := range d.Rules {
 		r := &rules[i]
 		r.Rule = d.Rules[i]

@@ -255,6 +255,9 @@ func (e *Engine) close(b *backlog) {
 	owner := v.owner
 	e.leaveGroup(b)
 	e.forgetRecords(b)
+	if delete(e.alarms, b.id); len(e.alarms) == 0 {
+		e.alarms = nil
+	}
 	e.store.drop(b)
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
