@@ -90,7 +90,8 @@ type backlog struct {
 // progress is the state of one stage of a backlog.
 type progress struct {
 	start, end int64 // seconds
-	// first is the only event until the rest of the stage holds all of them.
+	// first is the only event until the rest of the stage holds all of them. Of the
+	// first stage it is the one that opened the backlog.
 	first  record
 	filled bool
 	status alarm.Status

@@ -233,10 +233,16 @@ func (e *Engine) forgetRecords(b *backlog) {
 			e.stats.ForgottenEnded++
 		}
 	}
+	// What opened the backlog is remembered even if its id has been forgotten: its alarm's
+	// id is not given again.
+	opener := b.stages[0].first
+	remember(opener.identity, true)
 	for i := range int(b.reached) {
 		for _, one := range e.records(b, i) {
 			e.leaveRecord(owner, one)
-			remember(one.identity, i == 0 && one == b.stages[0].first)
+			if i > 0 || one != opener {
+				remember(one.identity, false)
+			}
 		}
 		for _, one := range e.others(b, i) {
 			e.leaveRecord(owner, one)

@@ -432,8 +432,8 @@ func (r *reference) open(order int, d *directive.Directive, a *refArrival) {
 }
 
 // sender returns the source address of the opener and the key: the values that
-// later stages copy from the opener (D32). Choice: custom data without case, as
-// it is compared.
+// later stages copy from the opener (D32), of which a source is the same. Choice: custom
+// data without case, as it is compared.
 func (b *refBacklog) sender() string {
 	text := b.opener.event.SrcIP.String()
 	add := func(field string, copied bool, value string) {
@@ -445,7 +445,6 @@ func (b *refBacklog) sender() string {
 		return slices.ContainsFunc(b.rules[1:], func(rule refRule) bool { return copied(&rule) })
 	}
 	ev := &b.opener.event
-	add("from", used(func(rule *refRule) bool { return rule.copied.from }), ev.SrcIP.String())
 	add("to", used(func(rule *refRule) bool { return rule.copied.to }), ev.DstIP.String())
 	add("port_from", used(func(rule *refRule) bool { return rule.copied.portFrom }), strconv.Itoa(int(ev.SrcPort)))
 	add("port_to", used(func(rule *refRule) bool { return rule.copied.portTo }), strconv.Itoa(int(ev.DstPort)))
@@ -543,15 +542,25 @@ func (r *reference) end(b *refBacklog) {
 	if r.opts.Remember == 0 {
 		return
 	}
+	remember := func(record refRecord, opener bool) {
+		if !record.unknown {
+			r.ended = append(r.ended, refEnded{record, opener, b.order, b.sender(), r.clock})
+		}
+	}
+	// D35: the opener is known even if its id has been forgotten, so that no alarm id is
+	// given twice.
+	opener := recordOf(&b.opener.event)
+	if opener.id != "" {
+		remember(opener, true)
+	}
 	for i := range b.rules {
 		// Choice: of a stage those with the id of another one last.
 		records := slices.Clone(b.rules[i].records)
 		slices.SortStableFunc(records, func(x, y refRecord) int { return cmp.Compare(b.rules[i].number(x), b.rules[i].number(y)) })
 		for _, record := range records {
-			if record.unknown {
-				continue
+			if i > 0 || record != opener {
+				remember(record, false)
 			}
-			r.ended = append(r.ended, refEnded{record, record == recordOf(&b.opener.event), b.order, b.sender(), r.clock})
 		}
 	}
 	for len(r.stillKnown()) > r.bounds.known {
