@@ -266,11 +266,11 @@ func (w *writer) extra(x *Extra) {
 		w.close('}')
 	}
 	listIf(w, "saved_event_ids", x.EventIDs, appendID)
-	listIf(w, "saved_events", x.Events, appendIdentity)
-	listIf(w, "saved_other_events", x.Others, appendOther)
 	if x.Origin != nil {
 		list(w, "saved_origin", x.Origin, appendText)
 	}
+	listIf(w, "saved_events", x.Events, appendIdentity)
+	listIf(w, "saved_other_events", x.Others, appendOther)
 }
 
 func (w *writer) unlisted(u *Unlisted) {

@@ -76,7 +76,8 @@ type record struct {
 type identity struct {
 	// same is the hash of what makes it the same event: id, addresses, ports.
 	same uint64
-	// mark is the hash of the same and of the time as sent (D35 b).
+	// mark is a hash of the same and of the time as sent (D35 b): its last 16 bits of
+	// the ports and the others of the rest, which is what an alarm's id is made of.
 	mark uint64
 }
 
@@ -120,24 +121,26 @@ func (e *Engine) identified(a *arrived) record {
 // identify returns an event's identity. It is the same in every process, because
 // it is saved.
 func identify(id event.IDHash, src, dst address, srcPort, dstPort uint16, sent int64) identity {
-	var buf [5*8 + 2*2]byte
+	var buf [5 * 8]byte
 	binary.LittleEndian.PutUint64(buf[0:], uint64(id))
-	binary.LittleEndian.PutUint16(buf[8:], srcPort)
-	binary.LittleEndian.PutUint16(buf[10:], dstPort)
 	n := len(buf)
 	if src.is4() && dst.is4() { // most are, and hash faster
-		binary.LittleEndian.PutUint32(buf[12:], uint32(src.lo))
-		binary.LittleEndian.PutUint32(buf[16:], uint32(dst.lo))
-		n = 20
+		binary.LittleEndian.PutUint32(buf[8:], uint32(src.lo))
+		binary.LittleEndian.PutUint32(buf[12:], uint32(dst.lo))
+		n = 16
 	} else {
-		binary.LittleEndian.PutUint64(buf[12:], src.hi)
-		binary.LittleEndian.PutUint64(buf[20:], src.lo)
-		binary.LittleEndian.PutUint64(buf[28:], dst.hi)
-		binary.LittleEndian.PutUint64(buf[36:], dst.lo)
+		binary.LittleEndian.PutUint64(buf[8:], src.hi)
+		binary.LittleEndian.PutUint64(buf[16:], src.lo)
+		binary.LittleEndian.PutUint64(buf[24:], dst.hi)
+		binary.LittleEndian.PutUint64(buf[32:], dst.lo)
 	}
-	same := max(1, xxhash.Sum64(buf[:n])) // 0 is unknown
-	return identity{same: same, mark: mixed(same, uint64(sent))}
+	rest, ports := xxhash.Sum64(buf[:n]), uint64(srcPort)<<16|uint64(dstPort)
+	same := max(1, mixed(rest, ports)) // 0 is unknown
+	return identity{same: same, mark: mixed(rest, uint64(sent))<<markPorts | same>>(64-markPorts)}
 }
+
+// markPorts is the number of bits of a mark that tell the ports.
+const markPorts = 16
 
 // mixed mixes two numbers of which nobody chooses both.
 func mixed(a, b uint64) uint64 {

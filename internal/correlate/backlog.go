@@ -90,7 +90,8 @@ type backlog struct {
 // progress is the state of one stage of a backlog.
 type progress struct {
 	start, end int64 // seconds
-	// first is the only event until the rest of the stage holds all of them.
+	// first is the only event until the rest of the stage holds all of them. Of the
+	// first stage it is the one that opened the backlog.
 	first  record
 	filled bool
 	status alarm.Status
@@ -185,12 +186,17 @@ func (e *Engine) opening(b *backlog) opening {
 // openedAt returns the time of the opening event, in nanoseconds.
 func (b *backlog) openedAt() int64 { return nanosOf(b.stages[0].start) + int64(b.nanos) }
 
-// inside reports whether an event of a second can belong to the backlog: it is in
-// the window of the current stage, whose plan is given, and not older than the opening event but for the
-// tolerance (D32, D29).
-func (e *Engine) inside(b *backlog, plan *directive.Stage, seconds int64) bool {
+// notBefore reports whether an event of a second is not older than the event that
+// opened a backlog, but for the tolerance: it can be of that attack (D29).
+func (e *Engine) notBefore(b *backlog, seconds int64) bool {
+	return seconds >= b.stages[0].start-e.opts.OrderTolerance
+}
+
+// inWindow reports whether an event of a second is in the window of a backlog's current
+// stage, whose plan is given (D32).
+func (e *Engine) inWindow(b *backlog, plan *directive.Stage, seconds int64) bool {
 	last := e.progress(b, int(b.current)).start + plan.Timeout
-	return seconds-last <= e.opts.MinAlarmLifetime && seconds >= b.stages[0].start-e.opts.OrderTolerance
+	return seconds-last <= e.opts.MinAlarmLifetime
 }
 
 // latestEnd returns the latest end of the finished stages before the current

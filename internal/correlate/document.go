@@ -267,6 +267,11 @@ func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
 	for _, one := range others {
 		x.Others = append(x.Others, alarm.OtherEvent{ID: one.id, Identity: one.saved()})
 	}
+	// What opened the backlog is the first event of stage 1, unless it has been forgotten
+	// there: then it is told apart by having nobody's id, or being one of the events.
+	if opener := b.stages[0].first; stage == 0 && events[0] != opener {
+		x.Others = append(x.Others, alarm.OtherEvent{ID: opener.id, Identity: opener.saved()})
+	}
 }
 
 func (i identity) saved() alarm.Identity { return alarm.Identity{Same: i.same, Mark: i.mark} }

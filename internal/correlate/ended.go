@@ -1,9 +1,5 @@
 package correlate
 
-// mostEnded is the number of events of ended backlogs that an engine remembers
-// (D35 b).
-const mostEnded = 1_000_000
-
 // ended remembers the events of backlogs that have ended, so that they open no
 // other one when they are sent again. They are linked only when one is looked for:
 // an event that is later than all of its directive's is none of them.
@@ -22,8 +18,10 @@ type ended struct {
 type endedEvent struct {
 	mark uint64
 	// group tells the backlog's group.
-	group     uint32
-	directive int32 // place in the engine
+	group uint32
+	// directive is its place in the engine or, of the event that opened the backlog, the
+	// complement of that.
+	directive int32
 	// at is the second of the end, modulo 2^32.
 	at uint32
 	// back is how far before it the next older one of the chain is, 0 if it is the
@@ -36,7 +34,7 @@ type endedEvent struct {
 func (x *endedEvent) age(second int64) int64 { return int64(int32(uint32(second) - x.at)) }
 
 func (m *ended) hash(directive int32, mark uint64) uint64 {
-	return mixed(mark, m.salt^uint64(directive))
+	return mixed(mark>>markPorts, m.salt^uint64(max(directive, ^directive)))
 }
 
 // add remembers an event and reports whether the oldest one had to go.
@@ -71,16 +69,31 @@ func (m *ended) link() {
 	}
 }
 
-// has reports whether an event is remembered of a directive, and if group is not nil, of
-// a backlog of that group.
-func (m *ended) has(directive int32, mark uint64, group *uint32) bool {
+// has reports whether an event is remembered of a directive. An event that opened a
+// backlog is it whatever its ports are: their alarms would have one id (D13).
+func (m *ended) has(directive int32, mark uint64) bool {
+	return m.contains(directive, mark, func(x *endedEvent) bool {
+		return x.mark == mark || x.directive < 0
+	})
+}
+
+// hasOfGroup reports whether an event is remembered of backlogs of a group.
+func (m *ended) hasOfGroup(directive int32, mark uint64, group uint32) bool {
+	return m.contains(directive, mark, func(x *endedEvent) bool {
+		return x.mark == mark && x.group == group
+	})
+}
+
+// contains reports whether an event like one with a mark, but for the ports, is
+// remembered of a directive that fits.
+func (m *ended) contains(directive int32, mark uint64, fits func(*endedEvent) bool) bool {
 	if m.events.len() == 0 {
 		return false
 	}
 	m.link()
 	for place := *m.chains.head(m.hash(directive, mark)); m.events.has(place); {
 		x := m.events.at(place)
-		if x.mark == mark && x.directive == directive && (group == nil || x.group == *group) {
+		if x.mark>>markPorts == mark>>markPorts && max(x.directive, ^x.directive) == directive && fits(x) {
 			return true
 		}
 		if x.back == 0 {

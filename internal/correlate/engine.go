@@ -95,6 +95,7 @@ func Shard(plans []Planned, number, count int) []Planned {
 // Engine correlates events with directives. Use New.
 type Engine struct {
 	opts   Options
+	bounds bounds
 	assets *asset.Table
 	// places gives the place in tracked of the directive with an id.
 	places  map[uint64]int32
@@ -110,8 +111,11 @@ type Engine struct {
 	ended        ended
 	memory       memory
 	networkLists networkLists
-	stats        Stats
-	published    published
+	// alarms are the ids of the live backlogs' alarms, nil as long as nobody has asked
+	// for one: see taken.
+	alarms    map[[idLength]byte]struct{}
+	stats     Stats
+	published published
 
 	// clock is the arrival of the last event, in nanoseconds, and second its whole
 	// second. It never goes back.
@@ -128,7 +132,7 @@ type Engine struct {
 	firsts  []*stage
 	looking looking
 	looked  event.Event
-	// outside says that an event met a backlog to which it cannot belong by its time.
+	// outside says that an event met a backlog whose window it misses (D32).
 	outside bool
 	offers  []offer
 	due     []timer
@@ -184,8 +188,7 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		second:  math.MinInt64,
 	}
 	e.timers.store = &e.store
-	e.memory = memory{seconds: e.opts.LookBack, most: mostRemembered, mostBytes: mostRememberedBytes}
-	e.ended = ended{seconds: e.opts.Remember, most: mostEnded, salt: e.index.salt}
+	e.bound(specified())
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
 	for place, p := range plans {
 		n := len(p.Plan.Stages)
@@ -420,16 +423,24 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 		return
 	}
 	if opener {
-		if owner.seen.has(e.index.salt, e.identified(a)) || a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark, nil) {
-			e.stats.Known++
+		if !e.known(owner, a) {
+			e.open(owner, a)
 			return
 		}
-		e.open(owner, a)
-		return
+		e.stats.Known++
 	}
 	if e.outside {
 		e.stats.Outside++
 	}
+}
+
+// known reports whether an event opens no backlog of a directive, because a live one or
+// one that has ended has recorded it (D35).
+func (e *Engine) known(owner *tracked, a *arrived) bool {
+	one := e.identified(a)
+	return owner.seen.has(e.index.salt, one) ||
+		owner.seen.hasID(e.index.salt, one.id) && e.taken(e.alarmID(owner.current.plan.ID, a.ev)) ||
+		a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark)
 }
 
 // offer gives an event to the backlogs in e.offers.
@@ -491,13 +502,15 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 		data = d.clone()
 	}
 	group := e.groupKeyOf(v, &o, data)
-	if owner.live >= mostOfGroup {
+	if owner.live >= e.bounds.group {
 		e.makeRoom(group)
 	}
 	b := e.store.take()
 	b.variant, b.step = v.slot, int64(e.stats.Steps)
 	b.origin = o
-	b.id = e.alarmID(v.plan.ID, a.ev)
+	if b.id = e.alarmID(v.plan.ID, a.ev); e.alarms != nil {
+		e.alarms[b.id] = struct{}{}
+	}
 	if data != nil {
 		e.store.more(b).data = data
 	}
@@ -552,6 +565,20 @@ func (e *Engine) alarmID(directive uint64, ev *event.Event) [idLength]byte {
 		}
 	}
 	return id
+}
+
+// taken reports whether a live backlog has an id: that of an event that has another
+// one's id, time and addresses, but other ports. Nobody asks as long as events have ids
+// of their own, and then nobody needs to know the ids of all.
+func (e *Engine) taken(id [idLength]byte) bool {
+	if e.alarms == nil {
+		e.alarms = make(map[[idLength]byte]struct{}, e.timers.len())
+		for b := range e.store.all() {
+			e.alarms[b.id] = struct{}{}
+		}
+	}
+	_, ok := e.alarms[id]
+	return ok
 }
 
 // setID gives a backlog an id of any form.

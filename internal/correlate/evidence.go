@@ -17,11 +17,6 @@ const (
 	// mostText is the length in bytes to which a text is cut that is shown. What is
 	// longer is compared by the hash of the whole.
 	mostText = 4096
-	// mostCustomData is the number of custom data values of an alarm in all.
-	mostCustomData = 10_000
-	// mostListed is the size in bytes that the listed addresses and custom data of an
-	// alarm have in a line.
-	mostListed = 192 << 10
 	// mostHits is the number of findings of an alarm.
 	mostHits = 1000
 )
@@ -205,7 +200,7 @@ func (e *Engine) list(b *backlog, size int) bool {
 	if x.listed == 0 {
 		x.listed = int32(e.listedSize(b))
 	}
-	if int(x.listed)+size > mostListed {
+	if int(x.listed)+size > e.bounds.listed {
 		return false
 	}
 	x.listed += int32(size)
@@ -262,7 +257,7 @@ func (e *Engine) addOneCustomData(b *backlog, label, content string) bool {
 	if x.custom.has(c) {
 		return true
 	}
-	if x.custom.len() >= mostCustomData || x.labelled(label) >= e.opts.MaxAlarmValues || !e.list(b, e.customSize(c)) {
+	if x.custom.len() >= e.bounds.customData || x.labelled(label) >= e.opts.MaxAlarmValues || !e.list(b, e.customSize(c)) {
 		return false
 	}
 	c = alarm.CustomData{Label: strings.Clone(label), Content: strings.Clone(content)}

@@ -9,9 +9,6 @@ import (
 	"dsiem/internal/event"
 )
 
-// mostOfGroup is the number of live backlogs of a group (D32).
-const mostOfGroup = 1000
-
 // group is the live backlogs of one directive whose opening events have the same
 // source address and the same values of what later stages copy from them: one
 // attacker can make it as long as it may be, but not more than this one.
@@ -40,14 +37,14 @@ func (e *Engine) groupKeyOf(v *variant, o *origin, data *openerData) uint64 {
 	if data == nil {
 		fields &^= customData
 	}
-	return e.index.mix(e.index.originKey(fields, o, data), uint64(v.owner.place))
+	return e.index.mix(e.index.originKey(fields, o, data), uint64(v.owner.place)<<32|uint64(v.groupFields))
 }
 
 // groupMark returns what a group is remembered by when its backlogs have ended. It
 // is the same in every process, because it is saved.
 func (e *Engine) groupMark(b *backlog) uint32 {
 	v, data := e.variantOf(b), e.store.extra(b).origin()
-	buf := e.scratch[:0]
+	buf := append(e.scratch[:0], byte(v.groupFields))
 	address := func(a address) {
 		buf = binary.LittleEndian.AppendUint64(buf, a.hi)
 		buf = binary.LittleEndian.AppendUint64(buf, a.lo)
@@ -111,7 +108,7 @@ func (e *Engine) leaveGroup(b *backlog) {
 // is full: the oldest without an alarm line, else the oldest.
 func (e *Engine) makeRoom(group uint64) {
 	g := e.groups[group]
-	if g.n < mostOfGroup {
+	if int(g.n) < e.bounds.group {
 		return
 	}
 	victim := e.store.at(g.first)

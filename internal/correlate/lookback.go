@@ -8,20 +8,15 @@ import (
 	"dsiem/internal/event"
 )
 
-const (
-	// mostLookedBack is the number of the newest events of a stage and key that a
-	// backlog considers, and of those that one stage is offered at a time (D33).
-	mostLookedBack = 100
-	// mostWalked is the number of events that are passed to find them.
-	mostWalked = 10_000
-)
+// mostWalked is the number of events that are passed to find those of a stage and key.
+const mostWalked = 10_000
 
 // looking is what looking back for one backlog needs to know. It is made anew for
 // each, in the memory of the one before.
 type looking struct {
 	candidates []candidate
 	// offered counts the events that each stage was offered.
-	offered []uint8
+	offered []int
 	// elders are the live backlogs of the group that opened no later by the times of
 	// their events, once they are known.
 	elders      []*backlog
@@ -66,7 +61,7 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 			continue // of several stages
 		}
 		seconds := secondsOf(c.time)
-		if !e.inside(b, e.plan(b, int(b.current)), seconds) {
+		if !e.inWindow(b, e.plan(b, int(b.current)), seconds) {
 			return false // and so are those that come
 		}
 		k := e.memory.events.at(c.event)
@@ -75,7 +70,7 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 			continue
 		}
 		stage := e.fitting(b, k)
-		if e.looking.offered[stage] == mostLookedBack {
+		if e.looking.offered[stage] == e.bounds.offered {
 			continue
 		}
 		e.looking.offered[stage]++
@@ -124,7 +119,7 @@ func (e *Engine) findOfStage(b *backlog, s *stage) {
 	}
 	hash := e.matchHash(key, fields, &b.origin, data)
 	place := *m.chains.head(uint64(hash))
-	for n, walked := 0, 0; n < mostLookedBack && walked < mostWalked && m.matches.has(place); walked++ {
+	for n, walked := 0, 0; n < e.bounds.considered && walked < mostWalked && m.matches.has(place); walked++ {
 		p := m.matches.at(place)
 		if p.latest <= b.latest {
 			return
@@ -190,7 +185,7 @@ func (e *Engine) belongsToElder(b *backlog, one record) bool {
 		if !l.knowsGroup {
 			l.group, l.knowsGroup = e.groupMark(b), true
 		}
-		if e.ended.has(owner.place, one.mark, &l.group) {
+		if e.ended.hasOfGroup(owner.place, one.mark, l.group) {
 			return true
 		}
 	}

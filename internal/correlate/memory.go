@@ -7,13 +7,6 @@ import (
 	"dsiem/internal/event"
 )
 
-// The bounds of what an engine remembers to look back to (D33). The bytes leave room
-// for what is not counted: blocks that are not full.
-const (
-	mostRemembered      = 250_000
-	mostRememberedBytes = 63 << 20
-)
-
 // memory holds the events of the last seconds that match a stage after the first,
 // whatever was live then, for backlogs that reach that stage only now.
 //

@@ -52,7 +52,7 @@ func memoryEvent(draw *rand.Rand, id int, at int64) *event.Event {
 // naive finds the candidates of a stage by looking at all that is remembered.
 func (e *Engine) naive(b *backlog, s *stage) (found []candidate) {
 	m, n := &e.memory, 0
-	for i := m.events.len() - 1; i >= 0 && n < mostLookedBack; i-- {
+	for i := m.events.len() - 1; i >= 0 && n < e.bounds.considered; i-- {
 		place := m.events.first + uint32(i)
 		k := m.events.at(place)
 		ev := m.recall(k)
@@ -77,7 +77,7 @@ func TestMemoryFindsWhatIsThere(t *testing.T) {
 		draw := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		e := New(Plans(memoryDirectives()), table, Options{LookBack: 20, Remember: 5})
 		e.memory.most = rapid.SampledFrom([]int{5, 300, 5000}).Draw(t, "most")
-		e.memory.mostBytes = rapid.SampledFrom([]int{5000, mostRememberedBytes}).Draw(t, "bytes")
+		e.memory.mostBytes = rapid.SampledFrom([]int{5000, specified().rememberedBytes}).Draw(t, "bytes")
 		start := uint32(-draw.Int32N(3000))
 		e.memory.events.first, e.memory.events.next = start, start
 		e.memory.matches.first, e.memory.matches.next, e.memory.firstUnlink = start, start, start

@@ -121,9 +121,8 @@ type Stats struct {
 	// OutOfOrder counts events swallowed because they are older than the end of
 	// the stages before, by more than the tolerance (D29).
 	OutOfOrder uint64
-	// Outside counts events that nothing took, but a backlog would have if its
-	// stage had not been over for them, or if they were not older than its opening
-	// event (D32, D29).
+	// Outside counts events that nothing took and that opened nothing, but that a
+	// backlog would have been offered if its stage had not been over for them (D32).
 	Outside uint64
 	// Known counts events that opened no backlog because a live one has recorded
 	// them, or one that has ended (D35).

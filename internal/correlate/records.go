@@ -125,10 +125,6 @@ func (r *records) empty(salt, hole uint64) {
 	r.slots[hole] = 0
 }
 
-// mostIDs is the number of event ids that a completed stage keeps, and of other
-// things that a stage keeps beside those it counts (D37, D38).
-const mostIDs = 10_000
-
 // rest is the state of a stage that took more than one event or compares
 // sticky_different values.
 type rest struct {
@@ -204,13 +200,19 @@ const mostOthers = 100
 // forgetIDs keeps the ids of a completed stage in bounds.
 func (e *Engine) forgetIDs(b *backlog, stage int) {
 	r := e.store.extra(b).rest(stage)
-	if r == nil || r.events.len() <= mostIDs {
+	if r == nil || r.events.len() <= e.bounds.ids {
 		return
 	}
 	owner := e.variantOf(b).owner
-	for _, one := range r.events.forget(e.index.salt, mostIDs) {
+	for _, one := range r.events.forget(e.index.salt, e.bounds.ids) {
 		e.leaveRecord(owner, one)
 		e.stats.ForgottenIDs++
+		r.others = slices.DeleteFunc(r.others, func(o record) bool {
+			if o.id == one.id {
+				e.leaveRecord(owner, o)
+			}
+			return o.id == one.id
+		})
 	}
 }
 
@@ -218,23 +220,33 @@ func (e *Engine) forgetIDs(b *backlog, stage int) {
 // known for a time (D35 b).
 func (e *Engine) forgetRecords(b *backlog) {
 	owner := e.variantOf(b).owner
-	x := endedEvent{directive: owner.place, at: uint32(e.second)}
+	x := endedEvent{at: uint32(e.second)}
 	if e.ended.seconds > 0 {
 		x.group = e.groupMark(b)
 	}
-	remember := func(one identity) {
-		if x.mark = one.mark; e.ended.seconds > 0 && one.same != 0 && e.ended.add(x) {
+	remember := func(one identity, opener bool) {
+		x.mark, x.directive = one.mark, owner.place
+		if opener {
+			x.directive = ^owner.place
+		}
+		if e.ended.seconds > 0 && one.same != 0 && e.ended.add(x) {
 			e.stats.ForgottenEnded++
 		}
 	}
+	// What opened the backlog is remembered even if its id has been forgotten: its alarm's
+	// id is not given again.
+	opener := b.stages[0].first
+	remember(opener.identity, true)
 	for i := range int(b.reached) {
 		for _, one := range e.records(b, i) {
 			e.leaveRecord(owner, one)
-			remember(one.identity)
+			if i > 0 || one != opener {
+				remember(one.identity, false)
+			}
 		}
 		for _, one := range e.others(b, i) {
 			e.leaveRecord(owner, one)
-			remember(one.identity)
+			remember(one.identity, false)
 		}
 	}
 }

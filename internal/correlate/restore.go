@@ -453,8 +453,21 @@ func (r *restorer) listed(b *backlog) {
 			src: slices.Clone(s.Unlisted.SrcNetworks), dst: slices.Clone(s.Unlisted.DstNetworks),
 		}
 	}
-	r.addresses(b, s.SrcIPs, b.origin.src, func(x *extra) **set[address] { return &x.src }, func(a address) { e.addSource(b, a) })
-	r.addresses(b, s.DstIPs, b.origin.dst, func(x *extra) **set[address] { return &x.dst }, func(a address) { e.addDestination(b, a) })
+	// A side of which there is more than the creating event's address is empty at first, so
+	// that nothing is counted twice.
+	src, dst := !onlyOne(s.SrcIPs, b.origin.src), !onlyOne(s.DstIPs, b.origin.dst)
+	if src {
+		e.store.more(b).src = &set[address]{}
+	}
+	if dst {
+		e.store.more(b).dst = &set[address]{}
+	}
+	for i := 0; src && i < len(s.SrcIPs); i++ {
+		e.addSource(b, toAddress(s.SrcIPs[i]))
+	}
+	for i := 0; dst && i < len(s.DstIPs); i++ {
+		e.addDestination(b, toAddress(s.DstIPs[i]))
+	}
 	for _, c := range s.CustomData {
 		if !e.addOneCustomData(b, cut(c.Label), cut(c.Content)) {
 			e.store.more(b).overs().counts.CustomData++
@@ -471,17 +484,8 @@ func recall(saved []netip.Addr, origin address, known bool) address {
 	return origin
 }
 
-// addresses restores the addresses of one side, unless the creating event's is the
-// only one.
-func (r *restorer) addresses(b *backlog, saved []netip.Addr, only address, side func(*extra) **set[address], add func(address)) {
-	if len(saved) == 1 && toAddress(saved[0]) == only {
-		return
-	}
-	*side(r.engine.store.more(b)) = &set[address]{}
-	for _, a := range saved {
-		add(toAddress(a))
-	}
-}
+// onlyOne reports whether an address is the only one that was saved.
+func onlyOne(saved []netip.Addr, a address) bool { return len(saved) == 1 && toAddress(saved[0]) == a }
 
 // progress restores the state of rule i.
 func (r *restorer) progress(b *backlog, i int) {
@@ -498,8 +502,16 @@ func (r *restorer) progress(b *backlog, i int) {
 		r.owner.lastSent = never // not known; see RestoreRemembered
 	}
 	for _, other := range x.Others {
-		if e.recorded(b, i, other.ID) != nil {
-			e.recordOther(b, i, record{id: other.ID, identity: identity{same: other.Same, mark: other.Mark}})
+		one := record{id: other.ID, identity: identity{same: other.Same, mark: other.Mark}}
+		switch known := e.recorded(b, i, other.ID); {
+		case known != nil && *known != one:
+			e.recordOther(b, i, one)
+		case i == 0: // the opening event, see saveEvents
+			first := &e.progress(b, 0).first
+			if events := &e.store.more(b).restOf(0).events; events.len() == 0 {
+				events.add(e.index.salt, *first)
+			}
+			*first = one
 		}
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)

@@ -50,6 +50,8 @@ type EndedEvents struct {
 type EndedEvent struct {
 	Mark  uint64
 	Group uint32
+	// Opener says that it opened the backlog.
+	Opener bool
 }
 
 // Remembered returns what the engine remembers beside live backlogs.
@@ -64,13 +66,14 @@ func (e *Engine) Remembered() *Remembered {
 	ended := &e.ended.events
 	for place := ended.first; place != ended.next; place++ {
 		x := ended.at(place)
-		directive, age := e.tracked[x.directive].current.plan.ID, max(0, x.age(e.second))
+		place := max(x.directive, ^x.directive)
+		directive, age := e.tracked[place].current.plan.ID, max(0, x.age(e.second))
 		last := len(r.Ended) - 1
 		if last < 0 || r.Ended[last].Directive != directive || r.Ended[last].Age != age {
 			r.Ended = append(r.Ended, EndedEvents{Directive: directive, Age: age})
 			last++
 		}
-		r.Ended[last].Events = append(r.Ended[last].Events, EndedEvent{Mark: x.mark, Group: x.group})
+		r.Ended[last].Events = append(r.Ended[last].Events, EndedEvent{Mark: x.mark, Group: x.group, Opener: x.directive < 0})
 	}
 	for i := range e.tracked {
 		if t := &e.tracked[i]; t.lastSent > 0 {
@@ -105,7 +108,11 @@ func (e *Engine) RestoreRemembered(clock int64, r *Remembered) {
 			continue
 		}
 		for _, one := range some.Events {
-			e.ended.add(endedEvent{mark: one.Mark, group: one.Group, directive: place, at: uint32(secondsOf(clock) - some.Age)})
+			x := endedEvent{mark: one.Mark, group: one.Group, directive: place, at: uint32(secondsOf(clock) - some.Age)}
+			if one.Opener {
+				x.directive = ^place
+			}
+			e.ended.add(x)
 		}
 	}
 }
@@ -136,7 +143,10 @@ func (r *Remembered) AppendJSON(dst []byte) []byte {
 		buf = buf[:0]
 		for _, one := range some.Events {
 			buf = binary.LittleEndian.AppendUint64(buf, one.Mark)
-			buf = binary.LittleEndian.AppendUint32(buf, one.Group)
+			buf = append(binary.LittleEndian.AppendUint32(buf, one.Group), 0)
+			if one.Opener {
+				buf[len(buf)-1] = 1
+			}
 		}
 		dst = base64.StdEncoding.AppendEncode(dst, buf)
 		dst = append(dst, `"}`...)
@@ -179,7 +189,7 @@ func ParseRemembered(data []byte) (*Remembered, error) {
 		}
 		r.Events = append(r.Events, RememberedEvent{Arrival: doc.Events[i].Arrival, Event: ev})
 	}
-	const size = 8 + 4
+	const size = 8 + 4 + 1
 	for i := range doc.Ended {
 		x := &doc.Ended[i]
 		if len(x.Events)%size != 0 {
@@ -189,6 +199,7 @@ func ParseRemembered(data []byte) (*Remembered, error) {
 		for ; len(x.Events) > 0; x.Events = x.Events[size:] {
 			some.Events = append(some.Events, EndedEvent{
 				Mark: binary.LittleEndian.Uint64(x.Events), Group: binary.LittleEndian.Uint32(x.Events[8:]),
+				Opener: x.Events[size-1] != 0,
 			})
 		}
 		r.Ended = append(r.Ended, some)

@@ -54,7 +54,7 @@ func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
 // addSticky adds a sticky_different value to those of a stage. Beside those of events
 // that count, as for the current stage, there is room for so many others.
 func (e *Engine) addSticky(b *backlog, stage int, value sticky) {
-	most := uint64(mostIDs)
+	most := uint64(e.bounds.ids)
 	if stage == int(b.current) {
 		most += e.plan(b, stage).Occurrence
 	}
@@ -264,6 +264,9 @@ func (e *Engine) close(b *backlog) {
 	owner := v.owner
 	e.leaveGroup(b)
 	e.forgetRecords(b)
+	if delete(e.alarms, b.id); len(e.alarms) == 0 {
+		e.alarms = nil
+	}
 	e.store.drop(b)
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--

@@ -125,20 +125,20 @@ func (e *Engine) leaveStages(b *backlog) {
 }
 
 // collectJoined adds to e.offers the live backlogs of a stage whose creating
-// events an event equals in their join fields, but for those to which it cannot
-// belong by its time: that it met one is noted in e.outside.
+// events an event equals in their join fields, but for those whose attack it is too old
+// for, and those whose window it misses: that it met one of these is noted in e.outside.
 func (e *Engine) collectJoined(s *stage, a *arrived) {
 	for i := range s.tables {
 		t := &s.tables[i]
 		first := t.heads[e.index.eventKey(t.fields, a)]
 		for h := first; h != 0; {
 			b := e.store.at(h)
-			if e.joins(b, t.fields, a) {
+			if e.joins(b, t.fields, a) && e.notBefore(b, a.seconds) {
 				current := s.plan
 				if b.current != uint8(s.number) {
 					current = e.plan(b, int(b.current))
 				}
-				if e.inside(b, current, a.seconds) {
+				if e.inWindow(b, current, a.seconds) {
 					e.offers = append(e.offers, offer{b, int(s.number)})
 				} else {
 					e.outside = true

@@ -1,0 +1,37 @@
+package correlate
+
+// bounds are how much an engine keeps and does at most, where no option says so
+// (D32, D33, D35, D37, D38). Only beyond them may the number of engines change a
+// result.
+type bounds struct {
+	// group is the number of live backlogs of one directive, source address and key.
+	group int
+	// considered is the number of the newest events of a stage and key that a backlog
+	// looks back to, and offered of those that a look-back offers to a stage.
+	considered, offered int
+	// remembered is the number of events to look back to, and rememberedBytes their
+	// size, which leaves room for what is not counted: blocks that are not full.
+	remembered, rememberedBytes int
+	// ended is the number of events of ended backlogs that are remembered.
+	ended int
+	// customData is the number of custom data values of an alarm in all, and listed
+	// the size in bytes that its addresses and custom data have in a line.
+	customData, listed int
+	// ids is the number of event ids that a completed stage keeps, and of other things
+	// that a stage keeps beside those it counts.
+	ids int
+}
+
+func specified() bounds {
+	return bounds{
+		group: 1000, considered: 100, offered: 100, remembered: 250_000, rememberedBytes: 63 << 20,
+		ended: 1_000_000, customData: 10_000, listed: 192 << 10, ids: 10_000,
+	}
+}
+
+// bound sets the bounds of a new engine.
+func (e *Engine) bound(b bounds) {
+	e.bounds = b
+	e.memory = memory{seconds: e.opts.LookBack, most: b.remembered, mostBytes: b.rememberedBytes}
+	e.ended = ended{seconds: e.opts.Remember, most: b.ended, salt: e.index.salt}
+}

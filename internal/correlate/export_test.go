@@ -1,0 +1,10 @@
+package correlate
+
+// Bound sets the bounds of a new engine.
+func (e *Engine) Bound(group, considered, offered, remembered, ended, customData, listed, ids int) {
+	e.bound(bounds{
+		group: group, considered: considered, offered: offered,
+		remembered: remembered, rememberedBytes: specified().rememberedBytes, ended: ended,
+		customData: customData, listed: listed, ids: ids,
+	})
+}
