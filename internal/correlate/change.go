@@ -43,6 +43,9 @@ type Change struct {
 	// ReceivedAt is the event's receive time in UNIX nanoseconds, 0 if unknown;
 	// Accepted only.
 	ReceivedAt int64
+	// Recorded is the number of different events of the stage that was not completed,
+	// Wanted that which would have been; Expired only.
+	Recorded, Wanted uint64
 	// Alarm is the alarm as it is now; Updated only. The receiver may keep it.
 	Alarm *alarm.Alarm
 	// Before is the alarm's class when it was published last, Unclassified if

@@ -159,7 +159,8 @@ func (e *Engine) expire(now int64) {
 		e.order.deadline, e.order.opened = b.deadline, e.opening(b)
 		e.progress(b, int(b.current)).status = alarm.Timeout
 		e.update(b, b.risk, false)
-		e.emit(b, Change{Kind: Expired, Stage: int(e.plan(b, int(b.current)).Number)})
+		w := e.waiting(b)
+		e.emit(b, Change{Kind: Expired, Stage: w.Stage, Recorded: w.Recorded, Wanted: w.Wanted})
 		e.close(b)
 	}
 	e.due = forget(e.due)
