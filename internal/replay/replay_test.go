@@ -425,7 +425,7 @@ func TestPipelinePlaysWhatItHasRead(t *testing.T) {
 }
 
 // newTestReplay returns a replay of standard input without files.
-func newTestReplay(t *testing.T, in io.Reader) *replay {
+func newTestReplay(t testing.TB, in io.Reader) *replay {
 	t.Helper()
 	c, err := config.Load(testkit.ScanConfig(), "")
 	if err != nil || len(c.Report.Problems) > 0 {
