@@ -133,7 +133,9 @@ func (in *stream) open(ctx context.Context, quiet bool) {
 	in.jobs, in.stop = make(chan *job, in.p.readAhead), make(chan struct{})
 	in.quiet, in.ended, in.readErr = quiet, false, nil
 	in.p.bytes.from(in, from)
-	in.p.open++
+	if in.spool == nil {
+		in.p.open++
+	}
 	go in.read(ctx, from)
 }
 
@@ -189,7 +191,9 @@ func (in *stream) shut() {
 func (in *stream) end() {
 	if !in.ended {
 		in.ended = true
-		in.p.open--
+		if in.spool == nil {
+			in.p.open--
+		}
 	}
 }
 

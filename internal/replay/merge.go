@@ -137,7 +137,7 @@ func (m *merge) look(ctx context.Context, in *stream) error {
 			held += len(j.records)
 		}
 		switch {
-		case in.again && (in.forgot || m.kept+held > mostKept || m.p.open > m.p.mostOpen/2):
+		case in.again && (in.forgot || m.kept+held > m.p.mostKept || m.p.open > m.p.mostOpen/2):
 			in.shut()
 		default:
 			m.kept += held
@@ -171,7 +171,7 @@ func (m *merge) reach(ctx context.Context, in *stream) error {
 		}
 		return nil
 	}
-	if m.p.open >= m.p.mostOpen-1 && in.spool == nil {
+	if in.spool == nil && m.p.open >= m.p.mostOpen-1 { // it is the last that may be open
 		if err := m.p.putAway(ctx, in); err != nil {
 			return err
 		}

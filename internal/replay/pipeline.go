@@ -36,6 +36,7 @@ type pipeline struct {
 	batchSize   int
 	decoders    int
 	mostOpen    int
+	mostKept    int
 	// maxJump is in nanoseconds. sort puts each input in order, in so much memory.
 	maxJump    int64
 	sort       bool
@@ -57,7 +58,7 @@ type pipeline struct {
 	toDecode chan *job
 	// readAhead is the number of jobs that an input may be ahead.
 	readAhead int
-	open      int // inputs
+	open      int // files
 	bytes     bytesRead
 	withText  bool
 	spooler   spooler

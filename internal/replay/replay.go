@@ -72,7 +72,7 @@ type Options struct {
 	// Progress, unless nil, receives a line about progress that is rewritten.
 	Progress io.Writer
 
-	mostOpen, sortMemory int // for tests
+	mostOpen, mostKept, sortMemory int // for tests
 }
 
 // DefaultMaxJump is that of Options.
@@ -175,7 +175,7 @@ func (r *replay) newPipeline() *pipeline {
 	p := &pipeline{
 		paths: o.Inputs, format: r.format, assets: r.configuration.Assets,
 		batchSize: cmp.Or(max(o.BatchSize, 0), batchSize), decoders: runtime.GOMAXPROCS(0),
-		mostOpen: cmp.Or(o.mostOpen, mostOpen), maxJump: int64(o.maxJump()),
+		mostOpen: cmp.Or(o.mostOpen, mostOpen), mostKept: cmp.Or(o.mostKept, mostKept), maxJump: int64(o.maxJump()),
 		sort: o.Sort, sortMemory: cmp.Or(o.sortMemory, sortMemory),
 		rejected: r.rejected, jumped: r.jumped, moved: r.moved, played: r.played,
 	}

@@ -78,7 +78,7 @@ func completedStage(plan *directive.Plan, c *correlate.Change) *directive.Stage 
 
 // reasons says why there is no alarm.
 func (r *riskless) reasons(e *EventCounts, opened int) []string {
-	var all []string
+	all := []string{}
 	for _, one := range []struct {
 		n     int
 		first string

@@ -37,8 +37,8 @@ func (w written) text() string {
 
 // sequence is a way to play files.
 type sequence struct {
-	mostOpen, batchSize, sortMemory int
-	sort                            bool
+	mostOpen, mostKept, batchSize, sortMemory int
+	sort                                      bool
 }
 
 // playedOrder plays files and returns the events in their order, each with its time
@@ -47,7 +47,7 @@ func playedOrder(t testing.TB, s sequence, paths []string) (order, moved []strin
 	t.Helper()
 	r := newTestReplay(t, nil)
 	r.options.Inputs, r.options.Sort = paths, s.sort
-	r.options.mostOpen, r.options.sortMemory, r.options.BatchSize = s.mostOpen, s.sortMemory, s.batchSize
+	r.options.mostOpen, r.options.mostKept, r.options.sortMemory, r.options.BatchSize = s.mostOpen, s.mostKept, s.sortMemory, s.batchSize
 	r.pipeline = r.newPipeline()
 	p := r.pipeline
 	p.stopReading = func() {}
@@ -69,8 +69,8 @@ func playedOrder(t testing.TB, s sequence, paths []string) (order, moved []strin
 		return nil
 	}
 	testkit.Check(t, p.run(t.Context()))
-	if s.mostOpen > 0 && !s.sort && most > s.mostOpen {
-		t.Errorf("%d inputs were open, want %d at most", most, s.mostOpen)
+	if s.mostOpen > 0 && most > s.mostOpen {
+		t.Errorf("%d files were open, want %d at most", most, s.mostOpen)
 	}
 	slices.Sort(moved)
 	return order, moved
@@ -188,6 +188,7 @@ func TestSequenceEqualsModel(t *testing.T) {
 		paths := rapid.Permutation(writeFiles(t, dir, files)).Draw(rt, "paths")
 		s := sequence{
 			mostOpen:   rapid.SampledFrom([]int{0, 2, 3}).Draw(rt, "open"),
+			mostKept:   rapid.SampledFrom([]int{0, 1, 20}).Draw(rt, "kept"),
 			batchSize:  rapid.SampledFrom([]int{0, 1, 3}).Draw(rt, "batch"),
 			sort:       rapid.Bool().Draw(rt, "sort"),
 			sortMemory: rapid.SampledFrom([]int{0, 1, 2000}).Draw(rt, "memory"),
@@ -221,9 +222,11 @@ func TestManyFiles(t *testing.T) {
 				}
 			}
 			paths := writeFiles(t, dir, files)
-			order, _ := playedOrder(t, sequence{mostOpen: mostOpen}, paths)
 			want, _ := model(files, paths, false)
-			testkit.Equal(t, order, want)
+			for _, kept := range []int{1, mostKept} {
+				order, _ := playedOrder(t, sequence{mostOpen: mostOpen, mostKept: kept}, paths)
+				testkit.Equal(t, order, want)
+			}
 		})
 	}
 }
