@@ -99,7 +99,7 @@ func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
 		return options.UsageError(fmt.Sprintf("--shards: %d is out of range; use 0 to %d", c.Shards, options.MaxShards))
 	}
 	if c.MaxJump < 0 {
-		return options.UsageError(fmt.Sprintf("--max-jump: %s is negative", c.MaxJump))
+		return options.UsageError(fmt.Sprintf("--max-jump: %s is negative; use 0 or more", c.MaxJump))
 	}
 	if err := cmp.Or(notEmpty("--config", c.Config), notEmpty("--out", c.Out), c.check()); err != nil {
 		return err

@@ -344,7 +344,7 @@ func aTime(t *rapid.T) string {
 		return fmt.Sprintf(format, rapid.IntRange(least, most).Draw(t, name))
 	}
 	width := rapid.SampledFrom([]string{"%02d", "%02d", "%02d", "%d"}).Draw(t, "width")
-	return number("year", "%04d", 0, 9999) + "-" + number("month", width, 1, 12) + "-" + number("day", width, 1, 29) +
+	return number("year", "%04d", 1969, 2262) + "-" + number("month", width, 1, 12) + "-" + number("day", width, 1, 29) +
 		rapid.SampledFrom([]string{"T", "T", "T", "t", " ", "  "}).Draw(t, "T") +
 		number("hour", width, 0, 23) + ":" + number("minute", width, 0, 59) + ":" + number("second", width, 0, 60) +
 		rapid.StringMatching(`(\.[0-9]{1,10})?`).Draw(t, "fraction") +

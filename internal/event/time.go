@@ -2,15 +2,24 @@ package event
 
 import (
 	"errors"
+	"math"
 	"time"
 )
 
-// The times an event may have, in UTC and as written: the years of the seed's
-// calendar. Years outside 0..9999 need a sign.
+// The last time that an event may have: nanoseconds since 1970 fit in 63 bits, so
+// that whoever orders events need not think of more (spec/time.md).
 const (
-	minYear, minSeconds = -262143, -8334601228800
-	maxYear, maxSeconds = 262142, 8210266876799
+	maxSeconds = math.MaxInt64 / 1_000_000_000
+	maxNanos   = math.MaxInt64 % 1_000_000_000
 )
+
+// inRange reports whether an event may have a time: it is from
+// 1970-01-01T00:00:00Z to 2262-04-11T23:47:16.854775807Z.
+func inRange(seconds int64, nanos int32) bool {
+	return seconds >= 0 && (seconds < maxSeconds || seconds == maxSeconds && nanos <= maxNanos)
+}
+
+var errRange = errors.New("the time is not between 1970 and 2262")
 
 // parseTime reads a timestamp and returns it as whole UNIX seconds, floored,
 // and the nanoseconds on top of them.
@@ -55,8 +64,8 @@ func parseTime(text string) (seconds int64, nanos int32, err error) {
 	switch s.blanks(); {
 	case s.rest != "":
 		return 0, 0, errors.New("text after the offset")
-	case year < minYear || year > maxYear:
-		return 0, 0, errors.New("impossible year")
+	case year < 1969 || year > 2263: // an offset may make another year of it
+		return 0, 0, errRange
 	case month < 1 || month > 12 || day < 1 || day > daysIn(year, month):
 		return 0, 0, errors.New("impossible date")
 	case hour > 23 || minute > 59 || second > 60:
@@ -64,8 +73,8 @@ func parseTime(text string) (seconds int64, nanos int32, err error) {
 	}
 	local := time.Date(year, time.Month(month), day, hour, minute, min(second, 59), 0, time.UTC)
 	seconds = local.Unix() - int64(offset)
-	if seconds < minSeconds || seconds > maxSeconds {
-		return 0, 0, errors.New("impossible year")
+	if !inRange(seconds, nanos) {
+		return 0, 0, errRange
 	}
 	return seconds, nanos, nil
 }
@@ -93,7 +102,7 @@ func commonTime(text []byte) (seconds int64, nanos int32, ok bool) {
 	}
 	offset, ok := commonOffset(rest)
 	seconds = (days(year, month, day)*24+int64(hour))*3600 + int64(minute*60+min(second, 59)-offset)
-	return seconds, nanos, ok
+	return seconds, nanos, ok && inRange(seconds, nanos)
 }
 
 // notDigits is more than any number that can stand in a timestamp's place.

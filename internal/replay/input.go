@@ -241,7 +241,7 @@ func (in *stream) judge(r *record) bool {
 			in.move(r)
 			return in.p.failed == nil
 		}
-		in.p.jumped(in.name, r.line, ahead(r.t, in.clock))
+		in.p.jumped(in.name, r.line, r.t-in.clock)
 	default:
 		return in.lead(r)
 	}
@@ -253,7 +253,7 @@ func (in *stream) judge(r *record) bool {
 
 // move takes a record whose time was not confirmed for the time of the clock.
 func (in *stream) move(r *record) {
-	r.future = max(1, ahead(r.t, in.clock))
+	r.future = max(1, r.t-in.clock)
 	r.t = in.clock
 }
 

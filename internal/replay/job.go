@@ -130,7 +130,7 @@ func (j *job) decodeSpooled(format input.Format) {
 func (r *record) name(base string, text []byte) {
 	r.withoutID = r.event.ID == ""
 	if r.withoutID {
-		r.event.ID = recordID(base, r.number, text)
+		r.event.ID = event.RecordID(base, r.number, text)
 	}
 }
 

@@ -1,7 +1,5 @@
 package replay
 
-import "math"
-
 // lookAhead is the number of records of an input that a jump of its time is judged
 // by (D30).
 const lookAhead = 1000
@@ -12,9 +10,6 @@ const lookAhead = 1000
 // none follows, nothing speaks against it. It asks for no more than it needs.
 func confirmed(t, maxJump int64, next func() (int64, bool)) bool {
 	earliest := t - maxJump
-	if earliest > t { // before all times
-		earliest = math.MinInt64
-	}
 	with, against := 0, 0
 	for with+against < lookAhead {
 		follows, ok := next()
@@ -35,7 +30,7 @@ func confirmed(t, maxJump int64, next func() (int64, bool)) bool {
 
 // jumps reports whether a time is so far ahead of an input's clock that it must be
 // confirmed.
-func jumps(t, clock, maxJump int64) bool { return ahead(t, clock) > maxJump }
+func jumps(t, clock, maxJump int64) bool { return t-clock > maxJump }
 
 // lead judges the start of an input. An input has no clock before its first
 // confirmed record, so each record before that one has to be confirmed, and those

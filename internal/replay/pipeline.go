@@ -176,7 +176,7 @@ func (p *pipeline) step(in *stream) {
 	}
 	p.tellMoved(in, r)
 	if r.t < in.clock {
-		behind := secondOf(in.clock) - secondOf(r.t)
+		behind := in.clock/perSecond - r.t/perSecond
 		if behind > late {
 			c.late++
 		}

@@ -445,7 +445,7 @@ func newTestReplay(t testing.TB, in io.Reader) *replay {
 func TestReplayClock(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	for i, at := range []int64{-50, -60, -50, 0, 100, 99, 100, 101} {
+	for i, at := range []int64{150, 140, 150, 200, 300, 299, 300, 301} {
 		text.WriteString(line(strconv.Itoa(i), at, 9, "10.0.0.2"))
 	}
 	r := newTestReplay(t, strings.NewReader(text.String()))
@@ -460,7 +460,7 @@ func TestReplayClock(t *testing.T) {
 		return nil
 	}
 	testkit.Check(t, p.run(t.Context()))
-	testkit.Equal(t, got, []int64{-50, -50, -50, 0, 100, 100, 100, 101})
+	testkit.Equal(t, got, []int64{150, 150, 150, 200, 300, 300, 300, 301})
 }
 
 func TestInterruptible(t *testing.T) {

@@ -181,7 +181,7 @@ func (s *Summary) WriteText(w io.Writer) error {
 		line("", "%s dropped, from whitelisted addresses", text.Group(n))
 	}
 	if n := e.WithoutID; n > 0 {
-		line("", "%s without an event_id", text.Group(n))
+		line("", "%s without an event_id, which got one", text.Group(n))
 	}
 	if n := e.Future; n > 0 {
 		line("", "%s dated ahead of the events around them, and taken for their time: %s", text.Group(n), futureText(s.Future, n))

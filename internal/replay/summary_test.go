@@ -66,7 +66,7 @@ func TestSummaryText(t *testing.T) {
 		{"full", fullSummary(), `events    1,234,567 read, 1,232,560 offered, 1,500 matched
           1,001 skipped, not alerts
           21 dropped, from whitelisted addresses
-          3 without an event_id
+          3 without an event_id, which got one
           5 dated ahead of the events around them, and taken for their time: a.ndjson:1 by 2h0m0s, a.ndjson:2 by 3 days, a.ndjson:3 by 6 days, ...
           2,000 more than a minute older than an event before them
           matches not counted: 1 repeated, 2,000 out of order, 3 known

@@ -41,6 +41,8 @@ type Run struct {
 	// Events is the input: normalized events as NDJSON, and whatever else the
 	// program must reject.
 	Events []byte
+	// Given are the ids that a replay of Events gives to those without one (D34).
+	Given map[string]bool
 	// Args are the flags for dsiem replay, without those that name files or
 	// folders; Options are the same settings for an engine in this process.
 	Args    []string
@@ -174,6 +176,7 @@ func (s *source) parseRun(run, prev *Run, parts *runParts, clock *eventClock) {
 	}
 	if sec := parts.byName["events"]; sec != nil {
 		run.Events = s.parseEvents(sec, clock)
+		run.Given = given(run.Events)
 	}
 	run.want = s.parseWants(run.Number, parts, clock.ids)
 	if parts.byName["events"] == nil && !run.StartupError() {
