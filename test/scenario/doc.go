@@ -93,14 +93,15 @@
 //
 //	{"event_id":"e1","timestamp":"2023-11-14 22:13:20Z","src_ip":"::ffff:10.0.0.1"}
 //
-// Replay time is the largest time seen so far (D14), so waiting is written as an
-// event that no rule wants: "tick sid99 +13".
+// Replay time is the largest time seen so far (D30), so waiting is written as an
+// event that no rule wants: "tick sid99 +13". An event that is dated an hour ahead or
+// more must be confirmed by those after it: jumps that are not need --max-jump.
 //
 // # options
 //
 // Flags of dsiem replay, one or more per line: --min-alarm-lifetime (minutes),
 // --med-risk-min, --med-risk-max, --status, --tags, --expand-titles,
-// --expire-all, and for scenarios of several runs --save-backlogs SAVED and
+// --expire-all, --max-jump (which an engine has none of), and for scenarios of several runs --save-backlogs SAVED and
 // --load-backlogs SAVED, where SAVED is the one folder all runs share.
 //
 // # want

@@ -76,6 +76,8 @@ func (o *Options) flag(name string) (set func(value string) bool, isBool bool) {
 			o.MinAlarmLifetime = time.Duration(n) * time.Minute
 			return err == nil
 		}, false
+	case "--max-jump": // the engine has none
+		return func(v string) bool { d, err := time.ParseDuration(v); return err == nil && d >= 0 }, false
 	case "--med-risk-min":
 		return intInto(&o.MedRiskMin), false
 	case "--med-risk-max":
