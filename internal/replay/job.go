@@ -27,6 +27,7 @@ type job struct {
 	// records are the events that are offered. counts tells of all others, and
 	// rejections of those that are no event.
 	records    []record
+	weight     int // of records, in bytes of memory, about
 	counts     batchCounts
 	rejections []rejection
 	decoded    chan struct{}
@@ -50,6 +51,9 @@ type record struct {
 	text      []byte
 	withoutID bool
 }
+
+// recordSize is about what a record takes beside its texts.
+const recordSize = 512
 
 // rejection is a record that is no event. Its text is gone.
 type rejection struct {
@@ -81,7 +85,7 @@ func (c *batchCounts) add(o batchCounts) {
 func (j *job) decode(format input.Format, assets *asset.Table) {
 	n := j.batch.Len()
 	j.records = slices.Grow(j.records[:0], n)[:n]
-	j.counts = batchCounts{}
+	j.counts, j.weight = batchCounts{}, 0
 	clear(j.rejections)
 	j.rejections = j.rejections[:0]
 	offered := 0
@@ -106,6 +110,7 @@ func (j *job) decode(format input.Format, assets *asset.Table) {
 			if j.withText {
 				r.text = rec.Data
 			}
+			j.weight += recordSize + len(rec.Data)
 			offered++
 		}
 	}
@@ -140,6 +145,7 @@ func (j *job) keepFrom(o *job) bool {
 	if !j.apart || len(j.records)+len(o.records) > cap(j.records) {
 		return false
 	}
+	j.weight += o.weight
 	for i := range o.records {
 		j.records = append(j.records, o.records[i])
 		if r := &j.records[len(j.records)-1]; r.text != nil {

@@ -72,9 +72,9 @@ func (h *heap[T]) pop() {
 // mostOpen is the number of files that are open at a time.
 const mostOpen = 256
 
-// mostKept is the number of records that inputs may hold which the merge has not
-// reached; it is worth it not to read them again.
-const mostKept = 1 << 15
+// mostKept is how much memory records may take of inputs that the merge has not
+// reached: it is worth it not to read them again.
+const mostKept = 128 << 20
 
 // before orders inputs by the time of their next records, which is the largest of
 // the input so far, and then by their names (D30).
@@ -89,7 +89,7 @@ type merge struct {
 	// read from the start: they come last.
 	waiting *heap[*stream]
 	broken  []*stream
-	kept    int // records of inputs that the merge has not reached
+	kept    int // memory of inputs that the merge has not reached
 }
 
 // play plays inputs to their end, or up to the place at which one cannot be read.
@@ -134,7 +134,7 @@ func (m *merge) look(ctx context.Context, in *stream) error {
 	if in.front() {
 		held := 0
 		for _, j := range in.queue {
-			held += len(j.records)
+			held += j.weight
 		}
 		switch {
 		case in.again && (in.forgot || m.kept+held > m.p.mostKept || m.p.open > m.p.mostOpen/2):

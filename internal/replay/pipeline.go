@@ -120,8 +120,10 @@ func (p *pipeline) playAll(ctx context.Context) (err error) {
 
 // shareMemory lets each of many inputs read less at a time.
 func (p *pipeline) shareMemory(inputs int) {
-	const whole, least = 8, 64
-	p.readAhead = max(2, p.readAhead/inputs)
+	const whole, few, least = 8, 16, 64
+	if inputs > few {
+		p.readAhead = 2
+	}
 	if share := p.batchSize * whole / inputs; share < p.batchSize {
 		p.batchSize = max(share, min(least, p.batchSize))
 	}

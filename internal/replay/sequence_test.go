@@ -190,7 +190,7 @@ func TestSequenceEqualsModel(t *testing.T) {
 		paths := rapid.Permutation(writeFiles(t, dir, files)).Draw(rt, "paths")
 		s := sequence{
 			mostOpen:   rapid.SampledFrom([]int{0, 2, 3}).Draw(rt, "open"),
-			mostKept:   rapid.SampledFrom([]int{0, 1, 20}).Draw(rt, "kept"),
+			mostKept:   rapid.SampledFrom([]int{0, 1, 20_000}).Draw(rt, "kept"),
 			batchSize:  rapid.SampledFrom([]int{0, 1, 3}).Draw(rt, "batch"),
 			sort:       rapid.Bool().Draw(rt, "sort"),
 			sortMemory: rapid.SampledFrom([]int{0, 1, 2000}).Draw(rt, "memory"),
