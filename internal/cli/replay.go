@@ -70,11 +70,14 @@ func first(list []string) string {
 }
 
 type replayCommand struct {
-	Inputs []string `arg:"" name:"file" help:"Event files, in order: one event a line or one JSON array, plain or gzip; - is standard input."`
+	Inputs []string `arg:"" name:"file" help:"Event files, merged by time: one event a line or one JSON array, plain or gzip; - is standard input."`
 
 	Config string `required:"" placeholder:"DIR" help:"Directory of assets_*.json and directives_*.json."`
 	Out    string `placeholder:"DIR" default:"out" help:"Directory for siem_alarms.json and siem_alarm_events.json (${default})."`
 	Format string `enum:"normalized,suricata-eve" default:"normalized" placeholder:"FORM" help:"Form of the events: ${enum} (${default})."`
+
+	MaxJump time.Duration `placeholder:"DURATION" default:"1h" help:"Time by which a file may go ahead from one event to the next without those that follow confirming it (${default})."`
+	Sort    bool          `help:"Put each file in order of time."`
 
 	Append    bool `xor:"existing" help:"Add to existing output files."`
 	Overwrite bool `xor:"existing" help:"Replace existing output files."`
@@ -91,7 +94,7 @@ type replayCommand struct {
 
 // Help is shown below the flags.
 func (replayCommand) Help() string {
-	return `The clock is the largest event time so far. The same input gives the same output, byte for byte.
+	return `The clock is the largest event time so far; the order of the files does not matter. The same input gives the same output, byte for byte.
 
 Exit codes: 0 done, 1 configuration, input or output failed, 2 usage.`
 }
@@ -101,6 +104,9 @@ func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
 	if c.Shards < 0 || c.Shards > options.MaxShards {
 		return options.UsageError(fmt.Sprintf("--shards: %d is out of range; use 0 to %d", c.Shards, options.MaxShards))
 	}
+	if c.MaxJump < 0 {
+		return options.UsageError(fmt.Sprintf("--max-jump: %s is negative; use 0 or more", c.MaxJump))
+	}
 	if err := cmp.Or(notEmpty("--config", c.Config), notEmpty("--out", c.Out), c.check()); err != nil {
 		return err
 	}
@@ -108,6 +114,7 @@ func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
 		Config: os.DirFS(c.Config), ConfigName: c.Config, SkipInvalid: c.SkipInvalid,
 		Inputs: c.Inputs, Stdin: streams.In, Format: c.Format,
 		Out: c.Out, Append: c.Append, Overwrite: c.Overwrite, Engine: c.options(),
+		MaxJump: cmp.Or(c.MaxJump, -1), Sort: c.Sort, // 0 stands for the default there
 		Shards: c.Shards, ExpireAll: c.ExpireAll,
 		LoadBacklogs: c.LoadBacklogs, SaveBacklogs: c.SaveBacklogs,
 		Diagnostics: streams.Err,

@@ -49,6 +49,9 @@ type Change struct {
 	// Evicted says that the time of the stage was not over: the backlog made room
 	// for another one (D32); Expired only.
 	Evicted bool
+	// Recorded is the number of different events of the stage that was not completed,
+	// Wanted that which would have been; Expired only.
+	Recorded, Wanted uint64
 	// Alarm is the alarm as it is now; Updated only. The receiver may keep it.
 	Alarm *alarm.Alarm
 	// Before is the alarm's class when it was published last, Unclassified if

@@ -249,7 +249,8 @@ func (e *Engine) expire(second int64) {
 func (e *Engine) timeOut(b *backlog, evicted bool) {
 	e.progress(b, int(b.current)).status = alarm.Timeout
 	e.update(b, b.risk, false)
-	e.emit(b, Change{Kind: Expired, Stage: int(e.plan(b, int(b.current)).Number), Evicted: evicted})
+	w := e.waiting(b)
+	e.emit(b, Change{Kind: Expired, Stage: w.Stage, Recorded: w.Recorded, Wanted: w.Wanted, Evicted: evicted})
 	e.close(b)
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"dsiem/test/testkit"
@@ -45,5 +46,38 @@ func BenchmarkReplay(b *testing.B) {
 				b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 			})
 		}
+	}
+}
+
+// BenchmarkReplayFiles replays the same events from several files, one event in each
+// in turn, as sensors write them, and sorted.
+func BenchmarkReplayFiles(b *testing.B) {
+	const events = 100_000
+	lines := strings.SplitAfter(testkit.BenchEvents(events, 1), "\n")
+	config := testkit.BenchConfig(1000)
+	for _, test := range []struct {
+		files int
+		sort  bool
+	}{{1, false}, {4, false}, {200, false}, {1, true}} {
+		b.Run(fmt.Sprintf("files=%d/sort=%v", test.files, test.sort), func(b *testing.B) {
+			dir := b.TempDir()
+			o := &Options{Config: config, Out: b.TempDir(), Overwrite: true, Shards: 1, Sort: test.sort, Diagnostics: io.Discard}
+			for f := range test.files {
+				var text strings.Builder
+				for i := f; i < len(lines); i += test.files {
+					text.WriteString(lines[i])
+				}
+				o.Inputs = append(o.Inputs, filepath.Join(dir, fmt.Sprint(f)))
+				testkit.WriteFile(b, o.Inputs[f], text.String())
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				s, err := Run(b.Context(), o)
+				if err != nil || s.Events.Offered != events || s.Events.Matched != events/100 {
+					b.Fatal(err, s)
+				}
+			}
+			b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
 	}
 }

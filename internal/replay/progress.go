@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"dsiem/internal/input/file"
 	"dsiem/internal/text"
 )
 
@@ -15,7 +14,7 @@ const progressEvery = 500 * time.Millisecond
 
 // watchProgress shows progress until the returned function is called, which
 // takes the line away again. Diagnostics stand above the line meanwhile.
-func (r *replay) watchProgress(reader *file.Reader, started time.Time) (stop func()) {
+func (r *replay) watchProgress(started time.Time) (stop func()) {
 	if r.options.Progress == nil {
 		return func() {}
 	}
@@ -29,10 +28,9 @@ func (r *replay) watchProgress(reader *file.Reader, started time.Time) (stop fun
 		for {
 			select {
 			case now := <-ticker.C:
-				read, total := reader.Progress()
 				line.show(progress{
 					events: r.summary.read.Load(), matched: r.summary.matched.Load(),
-					read: read, total: total, took: now.Sub(started),
+					read: r.pipeline.bytes.sum(), total: r.bytes, took: now.Sub(started),
 				})
 			case <-done:
 				return

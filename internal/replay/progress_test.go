@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dsiem/internal/input/file"
 	"dsiem/test/testkit"
 )
 
@@ -85,9 +84,9 @@ func TestProgressLine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		screen := &terminalWriter{}
-		r := newTestReplay(t, file.Options{})
+		r := newTestReplay(t, nil)
 		r.options.Progress, r.options.Diagnostics = screen, screen
-		stop := r.watchProgress(r.reader, time.Now())
+		stop := r.watchProgress(time.Now())
 		r.summary.add(batchCounts{read: 1000})
 		r.summary.matched.Add(10)
 		testkit.Pass(progressEvery)
@@ -116,7 +115,7 @@ func TestProgressLine(t *testing.T) {
 
 func TestNoProgressLine(t *testing.T) {
 	t.Parallel()
-	r := newTestReplay(t, file.Options{})
+	r := newTestReplay(t, nil)
 	r.options.Diagnostics = io.Discard
-	r.watchProgress(r.reader, time.Now())() // it must not write to nil
+	r.watchProgress(time.Now())() // it must not write to nil
 }

@@ -58,13 +58,27 @@ type Options struct {
 	// none.
 	SaveBacklogs, LoadBacklogs string
 
+	// MaxJump is by how much the time of an input may go ahead from one record to the
+	// next without being confirmed by those that follow: DefaultMaxJump if 0, and not
+	// at all if negative.
+	MaxJump time.Duration
+	// Sort puts each input in order of time.
+	Sort bool
+
 	// BatchSize is the number of records played together; 512 if 0.
 	BatchSize int
 	// Diagnostics receives problems and rejected records as text.
 	Diagnostics io.Writer
 	// Progress, unless nil, receives a line about progress that is rewritten.
 	Progress io.Writer
+
+	mostOpen, mostKept, sortMemory int // for tests
 }
+
+// DefaultMaxJump is that of Options.
+const DefaultMaxJump = time.Hour
+
+func (o *Options) maxJump() time.Duration { return max(0, cmp.Or(o.MaxJump, DefaultMaxJump)) }
 
 // shownRejections is the number of rejected records that are shown with their
 // place, for each reason.
@@ -92,7 +106,8 @@ func Run(ctx context.Context, o *Options) (*Summary, error) {
 	if err := c.Usable(o.SkipInvalid); err != nil {
 		return nil, err
 	}
-	r := &replay{options: o, format: format, configuration: c, summary: newSummary(), restored: map[string]struct{}{}, diagnostics: o.Diagnostics}
+	r := &replay{options: o, format: format, configuration: c, summary: newSummary(), restored: map[string]struct{}{}, diagnostics: o.Diagnostics,
+		riskless: newRiskless(c.Plans, c.Assets)}
 	return r.summary, r.run(ctx)
 }
 
@@ -118,6 +133,9 @@ type replay struct {
 	// this run: what they published before is not in its summary.
 	restored map[string]struct{}
 	jumps    int
+	alarmed  bool // there was an alarm line
+	riskless *riskless
+	bytes    int64 // of all inputs, 0 if unknown
 	// loaded are the files of the restored backlogs.
 	loaded []string
 	// diagnostics are the options' ones, beside the progress line.
@@ -128,8 +146,8 @@ func (r *replay) run(ctx context.Context) error {
 	o := r.options
 	ctx, stopReading := context.WithCancel(ctx)
 	defer stopReading()
-	reader := file.NewReader(file.Options{Paths: o.Inputs, Stdin: interruptible(ctx, o.Stdin)})
-	if o.Overwrite { // a mistyped name must not cost what is there
+	reader := file.NewReader(file.Options{Paths: o.Inputs}) // of all, which reads nothing
+	if o.Overwrite {                                        // a mistyped name must not cost what is there
 		if err := reader.Check(); err != nil {
 			return err
 		}
@@ -143,23 +161,23 @@ func (r *replay) run(ctx context.Context) error {
 	}
 	r.files = files
 	r.summary.AlarmsFile, r.summary.AlarmEventsFile = files.Paths()
-	r.pipeline = r.newPipeline(reader)
-	r.pipeline.stopReading = stopReading
+	r.pipeline = r.newPipeline()
+	r.pipeline.stdin, r.pipeline.stopReading = interruptible(ctx, o.Stdin), stopReading
+	_, r.bytes = reader.Progress()
 	started := time.Now()
-	err = r.play(ctx, reader, started)
+	err = r.play(ctx, started)
 	r.finish(started)
-	return errors.Join(err, reader.Close(), files.Close())
+	return errors.Join(err, files.Close())
 }
 
-func (r *replay) newPipeline(reader *file.Reader) *pipeline {
+func (r *replay) newPipeline() *pipeline {
 	o := r.options
 	p := &pipeline{
-		reader: reader, format: r.format, assets: r.configuration.Assets,
-		batchSize: o.BatchSize, decoders: runtime.GOMAXPROCS(0),
-		rejected: r.rejected, jumped: r.jumped, played: r.played,
-	}
-	if p.batchSize <= 0 {
-		p.batchSize = batchSize
+		paths: o.Inputs, format: r.format, assets: r.configuration.Assets,
+		batchSize: cmp.Or(max(o.BatchSize, 0), batchSize), decoders: runtime.GOMAXPROCS(0),
+		mostOpen: cmp.Or(o.mostOpen, mostOpen), mostKept: cmp.Or(o.mostKept, mostKept), maxJump: int64(o.maxJump()),
+		sort: o.Sort, sortMemory: cmp.Or(o.sortMemory, sortMemory),
+		rejected: r.rejected, jumped: r.jumped, moved: r.moved, played: r.played,
 	}
 	opts := o.Engine
 	opts.LookBack = cmp.Or(opts.LookBack, correlate.DefaultReplayLookBack)
@@ -168,12 +186,12 @@ func (r *replay) newPipeline(reader *file.Reader) *pipeline {
 }
 
 // play restores saved backlogs, plays the input and saves what is live.
-func (r *replay) play(ctx context.Context, reader *file.Reader, started time.Time) error {
+func (r *replay) play(ctx context.Context, started time.Time) error {
 	o := r.options
 	if err := r.load(); err != nil {
 		return err
 	}
-	stopProgress := r.watchProgress(reader, started)
+	stopProgress := r.watchProgress(started)
 	err := r.pipeline.run(ctx)
 	stopProgress()
 	if errors.Is(err, context.Canceled) {
@@ -209,13 +227,28 @@ func (r *replay) rejected(rec input.Record, rej *event.Rejection) {
 	}
 }
 
-// jumped shows the first events that turn the clock by more than a month: a wrong
-// time stamp lets everything expire.
-func (r *replay) jumped(rec input.Record, seconds int64) {
-	const secondsPerDay = 24 * 60 * 60
+// month is the number of nanoseconds from which it is worth a word that the time of
+// an input goes ahead at once, though that was confirmed: everything live expires.
+// Captures have gaps of days.
+const month = 30 * day
+
+const day = 24 * 60 * 60 * perSecond
+
+// jumped shows the first events that turn an input's time by more than a month.
+func (r *replay) jumped(file string, line int, nanoseconds int64) {
+	if nanoseconds <= month {
+		return
+	}
 	if r.jumps++; r.jumps <= shownRejections {
 		fmt.Fprintf(r.diagnostics, "%s:%d: this event is %s later than all before it; backlogs may expire\n",
-			rec.File, rec.Line, text.Count(int(seconds/secondsPerDay), "day"))
+			file, line, text.Count(int(nanoseconds/day), "day"))
+	}
+}
+
+// moved notes an event that is taken for an earlier time.
+func (r *replay) moved(file string, line int, nanoseconds int64) {
+	if s := r.summary; len(s.Future) < shownFuture {
+		s.Future = append(s.Future, FutureEvent{file, line, nanoseconds / perSecond})
 	}
 }
 
@@ -238,6 +271,7 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 			}
 			r.files.Event(&alarm.Event{AlarmID: c.AlarmID, Stage: c.Stage, EventID: c.EventID})
 		case correlate.Updated:
+			r.alarmed = true
 			r.files.Alarm(c.Alarm)
 			before := c.Before
 			if _, ok := r.restored[c.AlarmID]; ok {
@@ -249,15 +283,25 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 			r.summary.Backlogs.Opened++
 		case correlate.Finished:
 			r.summary.Backlogs.Finished++
+			r.completed(c)
+		case correlate.Advanced:
+			r.completed(c)
 		case correlate.Expired:
 			r.summary.Backlogs.Expired++
-		case correlate.Advanced:
+			r.summary.unfinished.add(correlate.Waiting{Directive: c.Directive, Stage: c.Stage, Recorded: c.Recorded, Wanted: c.Wanted}, timedOut)
 		}
 	}
 	if len(changes) > 0 && r.files.Pending() < pendingLines {
 		return nil
 	}
 	return r.files.Flush()
+}
+
+// completed notes a stage that was completed, in case no alarm comes of it.
+func (r *replay) completed(c *correlate.Change) {
+	if !r.alarmed {
+		r.riskless.completed(c, r.pipeline.eventOf(c.Order.Step))
+	}
 }
 
 // finish completes the summary.
@@ -267,7 +311,14 @@ func (r *replay) finish(started time.Time) {
 	s.Backlogs.Live = stats.Live
 	s.Events.Repeated, s.Events.OutOfOrder, s.Events.Known = stats.Repeated, stats.OutOfOrder, stats.Known
 	s.Lines.Alarms, s.Lines.AlarmEvents = r.files.Lines()
+	for w := range r.pipeline.engines.Waiting() {
+		s.unfinished.add(w, live)
+	}
 	s.complete(time.Since(started))
+	if !r.alarmed {
+		s.NoAlarms = r.riskless.reasons(&s.Events, s.Backlogs.Opened)
+	}
+	s.Advice = advice(&s.Events, r.options)
 }
 
 // interruptible returns a reader of in that fails when ctx ends, also while a

@@ -213,7 +213,10 @@ func TestReplayStopsWhenItCannotWrite(t *testing.T) {
 				if err := os.Symlink("/dev/full", filepath.Join(out, "siem_alarm_events.json")); err != nil {
 					t.Fatal(err)
 				}
-				o.Stdin = io.MultiReader(strings.NewReader(line("e0", 100, 1, "10.0.0.2")), readerFunc(rest))
+				// The first record is judged by the next thousand, of which more than half are
+				// enough (D30), so that one alone would wait.
+				first := strings.NewReader(strings.Repeat(line("e0", 100, 1, "10.0.0.2"), lookAhead/2+2))
+				o.Stdin = io.MultiReader(first, readerFunc(rest))
 			})
 			if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), filepath.Join(out, "siem_alarm_events.json")) {
 				t.Errorf("the error is %v, want that of a full disk, with the file", err)
@@ -288,12 +291,12 @@ func TestPipelineKeepsTheOrder(t *testing.T) {
 		text.WriteString(strings.TrimSuffix(line(strconv.Itoa(i), 100+int64(i%7), 1, "10.0.0.2"), "}\n"))
 		fmt.Fprintf(&text, ",\"title\":%q}\n", strings.Repeat("y", (i*37)%4000))
 	}
-	var order []int
+	var order, rejected []int // jumps look ahead (D30), so each in its own order
 	read := 0
-	r := newTestReplay(t, file.Options{Paths: []string{file.Stdin}, Stdin: strings.NewReader(text.String())})
-	p := r.newPipeline(r.reader)
+	r := newTestReplay(t, strings.NewReader(text.String()))
+	p := r.pipeline
 	p.decoders, p.batchSize = 8, 1
-	p.rejected = func(rec input.Record, _ *event.Rejection) { order = append(order, rec.Line-1) }
+	p.rejected = func(rec input.Record, _ *event.Rejection) { rejected = append(rejected, rec.Line-1) }
 	p.played = func(changes []correlate.Change, counts batchCounts) error {
 		for i := range changes {
 			if c := &changes[i]; c.Kind == correlate.Accepted {
@@ -304,9 +307,6 @@ func TestPipelineKeepsTheOrder(t *testing.T) {
 				order = append(order, id)
 			}
 		}
-		if counts.read > 1 {
-			t.Errorf("a batch of %d records", counts.read)
-		}
 		read += counts.read
 		return nil
 	}
@@ -314,17 +314,23 @@ func TestPipelineKeepsTheOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Blank lines are no records: record 0 of the text is one.
-	var want []int
+	var want, wantRejected []int
 	for i := range n {
-		if i%3 != 0 || i%700 != 0 {
+		switch {
+		case i%3 != 0:
 			want = append(want, i)
+		case i%700 != 0:
+			wantRejected = append(wantRejected, i)
 		}
 	}
-	if read != len(want) {
-		t.Errorf("%d records are counted, want %d", read, len(want))
+	if read != len(want)+len(wantRejected) {
+		t.Errorf("%d records are counted, want %d", read, len(want)+len(wantRejected))
 	}
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(wantRejected, rejected); diff != "" {
+		t.Errorf("order of rejections (-want +got):\n%s", diff)
 	}
 }
 
@@ -342,8 +348,8 @@ func TestLeapsOfTimeHoldLittle(t *testing.T) {
 			text.WriteString(line("x"+strconv.Itoa(i), backlogs/each, 9, "10.0.0.2"))
 		}
 		text.WriteString(line("late", week, 9, "10.0.0.2"))
-		r := newTestReplay(t, file.Options{Paths: []string{file.Stdin}, Stdin: strings.NewReader(text.String())})
-		p := r.newPipeline(r.reader)
+		r := newTestReplay(t, strings.NewReader(text.String()))
+		p := r.pipeline
 		most, ended := 0, 0
 		p.rejected = func(input.Record, *event.Rejection) {}
 		p.played = func(changes []correlate.Change, _ batchCounts) error {
@@ -375,8 +381,8 @@ func TestPipelineStops(t *testing.T) {
 			ctx, stopReading := context.WithCancel(t.Context())
 			defer stopReading()
 			in := readerFunc(func(p []byte) (int, error) { return copy(p, "nonsense\n"), nil })
-			r := newTestReplay(t, file.Options{Paths: []string{file.Stdin}, Stdin: in})
-			p := r.newPipeline(r.reader)
+			r := newTestReplay(t, in)
+			p := r.pipeline
 			p.batchSize, p.stopReading = 2, stopReading
 			p.rejected = func(input.Record, *event.Rejection) {}
 			batches := 0
@@ -401,8 +407,8 @@ func TestPipelinePlaysWhatItHasRead(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("input/output error")
 	in := io.MultiReader(strings.NewReader(strings.Repeat("nonsense\n", 1000)), readerFunc(func([]byte) (int, error) { return 0, broken }))
-	r := newTestReplay(t, file.Options{Paths: []string{file.Stdin}, Stdin: in})
-	p := r.newPipeline(r.reader)
+	r := newTestReplay(t, in)
+	p := r.pipeline
 	p.batchSize = 7
 	p.rejected = func(input.Record, *event.Rejection) {}
 	read := 0
@@ -418,34 +424,43 @@ func TestPipelinePlaysWhatItHasRead(t *testing.T) {
 	}
 }
 
-// testReplay is a replay without files.
-type testReplay struct {
-	replay
-	reader *file.Reader
-}
-
-func newTestReplay(t *testing.T, in file.Options) *testReplay {
+// newTestReplay returns a replay of standard input without files.
+func newTestReplay(t testing.TB, in io.Reader) *replay {
 	t.Helper()
 	c, err := config.Load(testkit.ScanConfig(), "")
 	if err != nil || len(c.Report.Problems) > 0 {
 		t.Fatal(err, c.Report.Problems)
 	}
-	return &testReplay{
-		replay: replay{options: &Options{Shards: 1}, configuration: c, summary: newSummary()},
-		reader: file.NewReader(in),
+	r := &replay{
+		options:       &Options{Shards: 1, Inputs: []string{file.Stdin}},
+		configuration: c, summary: newSummary(), diagnostics: io.Discard,
 	}
+	r.pipeline = r.newPipeline()
+	r.pipeline.stdin, r.pipeline.stopReading = in, func() {} // it is read to its end
+	return r
 }
 
+// TestReplayClock plays events in and out of order. Before D30 the clock had whole
+// seconds (D14); it is the largest time so far as before.
 func TestReplayClock(t *testing.T) {
 	t.Parallel()
-	var c clock
-	for _, step := range []struct{ at, want int64 }{
-		{-50, -50}, {-60, -50}, {-50, -50}, {0, 0}, {100, 100}, {99, 100}, {100, 100}, {101, 101},
-	} {
-		if got := c.at(step.at); got != step.want {
-			t.Errorf("after an event at %d the clock is %d, want %d", step.at, got, step.want)
-		}
+	var text strings.Builder
+	for i, at := range []int64{150, 140, 150, 200, 300, 299, 300, 301} {
+		text.WriteString(line(strconv.Itoa(i), at, 9, "10.0.0.2"))
 	}
+	r := newTestReplay(t, strings.NewReader(text.String()))
+	p := r.pipeline
+	var got []int64
+	p.played = func(_ []correlate.Change, counts batchCounts) error {
+		for i := range p.steps {
+			if counts.offered > 0 {
+				got = append(got, p.steps[i].Now)
+			}
+		}
+		return nil
+	}
+	testkit.Check(t, p.run(t.Context()))
+	testkit.Equal(t, got, []int64{150, 150, 150, 200, 300, 300, 300, 301})
 }
 
 func TestInterruptible(t *testing.T) {

@@ -24,14 +24,23 @@ type Summary struct {
 	Alarms map[string]int `json:"alarms"`
 	Lines  LineCounts     `json:"lines"`
 	// AlarmsFile and AlarmEventsFile are the files that were written.
-	AlarmsFile      string  `json:"alarms_file"`
-	AlarmEventsFile string  `json:"alarm_events_file"`
-	Seconds         float64 `json:"seconds"`
-	EventsPerSecond float64 `json:"events_per_second"`
+	AlarmsFile      string `json:"alarms_file"`
+	AlarmEventsFile string `json:"alarm_events_file"`
+	// NoAlarms says why there are no alarms, if there are none.
+	NoAlarms []string `json:"no_alarms"`
+	// Unfinished are the backlogs that did not finish.
+	Unfinished []Unfinished `json:"unfinished"`
+	// Advice is what may give more alarms.
+	Advice []string `json:"advice"`
+	// Future are the first events that were dated ahead of the records around them.
+	Future          []FutureEvent `json:"future"`
+	Seconds         float64       `json:"seconds"`
+	EventsPerSecond float64       `json:"events_per_second"`
 
 	read, matched atomic.Int64 // shown while the replay runs
 	rejections    [event.Reasons]int
 	classes       [alarm.High + 1]int
+	unfinished    unfinished
 }
 
 // EventCounts says what became of the records of the input.
@@ -45,8 +54,15 @@ type EventCounts struct {
 	Offered     int `json:"offered"`
 	// Matched is the number of events that at least one backlog took.
 	Matched int `json:"matched"`
-	// WithoutID is the number of offered events with an empty event_id.
+	// WithoutID is the number of offered events that came without an event_id.
 	WithoutID int `json:"without_id"`
+	// Future is the number of events that were dated ahead of the records around them
+	// and are taken for a time between theirs (D30).
+	Future int `json:"future"`
+	// Late is the number of events that are more than a minute older than the clock,
+	// Lagging of those that are older than it by more than the look-back.
+	Late    int `json:"late"`
+	Lagging int `json:"lagging"`
 	// Repeated, OutOfOrder and Known are matches that were swallowed: a
 	// sticky_different value seen before, an event older than an earlier
 	// stage's end, an event that could have opened a backlog but is recorded
@@ -55,6 +71,17 @@ type EventCounts struct {
 	OutOfOrder uint64 `json:"out_of_order"`
 	Known      uint64 `json:"known"`
 }
+
+// FutureEvent is an event that was dated ahead of the records around it, and taken
+// for a time between theirs.
+type FutureEvent struct {
+	File  string `json:"file"`
+	Line  int    `json:"line"`
+	Ahead int64  `json:"seconds_ahead"`
+}
+
+// shownFuture is the number of such events that the summary names.
+const shownFuture = 100
 
 // BacklogCounts says what became of backlogs.
 type BacklogCounts struct {
@@ -77,7 +104,11 @@ type LineCounts struct {
 func (s *Summary) Started() bool { return s.AlarmsFile != "" }
 
 func newSummary() *Summary {
-	return &Summary{Rejected: map[string]int{}, Alarms: map[string]int{}}
+	return &Summary{
+		Rejected: map[string]int{}, Alarms: map[string]int{},
+		NoAlarms: []string{}, Unfinished: []Unfinished{}, Advice: []string{}, Future: []FutureEvent{},
+		unfinished: unfinished{},
+	}
 }
 
 func (s *Summary) add(c batchCounts) {
@@ -87,6 +118,9 @@ func (s *Summary) add(c batchCounts) {
 	s.Events.Whitelisted += c.whitelisted
 	s.Events.Offered += c.offered
 	s.Events.WithoutID += c.withoutID
+	s.Events.Future += c.future
+	s.Events.Late += c.late
+	s.Events.Lagging += c.lagging
 }
 
 // reject counts a rejection and returns how many there are for its reason.
@@ -112,6 +146,7 @@ func (s *Summary) complete(took time.Duration) {
 			s.Rejected[event.Reason(reason).String()] = n
 		}
 	}
+	s.Unfinished = s.unfinished.all()
 	for class := alarm.Low; class <= alarm.High; class++ {
 		s.Alarms[class.String()] = s.classes[class]
 	}
@@ -146,7 +181,13 @@ func (s *Summary) WriteText(w io.Writer) error {
 		line("", "%s dropped, from whitelisted addresses", text.Group(n))
 	}
 	if n := e.WithoutID; n > 0 {
-		line("", "%s without an event_id, which all count as one event", text.Group(n))
+		line("", "%s without an event_id, which got one", text.Group(n))
+	}
+	if n := e.Future; n > 0 {
+		line("", "%s dated ahead of the events around them, and taken for their time: %s", text.Group(n), futureText(s.Future, n))
+	}
+	if n := e.Late; n > 0 {
+		line("", "%s more than a minute older than an event before them", text.Group(n))
 	}
 	if e.Repeated+e.OutOfOrder+e.Known > 0 {
 		line("", "matches not counted: %s repeated, %s out of order, %s known",
@@ -165,11 +206,20 @@ func (s *Summary) WriteText(w io.Writer) error {
 		line("restored", "%s, %s discarded", text.Count(l.Loaded, "saved backlog"), text.Group(l.Discarded))
 	}
 	line("backlogs", "%s opened, %s finished, %s expired, %s live", text.Group(l.Opened), text.Group(l.Finished), text.Group(l.Expired), text.Group(l.Live))
+	for i, one := range unfinishedLines(s.Unfinished) {
+		line(labelOf(i, "ended"), "%s", one)
+	}
 	if l.Saved > 0 {
 		line("saved", "%s", text.Count(l.Saved, "backlog"))
 	}
 	high, medium, low := s.classes[alarm.High], s.classes[alarm.Medium], s.classes[alarm.Low]
 	line("alarms", "%s: %s High, %s Medium, %s Low", text.Group(high+medium+low), text.Group(high), text.Group(medium), text.Group(low))
+	for _, reason := range s.NoAlarms {
+		line("", "%s", reason)
+	}
+	for i, one := range s.Advice {
+		line(labelOf(i, "advice"), "%s", one)
+	}
 	line("written", "%s (%s)", s.AlarmsFile, text.Count(s.Lines.Alarms, "line"))
 	line("", "%s (%s)", s.AlarmEventsFile, text.Count(s.Lines.AlarmEvents, "line"))
 	line("time", "%.2f s, %s events/s", s.Seconds, text.Group(int(s.EventsPerSecond)))
@@ -178,4 +228,32 @@ func (s *Summary) WriteText(w io.Writer) error {
 		return fmt.Errorf("writing the summary: %w", err)
 	}
 	return nil
+}
+
+// labelOf returns the label of the first line of several.
+func labelOf(i int, label string) string {
+	if i > 0 {
+		return ""
+	}
+	return label
+}
+
+// shownPlaces is the number of events dated ahead that are shown to people.
+const shownPlaces = 3
+
+// futureText names the first of n events that were dated ahead.
+func futureText(events []FutureEvent, n int) string {
+	var places []string
+	for i := range events[:min(len(events), shownPlaces)] {
+		f := &events[i]
+		by := (time.Duration(f.Ahead) * time.Second).String()
+		if days := f.Ahead / (day / perSecond); days > 1 {
+			by = text.Count(int(days), "day")
+		}
+		places = append(places, fmt.Sprintf("%s:%d by %s", f.File, f.Line, by))
+	}
+	if n > len(places) {
+		places = append(places, "...")
+	}
+	return strings.Join(places, ", ")
 }

@@ -70,6 +70,9 @@ func member(t *testing.T, text []byte, key string) []byte {
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(o[key], &list); err == nil {
+		if len(list) == 0 {
+			return nil
+		}
 		return list[0]
 	}
 	return o[key]

@@ -171,6 +171,9 @@ func (d *differ) readAlarmEvents(data []byte) {
 			continue
 		}
 		event := cmp.Or(doc.EventID, noID)
+		if d.run.Given[event] {
+			event = noID
+		}
 		name, known := d.names[doc.ID]
 		if !known {
 			if doc.Stage != 1 {

@@ -97,14 +97,15 @@
 //
 // An event without an arrival comes when all before it have come and its own time is
 // reached: that is the clock of a replay, and waiting is written as an
-// event that no rule wants: "tick sid99 +13".
+// event that no rule wants: "tick sid99 +13". An event that is dated an hour ahead or
+// more must be confirmed by those after it: jumps that are not need --max-jump.
 //
 // # options
 //
 // Flags of dsiem replay, one or more per line: --min-alarm-lifetime (minutes),
 // --med-risk-min, --med-risk-max, --status, --tags, --expand-titles,
 // --expire-all, --order-tolerance, --look-back, --remember (5s, 60s and 1h by default),
-// --max-alarm-values, and for scenarios of several runs --save-backlogs SAVED and
+// --max-alarm-values, --max-jump (which an engine has none of), and for scenarios of several runs --save-backlogs SAVED and
 // --load-backlogs SAVED, where SAVED is the one folder all runs share.
 //
 // # want

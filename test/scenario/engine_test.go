@@ -98,12 +98,17 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 		p.load(t, saved)
 	}
 	n := -1
+	record := 0
 	for line := range strings.Lines(string(run.Events)) {
 		n++
 		var ev event.Event
+		record++
 		if rej := event.Decode([]byte(line), &ev); rej != nil {
 			p.res.Rejected[rej.Reason.String()]++
 			continue
+		}
+		if ev.ID == "" { // it gets what a replay of the file gives it (D34)
+			ev.ID = event.RecordID(eventsName, record, []byte(strings.TrimSuffix(line, "\n")))
 		}
 		at := ev.Seconds*1e9 + int64(ev.Nanos)
 		if run.Arrivals != nil && run.Arrivals[n] != NoArrival {

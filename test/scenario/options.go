@@ -88,6 +88,8 @@ func (o *Options) flag(name string) (set func(value string) bool, isBool bool) {
 		return durationInto(&o.Remember), false
 	case "--max-alarm-values":
 		return intInto(&o.MaxAlarmValues), false
+	case "--max-jump": // the engine has none
+		return func(v string) bool { d, err := time.ParseDuration(v); return err == nil && d >= 0 }, false
 	case "--med-risk-min":
 		return intInto(&o.MedRiskMin), false
 	case "--med-risk-max":

@@ -149,6 +149,19 @@ func (all *Set) Stats() correlate.Stats {
 	return stats
 }
 
+// Waiting returns what the live backlogs wait for, in any order.
+func (all *Set) Waiting() iter.Seq[correlate.Waiting] {
+	return func(yield func(correlate.Waiting) bool) {
+		for _, e := range all.Shards {
+			for w := range e.Waiting() {
+				if !yield(w) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Step lets all engines take the steps and merges what changed into the order
 // of a single engine. The slice is valid until the next call.
 func (all *Set) Step(steps []Step) []correlate.Change {

@@ -1,0 +1,32 @@
+package correlate
+
+import "iter"
+
+// Waiting is what a live backlog waits for.
+type Waiting struct {
+	Directive uint64
+	// Stage is the number of the current stage, Recorded the number of different events
+	// that it has, Wanted that which completes it.
+	Stage            int
+	Recorded, Wanted uint64
+}
+
+// Waiting returns what the live backlogs wait for, in any order.
+func (e *Engine) Waiting() iter.Seq[Waiting] {
+	return func(yield func(Waiting) bool) {
+		for i := range e.timers.heap {
+			if !yield(e.waiting(e.store.at(e.timers.heap[i].backlog))) {
+				return
+			}
+		}
+	}
+}
+
+func (e *Engine) waiting(b *backlog) Waiting {
+	current := int(b.current)
+	stage := e.plan(b, current)
+	return Waiting{
+		Directive: e.variantOf(b).plan.ID, Stage: int(stage.Number),
+		Recorded: e.count(b, current), Wanted: stage.Occurrence,
+	}
+}
