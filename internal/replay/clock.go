@@ -17,7 +17,7 @@ func timeOf(ev *event.Event) int64 { return ev.Seconds*perSecond + int64(ev.Nano
 func stepAt(clock int64, ev *event.Event) shard.Step {
 	second := clock / perSecond
 	if timeOf(ev) > clock {
-		ev.Seconds, ev.Nanos = second, int32(clock%perSecond) //nolint:gosec // less than a second
+		ev.Seconds, ev.Nanos = second, int32(clock%perSecond)
 	}
 	return shard.Step{Now: second, Event: ev}
 }
