@@ -153,13 +153,18 @@ func (m *merge) look(ctx context.Context, in *stream) error {
 		in.open(ctx, false)
 		in.front()
 	}
+	m.nothing(in)
+	return nil
+}
+
+// nothing notes an input without anything to play.
+func (m *merge) nothing(in *stream) {
 	if in.readErr != nil {
 		m.broken = append(m.broken, in)
-		return nil
+		return
 	}
-	in.tell() // it has nothing to play
+	in.tell()
 	in.shut()
-	return nil
 }
 
 // reach opens an input when its first time has come. If too many are open, it is

@@ -106,8 +106,10 @@ func Run(ctx context.Context, o *Options) (*Summary, error) {
 	if err := c.Usable(o.SkipInvalid); err != nil {
 		return nil, err
 	}
-	r := &replay{options: o, format: format, configuration: c, summary: newSummary(), restored: map[string]struct{}{}, diagnostics: o.Diagnostics,
-		riskless: newRiskless(c.Plans, c.Assets)}
+	r := &replay{
+		options: o, format: format, configuration: c, summary: newSummary(), restored: map[string]struct{}{}, diagnostics: o.Diagnostics,
+		riskless: newRiskless(c.Plans, c.Assets),
+	}
 	return r.summary, r.run(ctx)
 }
 

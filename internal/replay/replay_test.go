@@ -454,7 +454,7 @@ func TestReplayClock(t *testing.T) {
 	p.played = func(_ []correlate.Change, counts batchCounts) error {
 		for i := range p.steps {
 			if counts.offered > 0 {
-				got = append(got, p.steps[i].Now)
+				got = append(got, p.steps[i].Now/perSecond)
 			}
 		}
 		return nil

@@ -118,9 +118,9 @@ func (s *spooler) write(r *spooled) error {
 	}
 	var head [4 * binary.MaxVarintLen64]byte
 	b := binary.AppendVarint(head[:0], r.t)
-	b = binary.AppendUvarint(b, uint64(r.number))    //nolint:gosec // not negative
-	b = binary.AppendUvarint(b, uint64(r.line))      //nolint:gosec // not negative
-	b = binary.AppendUvarint(b, uint64(len(r.text))) //nolint:gosec // not negative
+	b = binary.AppendUvarint(b, uint64(r.number)) //nolint:gosec // not negative
+	b = binary.AppendUvarint(b, uint64(r.line))   //nolint:gosec // not negative
+	b = binary.AppendUvarint(b, uint64(len(r.text)))
 	_, err := s.out.Write(b)
 	if err == nil {
 		_, err = s.out.Write(r.text)

@@ -44,7 +44,7 @@ func login(id, at string, sid int, source string) string {
 }
 
 // morning is when the logins begin.
-var morning = time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var morning = time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 
 func at(d time.Duration) string { return morning.Add(d).Format(time.RFC3339Nano) }
 
@@ -56,14 +56,13 @@ func bruteForce(source string, start time.Duration) (lines []string) {
 	return append(lines, login(source+"-in", at(start+40*time.Second), 2, source))
 }
 
-// file is an input by name.
+// given is an input by name.
 type given struct{ name, text string }
 
 // replayFiles replays files and returns the directory of the output, and the summary.
 func replayFiles(t testing.TB, change func(*Options), files ...given) (out string, s *Summary) {
 	t.Helper()
-	dir, err := os.MkdirTemp(t.TempDir(), "")
-	testkit.Check(t, err)
+	dir := t.TempDir()
 	o := &Options{Config: loginConfig(), Out: filepath.Join(dir, "out"), Diagnostics: io.Discard}
 	for _, f := range files {
 		path := filepath.Join(dir, f.name)
@@ -73,7 +72,7 @@ func replayFiles(t testing.TB, change func(*Options), files ...given) (out strin
 	if change != nil {
 		change(o)
 	}
-	s, err = Run(t.Context(), o)
+	s, err := Run(t.Context(), o)
 	testkit.Check(t, err)
 	return o.Out, s
 }
@@ -372,5 +371,44 @@ func TestNoRoomToSort(t *testing.T) {
 	s, err := Run(t.Context(), o)
 	if err == nil || !strings.HasPrefix(err.Error(), "a temporary file: ") || s.Events.Offered != 0 {
 		t.Errorf("%v, %+v", err, s.Events)
+	}
+}
+
+// What cannot be read ends the replay at its place in the order of time: what comes
+// before it is written, of all files, and nothing after it.
+func TestBrokenFileAmongOthers(t *testing.T) {
+	t.Parallel()
+	broken := "[" + strings.TrimSuffix(login("b", at(10*time.Second), 1, "192.0.2.7"), "\n") + ","
+	whole := login("a", at(0), 1, "192.0.2.8") + login("c", at(20*time.Second), 1, "192.0.2.9")
+	for _, sort := range []bool{false, true} {
+		dir := t.TempDir()
+		o := &Options{
+			Config: loginConfig(), Out: filepath.Join(dir, "out"), Diagnostics: io.Discard, Sort: sort,
+			Inputs: []string{filepath.Join(dir, "broken"), "-", filepath.Join(dir, "nowhere"), "-"}, Stdin: strings.NewReader(whole),
+		}
+		testkit.WriteFile(t, o.Inputs[0], broken)
+		s, err := Run(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), "broken:1: the array has no end") {
+			t.Errorf("the error is %v", err)
+		}
+		testkit.Equal(t, s.Events, EventCounts{Read: 2, Offered: 2, Matched: 2})
+		if text := contents(t, o.Out); strings.Count(text, "\n") != 2 || strings.Contains(text, `"c"`) {
+			t.Errorf("written is\n%s", text)
+		}
+	}
+}
+
+// Nothing is left of what was sorted on the disk.
+func TestTemporaryFileIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	text := strings.Join(bruteForce("192.0.2.7", 0), "")
+	inMemory, _ := replayFiles(t, func(o *Options) { o.Sort = true }, given{"ev", text})
+	onDisk, _ := replayFiles(t, func(o *Options) { o.Sort, o.sortMemory = true, 1000 }, given{"ev", text})
+	testkit.Equal(t, contents(t, onDisk), contents(t, inMemory))
+	left, err := os.ReadDir(dir)
+	testkit.Check(t, err)
+	if slices.ContainsFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "dsiem-replay-") }) {
+		t.Errorf("left is %v", left)
 	}
 }

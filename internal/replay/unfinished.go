@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"dsiem/internal/correlate"
@@ -69,7 +70,7 @@ func (u unfinished) all() []Unfinished {
 
 // String says it for people.
 func (u *Unfinished) String() string {
-	had := fmt.Sprint(u.Most)
+	had := strconv.FormatUint(u.Most, 10)
 	if u.Least < u.Most {
 		had = fmt.Sprint(u.Least, " to ", u.Most)
 	}
