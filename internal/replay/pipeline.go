@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sync"
 
 	"dsiem/internal/asset"
@@ -241,7 +242,7 @@ func (p *pipeline) flush() error {
 // playSteps lets the engines take steps, a portion at a time.
 func (p *pipeline) playSteps(steps []shard.Step) error {
 	for len(steps) > 0 {
-		for changes := range p.engines.Expire(steps[0].Now) {
+		for changes := range p.engines.Expire(min(steps[0].Now, math.MaxInt64-1)) {
 			if err := p.played(changes, batchCounts{}); err != nil {
 				return err
 			}

@@ -311,7 +311,10 @@ func (r *replay) finish(started time.Time) {
 	s := r.summary
 	stats := r.pipeline.engines.Stats()
 	s.Backlogs.Live = stats.Live
-	s.Events.Repeated, s.Events.OutOfOrder, s.Events.Known = stats.Repeated, stats.OutOfOrder, stats.Known
+	e := &s.Events
+	e.Repeated, e.OutOfOrder, e.Outside, e.Known = stats.Repeated, stats.OutOfOrder, stats.Outside, stats.Known
+	e.LookedBack, e.Truncated = stats.LookedBack, stats.Truncated
+	e.Forgotten = stats.ForgottenEarly + stats.ForgottenEnded + stats.ForgottenIDs + stats.ForgottenHits
 	s.Lines.Alarms, s.Lines.AlarmEvents = r.files.Lines()
 	for w := range r.pipeline.engines.Waiting() {
 		s.unfinished.add(w, live)

@@ -63,13 +63,21 @@ type EventCounts struct {
 	// Lagging of those that are older than it by more than the look-back.
 	Late    int `json:"late"`
 	Lagging int `json:"lagging"`
-	// Repeated, OutOfOrder and Known are matches that were swallowed: a
-	// sticky_different value seen before, an event older than an earlier
-	// stage's end, an event that could have opened a backlog but is recorded
-	// in a live one.
+	// Repeated, OutOfOrder, Outside and Known are matches that were swallowed: a
+	// sticky_different value seen before, or an id that a lower stage has; an event
+	// older than the end of the stages before; one that a backlog would have taken but
+	// for the time of its stage; one that could have opened a backlog but has been
+	// recorded in one.
 	Repeated   uint64 `json:"repeated"`
 	OutOfOrder uint64 `json:"out_of_order"`
+	Outside    uint64 `json:"outside"`
 	Known      uint64 `json:"known"`
+	// LookedBack are events that a backlog was offered after the fact (D33), Forgotten
+	// what was forgotten before its time because there was too much, Truncated the
+	// events whose address or custom data an alarm does not list.
+	LookedBack uint64 `json:"looked_back"`
+	Forgotten  uint64 `json:"forgotten"`
+	Truncated  uint64 `json:"truncated"`
 }
 
 // FutureEvent is an event that was dated ahead of the records around it, and taken
@@ -189,9 +197,18 @@ func (s *Summary) WriteText(w io.Writer) error {
 	if n := e.Late; n > 0 {
 		line("", "%s more than a minute older than an event before them", text.Group(n))
 	}
-	if e.Repeated+e.OutOfOrder+e.Known > 0 {
-		line("", "matches not counted: %s repeated, %s out of order, %s known",
-			text.Group(e.Repeated), text.Group(e.OutOfOrder), text.Group(e.Known))
+	if e.Repeated+e.OutOfOrder+e.Outside+e.Known > 0 {
+		line("", "matches not counted: %s repeated, %s out of order, %s outside, %s known",
+			text.Group(e.Repeated), text.Group(e.OutOfOrder), text.Group(e.Outside), text.Group(e.Known))
+	}
+	if e.LookedBack > 0 {
+		line("", "%s looked back to", text.Group(e.LookedBack))
+	}
+	if e.Forgotten > 0 {
+		line("", "%s forgotten early, there were too many", text.Group(e.Forgotten))
+	}
+	if e.Truncated > 0 {
+		line("", "%s with a value that an alarm does not list", text.Group(e.Truncated))
 	}
 	if e.Rejected > 0 {
 		var reasons []string

@@ -69,7 +69,7 @@ func TestSummaryText(t *testing.T) {
           3 without an event_id, which got one
           5 dated ahead of the events around them, and taken for their time: a.ndjson:1 by 2h0m0s, a.ndjson:2 by 3 days, a.ndjson:3 by 6 days, ...
           2,000 more than a minute older than an event before them
-          matches not counted: 1 repeated, 2,000 out of order, 3 known
+          matches not counted: 1 repeated, 2,000 out of order, 0 outside, 3 known
 rejected  4: 1 too_large, 3 bad_json
 restored  1 saved backlog, 2 discarded
 backlogs  1,200 opened, 100 finished, 1,000 expired, 101 live

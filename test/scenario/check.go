@@ -210,6 +210,9 @@ func (d *differ) readAlarms(data []byte) {
 			continue
 		}
 		d.checkDefaults(doc, fmt.Sprintf("siem_alarms.json:%d", i+1))
+		if doc.Risk == 0 && !d.run.Options.LoadBacklogs && len(d.backlog(d.names[doc.ID]).alarms) == 0 { // later ones may (D36)
+			d.failf(0, "siem_alarms.json:%d: risk is 0 in the first line of alarm %s", i+1, doc.ID)
+		}
 		name, known := d.names[doc.ID]
 		if !known {
 			d.failf(0, "siem_alarms.json:%d: alarm %s has no alarm-event line", i+1, doc.ID)
