@@ -1,12 +1,12 @@
-// Package event holds the normalized security event: its fields, the strict
-// decoder for its JSON form, and the closed set of reasons for which an event
-// is rejected.
+// Package event holds the normalized security event: its fields, the decoder
+// for its JSON form, ids for events that come without, and the closed set of
+// reasons for which an event is rejected.
 //
 // The package is pure: it reads no clock, does no I/O and logs nothing. An
 // Event belongs to whoever decoded it; the correlation engine keeps none of
 // its memory beyond the strings it copies.
 //
-// Source of the behaviour: spec/correlation.md §1, decisions D10 and D17.
+// Source of the behaviour: docs/spec/correlation.md §1, decisions D17, D34 and D39.
 package event
 
 import (
@@ -24,15 +24,19 @@ const CustomFields = 3
 
 // Event is one normalized event. The zero value is invalid; use Decode.
 type Event struct {
-	// ID is the sender's event id. It may be empty, which is an ordinary
-	// value: all events without an id count as the same event (D10, D17).
+	// ID is the sender's event id, "" if the sender gave none. The first node that
+	// takes an event without id gives it one (D34): see IDs and RecordID.
 	ID string
 	// Seconds is the event time in whole UNIX seconds, floored; all
-	// correlation uses it (§1.3).
+	// correlation uses it (§1.3). It is not negative, and together with Nanos it
+	// fits 64 bits of nanoseconds.
 	Seconds int64
-	// Nanos is the rest of the event time in nanoseconds, 0..999999999. Only
-	// the alarm id depends on it.
+	// Nanos is the rest of the event time in nanoseconds, 0..999999999.
 	Nanos int32
+	// Repaired is the number of U+FFFD that Decode has put in the place of bytes
+	// that are not UTF-8 and of half surrogates, one for each (D39). It is a count
+	// about the text, and no part of the event: no encoder writes it.
+	Repaired uint32
 
 	Sensor   string
 	Title    string

@@ -2,20 +2,29 @@ package event
 
 import (
 	"errors"
+	"math"
 	"time"
 )
 
-// The times an event may have, in UTC and as written: the years of the seed's
-// calendar. Years outside 0..9999 need a sign.
+// An event's time fits 64 bits of nanoseconds since 1970 (docs/spec/correlation.md
+// §1.3): it is not negative, and this one at most.
 const (
-	minYear, minSeconds = -262143, -8334601228800
-	maxYear, maxSeconds = 262142, 8210266876799
+	lastSeconds = math.MaxInt64 / 1_000_000_000
+	lastNanos   = math.MaxInt64 % 1_000_000_000
 )
+
+// errRange says that a timestamp names a time that an event cannot have.
+var errRange = errors.New("want a time from 1970-01-01T00:00:00Z to 2262-04-11T23:47:16.854775807Z")
+
+// inRange reports whether an event may have a time.
+func inRange(seconds int64, nanos int32) bool {
+	return uint64(seconds) < lastSeconds || seconds == lastSeconds && nanos <= lastNanos //nolint:gosec // what is negative becomes large
+}
 
 // parseTime reads a timestamp and returns it as whole UNIX seconds, floored,
 // and the nanoseconds on top of them.
 //
-// The grammar is that of spec/correlation.md §1.3: what the seed accepts, and
+// The grammar is that of docs/spec/correlation.md §1.3: what the seed accepts, and
 // RFC 3339 in full:
 //
 //	year "-" month "-" day ("T" | "t" | " ") hour ":" minute ":" second
@@ -55,17 +64,17 @@ func parseTime(text string) (seconds int64, nanos int32, err error) {
 	switch s.blanks(); {
 	case s.rest != "":
 		return 0, 0, errors.New("text after the offset")
-	case year < minYear || year > maxYear:
-		return 0, 0, errors.New("impossible year")
 	case month < 1 || month > 12 || day < 1 || day > daysIn(year, month):
 		return 0, 0, errors.New("impossible date")
 	case hour > 23 || minute > 59 || second > 60:
 		return 0, 0, errors.New("impossible time of day")
+	case year < 1969 || year > 2263: // no offset leads back from there
+		return 0, 0, errRange
 	}
 	local := time.Date(year, time.Month(month), day, hour, minute, min(second, 59), 0, time.UTC)
 	seconds = local.Unix() - int64(offset)
-	if seconds < minSeconds || seconds > maxSeconds {
-		return 0, 0, errors.New("impossible year")
+	if !inRange(seconds, nanos) {
+		return 0, 0, errRange
 	}
 	return seconds, nanos, nil
 }
@@ -93,7 +102,7 @@ func commonTime(text []byte) (seconds int64, nanos int32, ok bool) {
 	}
 	offset, ok := commonOffset(rest)
 	seconds = (days(year, month, day)*24+int64(hour))*3600 + int64(minute*60+min(second, 59)-offset)
-	return seconds, nanos, ok
+	return seconds, nanos, ok && inRange(seconds, nanos)
 }
 
 // notDigits is more than any number that can stand in a timestamp's place.

@@ -60,7 +60,7 @@ type eveRecord [eveKeys]jsontext.Value
 func DecodeSuricata(data []byte, ev *event.Event) (alert bool, rej *event.Rejection) {
 	*ev = event.Event{}
 	var rec eveRecord
-	if rej := event.ReadMembers(data, rec[:], eveIndex); rej != nil {
+	if _, rej := event.ReadMembers(data, rec[:], event.Keys{Index: eveIndex}); rej != nil {
 		return false, rej
 	}
 	switch kind := rec[eveEventType].Kind(); {
@@ -139,7 +139,7 @@ func (r *eveRecord) readAlert() *event.Rejection {
 	case jsontext.KindInvalid, jsontext.KindNull: // absent
 		return nil
 	case jsontext.KindBeginObject:
-		rej := event.ReadMembers(alert, r[:], alertIndex)
+		_, rej := event.ReadMembers(alert, r[:], event.Keys{Index: alertIndex})
 		if rej != nil && rej.Field != "" {
 			rej.Field = "alert." + rej.Field
 		}

@@ -19,7 +19,7 @@ func split(body []byte) ([]string, bool) {
 	e := elements{body: body}
 	var out []string
 	for e.next() {
-		if event.ReadMembers(e.text, nil, func([]byte) int { return -1 }) != nil {
+		if _, rej := event.ReadMembers(e.text, nil, event.Keys{Index: func([]byte) int { return -1 }}); rej != nil {
 			return nil, false
 		}
 		out = append(out, string(e.text))
