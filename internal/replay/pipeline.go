@@ -33,7 +33,8 @@ type job struct {
 type result struct {
 	event     event.Event
 	rejection *event.Rejection
-	skipped   bool
+	skipped   input.Skip
+	withoutID bool // the event's id was made here
 }
 
 // pipeline reads events and plays them through engines under the replay clock.
@@ -64,7 +65,9 @@ type pipeline struct {
 
 // batchCounts says what became of the records of one batch.
 type batchCounts struct {
-	read, skipped, whitelisted, offered, withoutID int
+	read, whitelisted, offered, withoutID, repaired int
+
+	skipped [input.Skips]int
 }
 
 // clock is the replay clock: the largest event time so far (D14).
@@ -162,7 +165,11 @@ func (p *pipeline) decode(j *job) {
 	j.results = slices.Grow(j.results[:0], j.batch.Len())[:j.batch.Len()]
 	for i := range j.results {
 		r := &j.results[i]
-		r.skipped, r.rejection = input.Decode(j.batch.Record(i), p.format, &r.event)
+		rec := j.batch.Record(i)
+		r.skipped, r.rejection = input.Decode(rec, p.format, &r.event)
+		if r.withoutID = r.event.ID == "" && r.skipped == 0 && r.rejection == nil; r.withoutID {
+			r.event.ID = rec.ID() // (docs/spec/correlation.md D34)
+		}
 	}
 }
 
@@ -173,16 +180,19 @@ func (p *pipeline) play(j *job) error {
 	for i := range j.results {
 		r := &j.results[i]
 		switch {
-		case r.skipped:
-			counts.skipped++
+		case r.skipped != 0:
+			counts.skipped[r.skipped]++
 		case r.rejection != nil:
 			p.rejected(j.batch.Record(i), r.rejection)
 		case p.assets.Whitelisted(r.event.SrcIP):
 			counts.whitelisted++
 		default:
 			counts.offered++
-			if r.event.ID == "" {
+			if r.withoutID {
 				counts.withoutID++
+			}
+			if r.event.Repaired > 0 {
+				counts.repaired++
 			}
 			if ahead := p.clock.ahead(r.event.Seconds); ahead > jump {
 				p.jumped(j.batch.Record(i), ahead)

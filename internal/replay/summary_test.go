@@ -14,6 +14,7 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/event"
+	"dsiem/internal/input"
 	"dsiem/test/testkit"
 )
 
@@ -21,8 +22,8 @@ import (
 func fullSummary() *Summary {
 	s := newSummary()
 	s.AlarmsFile, s.AlarmEventsFile = "out/siem_alarms.json", "out/siem_alarm_events.json"
-	s.add(batchCounts{read: 1_000_000, skipped: 1000, whitelisted: 20, offered: 998_000, withoutID: 3})
-	s.add(batchCounts{read: 234_567, skipped: 1, whitelisted: 1, offered: 234_560})
+	s.add(batchCounts{read: 1_000_000, skipped: [input.Skips]int{input.NoAlert: 1000}, whitelisted: 20, offered: 998_000, withoutID: 3, repaired: 4})
+	s.add(batchCounts{read: 234_567, skipped: [input.Skips]int{input.NoAlert: 1, input.NoAddresses: 2}, whitelisted: 1, offered: 234_560})
 	for range 3 {
 		s.reject(event.BadJSON)
 	}
@@ -52,8 +53,10 @@ func TestSummaryText(t *testing.T) {
 	}{
 		{"full", fullSummary(), `events    1,234,567 read, 1,232,560 offered, 1,500 matched
           1,001 skipped, not alerts
+          2 skipped, no addresses
           21 dropped, from whitelisted addresses
-          3 without an event_id, which all count as one event
+          3 without an event_id, which got one
+          4 with bytes that are not UTF-8, replaced by U+FFFD
           matches not counted: 1 repeated, 2,000 out of order, 3 known
 rejected  4: 1 too_large, 3 bad_json
 restored  1 saved backlog, 2 discarded
@@ -100,8 +103,8 @@ func TestSummaryJSON(t *testing.T) {
 	}
 	want := map[string]any{
 		"events": map[string]any{
-			"read": 1_234_567.0, "rejected": 4.0, "skipped": 1001.0, "whitelisted": 21.0, "offered": 1_232_560.0,
-			"matched": 1500.0, "without_id": 3.0, "repeated": 1.0, "out_of_order": 2000.0, "known": 3.0,
+			"read": 1_234_567.0, "rejected": 4.0, "skipped": 1003.0, "no_addresses": 2.0, "whitelisted": 21.0, "offered": 1_232_560.0,
+			"matched": 1500.0, "without_id": 3.0, "repaired_encoding": 4.0, "repeated": 1.0, "out_of_order": 2000.0, "known": 3.0,
 		},
 		"rejected": map[string]any{"too_large": 1.0, "bad_json": 3.0},
 		"backlogs": map[string]any{
