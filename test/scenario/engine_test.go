@@ -96,11 +96,16 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 	if run.Options.LoadBacklogs {
 		p.load(t, saved)
 	}
+	number := 0
 	for line := range strings.Lines(string(run.Events)) {
+		number++
 		var ev event.Event
 		if rej := event.Decode([]byte(line), &ev); rej != nil {
 			p.res.Rejected[rej.Reason.String()]++
 			continue
+		}
+		if ev.ID == "" {
+			ev.ID = event.RecordID(eventsFile, number, []byte(strings.TrimSpace(line)))
 		}
 		p.offer(&ev)
 	}
