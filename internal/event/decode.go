@@ -21,12 +21,15 @@ import (
 // strings do not alias data, but share one allocation: clone (strings.Clone)
 // one that outlives the event.
 //
-// The rules are those of spec/correlation.md §1 with decision D17:
+// The rules are those of docs/spec/correlation.md §1 with D39:
 //   - keys are case-sensitive, unknown ones are ignored, see ReadMembers;
 //   - timestamp, src_ip, dst_ip and one identity family are required, null is
 //     the same as absent for everything else;
-//   - numbers are plain integers in their field's range: no fraction, no
-//     exponent, no sign except for rcvd_time, and no "-0" (OutOfRange).
+//   - a number is a JSON number of whole value in any notation, or digits in
+//     quotes, or "" for 0;
+//   - a text is a string, or a number, true or false as it is written;
+//   - what only informs is left out where it is neither, so that it rejects
+//     nothing; so is an event_id without a text.
 //
 // Decode may be called from several goroutines at once.
 func Decode(data []byte, ev *Event) *Rejection {
@@ -139,6 +142,15 @@ func fieldIndex(key []byte) int {
 	return int(f)
 }
 
+const (
+	// informs has the bits of the fields that are for people and statistics only:
+	// they reject nothing, and given twice the last one counts (D39).
+	informs = 1<<sensor | 1<<protocol | 1<<title | 1<<customLabel1 | 1<<customLabel2 | 1<<customLabel3 | 1<<connID | 1<<rcvdTime
+	// mayLack has the bits of the fields that are left out if their value has no
+	// text or is no number: without one an event gets an id (D34).
+	mayLack = informs | 1<<eventID
+)
+
 // span is a place in a text.
 type span struct{ from, to int32 }
 
@@ -148,28 +160,46 @@ type members struct {
 	// has has the bit of each field that is there, escaped of each one that is a
 	// string with escapes.
 	has, escaped uint32
-	// at holds the places of the raw values in data.
-	at  [fieldCount]span
-	rej *Rejection
+	// at holds the places of the raw values in data. There is a byte before and one
+	// behind each.
+	at       [fieldCount]span
+	rej      *Rejection
+	repaired uint32 // see Event.Repaired
 }
 
 // read finds the raw values.
 func (m *members) read(data []byte) *Rejection {
-	if m.scan(data) {
+	if m.scan(data) && m.has != 0 {
+		return nil
+	}
+	return m.readUnusual(data)
+}
+
+// readUnusual is read for a text that the scanner does not take, or finds nothing
+// in.
+func (m *members) readUnusual(data []byte) *Rejection {
+	text, repaired, rej := repair(data)
+	if rej != nil {
+		return rej
+	}
+	*m = members{repaired: repaired}
+	if (repaired > 0 || len(text) < len(data)) && m.scan(text) && m.has != 0 {
 		return nil
 	}
 	var values [fieldCount]jsontext.Value
-	if rej := ReadMembers(data, values[:], fieldIndex); rej != nil {
+	if rej := readMembers(text, values[:], Keys{Index: fieldIndex, Informs: informs, Wrapped: true}); rej != nil {
 		return rej
 	}
-	*m = members{}
+	*m = members{repaired: repaired}
 	for f, raw := range values {
 		if raw != nil {
+			m.data = append(m.data, ' ')
 			from := len(m.data)
 			m.data = append(m.data, raw...)
 			m.found(field(f), from, len(m.data), bytes.IndexByte(raw, '\\') >= 0)
 		}
 	}
+	m.data = append(m.data, ' ')
 	return nil
 }
 
@@ -203,6 +233,7 @@ func (m *members) event(ev *Event) *Rejection {
 		return m.rej
 	}
 	m.texts(ev, size)
+	ev.Repaired = m.repaired
 	if !ev.HasPlugin() && !ev.HasTaxonomy() {
 		return &Rejection{Reason: NoIdentity, Detail: "want plugin_id and plugin_sid, or product and category"}
 	}
@@ -216,8 +247,8 @@ const (
 	allTexts      = 1<<textFields - 1
 )
 
-// checkTexts checks that strings are strings, and takes null as absent. It
-// returns how many bytes the texts that the event keeps have at most.
+// checkTexts checks that texts are texts, and takes null as absent. It returns how
+// many bytes the texts that the event keeps have at most.
 func (m *members) checkTexts() (size int) {
 	for left := m.has & allTexts; left != 0; left &= left - 1 {
 		f := field(bits.TrailingZeros32(left)) //nolint:gosec // less than 32
@@ -233,8 +264,14 @@ func (m *members) checkTexts() (size int) {
 				m.reject(f, BadType, "null, want a string")
 			}
 			m.has &^= bit
-		default:
-			m.reject(f, BadType, "want a string")
+		case '{', '[':
+			if bit&mayLack == 0 {
+				m.reject(f, BadType, "want a string")
+			}
+			m.has &^= bit
+		default: // a number, true or false, as if it stood in quotes
+			m.at[f] = span{at.from - 1, at.to + 1}
+			size += int(at.to - at.from)
 		}
 	}
 	return size
@@ -297,8 +334,8 @@ func (m *members) numbers(ev *Event) {
 		n, ok := plainNumber(raw)
 		if ok && n <= math.MaxInt64 {
 			ev.ReceivedAt = int64(n)
-		} else if m.isNumber(rcvdTime) {
-			ev.ReceivedAt = m.signed(raw)
+		} else {
+			ev.ReceivedAt = anyNumber(raw).signed()
 		}
 	}
 }
@@ -313,31 +350,17 @@ func (m *members) unsigned(f field, size int) uint64 {
 	if ok && bits.Len64(n) <= size {
 		return n
 	}
-	if !m.isNumber(f) {
-		return 0
-	}
-	n, err := strconv.ParseUint(string(raw), 10, size)
-	if err != nil {
+	x := anyNumber(raw)
+	switch {
+	case x.reason == Accepted && !x.negative && bits.Len64(x.n) <= size:
+		return x.n
+	case informs>>f&1 == 1:
+	case x.reason == BadType:
+		m.reject(f, BadType, "want a number")
+	default:
 		m.reject(f, OutOfRange, "want a non-negative integer of "+strconv.Itoa(size)+" bits")
 	}
-	return n
-}
-
-func (m *members) signed(raw []byte) int64 {
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil || string(raw) == "-0" {
-		m.reject(rcvdTime, OutOfRange, "want an integer of 64 bits")
-	}
-	return n
-}
-
-// isNumber reports whether a member that is there is a number.
-func (m *members) isNumber(f field) bool {
-	if c := m.data[m.at[f].from]; c == '-' || isDigit(c) {
-		return true
-	}
-	m.reject(f, BadType, "want a number")
-	return false
+	return 0
 }
 
 func (m *members) time(ev *Event) {
@@ -396,10 +419,12 @@ func parseIPv4(text []byte) (addr [4]byte, ok bool) {
 	return addr, digits > 0 && part == len(addr)-1
 }
 
-// parseAddr reads an address in the grammar of spec/correlation.md §1.4.
+// parseAddr reads an address in the grammar of docs/spec/correlation.md §1.4. The
+// zone of an IPv6 address is cut off (D39): it says where a host is for another
+// host, and nothing to rules.
 func parseAddr(text string) (netip.Addr, error) {
-	if strings.IndexByte(text, '%') >= 0 {
-		return netip.Addr{}, errors.New("zones are not accepted")
+	if at := strings.IndexByte(text, '%'); at >= 0 && strings.IndexByte(text[:at], ':') >= 0 {
+		text = text[:at]
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil {

@@ -78,6 +78,5 @@ func appendAddr(dst []byte, f field, addr netip.Addr) []byte {
 
 // appendTime appends the event's time so that parseTime gives it back.
 func appendTime(dst []byte, ev *Event) []byte {
-	at := time.Unix(ev.Seconds, int64(ev.Nanos)).UTC()
-	return at.AppendFormat(dst, time.RFC3339Nano)
+	return time.Unix(ev.Seconds, int64(ev.Nanos)).UTC().AppendFormat(dst, time.RFC3339Nano)
 }

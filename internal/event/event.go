@@ -1,14 +1,12 @@
-// Package event holds the normalized security event: its fields, the strict
-// decoder for its JSON form, and the closed set of reasons for which an event
-// is rejected. A Screen decodes many events and skips those that no rule wants. On
-// its way from a frontend to a backend an event is a message, which has its trace
-// context (Carrier) in it; on its way through a node it is part of a Batch.
+// Package event holds the normalized security event: its fields, the decoder
+// for its JSON form, ids for events that come without, and the closed set of
+// reasons for which an event is rejected.
 //
 // The package is pure: it reads no clock, does no I/O and logs nothing. An
 // Event belongs to whoever decoded it; the correlation engine keeps none of
-// its memory beyond the strings it copies. A Batch has one owner at a time.
+// its memory beyond the strings it copies.
 //
-// Source of the behaviour: spec/correlation.md §1, decisions D10 and D17.
+// Source of the behaviour: docs/spec/correlation.md §1, decisions D17, D34 and D39.
 package event
 
 import (
@@ -26,15 +24,19 @@ const CustomFields = 3
 
 // Event is one normalized event. The zero value is invalid; use Decode.
 type Event struct {
-	// ID is the sender's event id. It may be empty; no two events without an id are
-	// the same event (D34).
+	// ID is the sender's event id, "" if the sender gave none. The first node that
+	// takes an event without id gives it one (D34): see IDs and RecordID.
 	ID string
-	// Seconds is the event time as sent in whole UNIX seconds, floored. Stages begin
-	// and end in whole seconds (§1.3).
+	// Seconds is the event time in whole UNIX seconds, floored; all
+	// correlation uses it (§1.3). It is not negative, and together with Nanos it
+	// fits 64 bits of nanoseconds.
 	Seconds int64
-	// Nanos is the rest of the event time in nanoseconds, 0..999999999. Both are from
-	// 1970 to 2262, so that a time in nanoseconds fits in an int64.
+	// Nanos is the rest of the event time in nanoseconds, 0..999999999.
 	Nanos int32
+	// Repaired is the number of U+FFFD that Decode has put in the place of bytes
+	// that are not UTF-8 and of half surrogates, one for each (D39). It is a count
+	// about the text, and no part of the event: no encoder writes it.
+	Repaired uint32
 
 	Sensor   string
 	Title    string

@@ -3,6 +3,7 @@ package event
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"sync/atomic"
 )
 
 // idLength is the number of letters and digits of an id that a node gives.
@@ -39,4 +40,39 @@ func appendDigits(to []byte, n uint64) {
 		to[i] = alphanumeric[n%uint64(len(alphanumeric))]
 		n /= uint64(len(alphanumeric))
 	}
+}
+
+// IDs gives ids to events that came to a node without (docs/spec/correlation.md
+// D34). Its methods may be called from any goroutine.
+type IDs struct {
+	start [idLength / 2]byte
+	last  atomic.Uint64
+}
+
+// NewIDs returns ids of one run of a node. start is what tells it from all other
+// runs of all nodes, a random number for example.
+func NewIDs(start uint64) *IDs {
+	s := new(IDs)
+	appendDigits(s.start[:], start)
+	return s
+}
+
+// Next returns an id that no other event has.
+func (s *IDs) Next() string {
+	var id [idLength]byte
+	copy(id[:], s.start[:])
+	appendDigits(id[idLength/2:], s.last.Add(1))
+	return string(id[:])
+}
+
+// OfMessage returns an id for an event that came as a message of a frontend which
+// gives none. A message with the number that the frontend gave, connID, is told from
+// others by its text, and has the same id when it is delivered again or to another
+// backend; one without has the next id.
+func (s *IDs) OfMessage(text []byte, connID uint64) string {
+	if connID == 0 {
+		return s.Next()
+	}
+	sum := sha256.Sum256(text)
+	return hashedID(sum[:])
 }

@@ -7,33 +7,52 @@ import (
 	"io"
 	"strconv"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// Keys are the members of an object that a caller wants.
+type Keys struct {
+	// Index returns the place of a member in the caller's values, by its unescaped
+	// name, or a negative number for one to ignore. Names are case-sensitive.
+	Index func(name []byte) int
+	// Informs has the bits of the places whose values only inform: given twice, the
+	// last one counts. Any other member given twice is DuplicateKey (D39).
+	Informs uint64
+	// Wrapped says that an object which has none of the members, but an object as
+	// _source, stands for that one: so Elasticsearch exports documents (D41).
+	Wrapped bool
+}
+
 // ReadMembers reads one JSON object and keeps the raw values of the members
-// that the caller knows: index returns the place in values for a member's
-// unescaped name, or a negative number for a member to ignore. Names are
-// case-sensitive. A value kept is a sub-slice of data; values must be nil
-// before the call and stays nil where data has no such member.
+// that the caller wants. A value kept is a sub-slice of data, or of a repaired
+// copy of it; values must be nil before the call and stays nil where there is no
+// such member. It returns how much it has repaired, see Event.Repaired.
 //
-// It is the strict half of event decoding that all JSON forms of an event
-// share (spec/correlation.md §1.5). It rejects with TooLarge, BadEncoding,
-// BadJSON (also text after the object, a lone surrogate escape anywhere and
-// nesting deeper than 10,000) or DuplicateKey (a known name given twice), in
-// this order of precedence. Ignored members must be well-formed, nothing more.
-func ReadMembers(data []byte, values []jsontext.Value, index func(name []byte) int) *Rejection {
-	if len(data) > MaxSize {
-		return tooLarge(len(data))
+// It is the half of event decoding that all JSON forms of an event share
+// (docs/spec/correlation.md §1.5, D39). It rejects with TooLarge, BadEncoding
+// (UTF-16), BadJSON (also text after the object, and nesting deeper than 10,000)
+// or DuplicateKey, in this order of precedence. Ignored members must be
+// well-formed, nothing more.
+func ReadMembers(data []byte, values []jsontext.Value, keys Keys) (repaired uint32, rej *Rejection) {
+	text, repaired, rej := repair(data)
+	if rej != nil {
+		return 0, rej
 	}
-	if !utf8.Valid(data) {
-		return &Rejection{Reason: BadEncoding, Detail: "not valid UTF-8"}
-	}
+	return repaired, readMembers(text, values, keys)
+}
+
+// readMembers is ReadMembers for a text that repair has gone over.
+func readMembers(text []byte, values []jsontext.Value, keys Keys) *Rejection {
 	r := readers.Get().(*memberReader) // the pool holds nothing else
-	rej := r.read(data, values, index)
+	rej := r.read(text, values, keys)
+	found, source := r.found, r.source
 	r.release()
 	readers.Put(r)
+	if rej == nil && keys.Wrapped && found == 0 && source.Kind() == jsontext.KindBeginObject {
+		keys.Wrapped = false
+		return readMembers(source, values, keys)
+	}
 	return rej
 }
 
@@ -45,6 +64,9 @@ type memberReader struct {
 	src  bytes.Buffer // the tokenizer parses a bytes.Buffer in place
 	json *jsontext.Decoder
 	name []byte // scratch for a name with escapes
+
+	found  int            // members that are wanted
+	source jsontext.Value // of _source, if that is not wanted
 }
 
 func newMemberReader() any {
@@ -56,11 +78,13 @@ func newMemberReader() any {
 // release lets go of the caller's text.
 func (r *memberReader) release() {
 	r.src = bytes.Buffer{}
+	r.source = nil
 	r.json.Reset(&r.src, jsontext.AllowDuplicateNames(true))
 }
 
-func (r *memberReader) read(data []byte, values []jsontext.Value, index func([]byte) int) *Rejection {
+func (r *memberReader) read(data []byte, values []jsontext.Value, keys Keys) *Rejection {
 	r.src = *bytes.NewBuffer(data)
+	r.found, r.source = 0, nil
 	if kind := r.json.PeekKind(); kind != jsontext.KindBeginObject {
 		if kind != jsontext.KindInvalid {
 			return &Rejection{Reason: BadJSON, Detail: "not an object"}
@@ -76,17 +100,22 @@ func (r *memberReader) read(data []byte, values []jsontext.Value, index func([]b
 		if err != nil {
 			return badJSON(err)
 		}
-		i := index(name)
-		if i >= 0 && values[i] != nil && duplicate == nil {
+		i := keys.Index(name)
+		if i >= 0 && values[i] != nil && keys.Informs>>i&1 == 0 && duplicate == nil {
 			duplicate = &Rejection{Reason: DuplicateKey, Field: string(name), Detail: "given twice"}
 		}
+		source := i < 0 && string(name) == "_source"
 		raw, err := r.json.ReadValue()
 		if err != nil {
 			return badJSON(err)
 		}
-		if i >= 0 {
-			end := int(r.json.InputOffset())
+		end := int(r.json.InputOffset())
+		switch {
+		case i >= 0:
 			values[i] = data[end-len(raw) : end : end]
+			r.found++
+		case source:
+			r.source = data[end-len(raw) : end : end]
 		}
 	}
 	if _, err := r.json.ReadToken(); err != nil {

@@ -131,12 +131,12 @@ const (
 // It reads the whole message once more, so it is for nodes that trace.
 func ReadCarrier(data []byte) Carrier {
 	var raw [rawCarrierValues]jsontext.Value
-	if ReadMembers(data, raw[:], messageIndex) != nil {
+	if _, rej := ReadMembers(data, raw[:], Keys{Index: messageIndex}); rej != nil {
 		return Carrier{}
 	}
 	if raw[rawCarrier].Kind() == jsontext.KindBeginObject {
 		var inner [rawCarrierValues]jsontext.Value
-		if ReadMembers(raw[rawCarrier], inner[:], carrierIndex) == nil {
+		if _, rej := ReadMembers(raw[rawCarrier], inner[:], Keys{Index: carrierIndex}); rej == nil {
 			if c := carrierOf(&inner); c.TraceParent != "" {
 				return c
 			}

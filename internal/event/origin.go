@@ -135,7 +135,7 @@ func lastMember(data []byte, member string) (n uint64, rest []byte, ok bool) {
 		if stop := noDigit(x); stop != 0 {
 			count = bits.TrailingZeros64(stop) / 8
 		}
-		n += scale * decimal(x, count)
+		n += scale * decimalBytes(x, count)
 		from, scale = from-count, scale*1e8
 	}
 	rest, ok = bytes.CutSuffix(data[:from], []byte(member))
@@ -143,9 +143,9 @@ func lastMember(data []byte, member string) (n uint64, rest []byte, ok bool) {
 	return n, rest, ok && digits > 0 && digits <= maxDigits
 }
 
-// decimal returns the value of the last digits of a word, the last one of which
+// decimalBytes returns the value of the last digits of a word, the last one of which
 // is lowest.
-func decimal(x uint64, count int) uint64 {
+func decimalBytes(x uint64, count int) uint64 {
 	x = (x ^ eachByte*'0') & (1<<(8*count) - 1)
 	x = x>>8&0x00ff00ff00ff00ff*10 + x&0x00ff00ff00ff00ff
 	x = x>>16&0x0000ffff0000ffff*100 + x&0x0000ffff0000ffff

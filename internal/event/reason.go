@@ -10,18 +10,18 @@ const (
 	Accepted Reason = iota
 	// TooLarge is a text of more than MaxSize bytes.
 	TooLarge
-	// BadEncoding is text that is not valid UTF-8.
+	// BadEncoding is text in UTF-16, or a body whose compression is damaged. Single
+	// bytes that are not UTF-8 are repaired (D39).
 	BadEncoding
-	// BadJSON is text that is not one JSON object, or that has a lone surrogate
-	// escape.
+	// BadJSON is text that is not one JSON object.
 	BadJSON
-	// DuplicateKey is a field given twice.
+	// DuplicateKey is a field given twice, unless it only informs (D39).
 	DuplicateKey
-	// BadType is a field of the wrong JSON type, or null where a value is
-	// required.
+	// BadType is a value that is neither what its field wants nor can be taken as
+	// such (D39), or null where a value is required.
 	BadType
-	// OutOfRange is a number that its field cannot hold: a fraction, an
-	// exponent, a negative number or one that is too large.
+	// OutOfRange is a number that its field cannot hold: a fraction, a negative
+	// number or one that is too large.
 	OutOfRange
 	// BadTimestamp is a missing timestamp or one outside the grammar (§1.3).
 	BadTimestamp

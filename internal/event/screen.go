@@ -28,14 +28,16 @@ type Outcome struct {
 // can wait together. The zero value is ready; it belongs to one goroutine at a
 // time, and holds on to the texts of the last few events.
 //
-// An event that is skipped is well-formed JSON in valid UTF-8, has no known name
-// twice, and has an identity whose members are of the right type and in range.
+// An event that is skipped is well-formed JSON, has no known name twice but of what
+// only informs, and has an identity whose members are of the right type and in range.
 // Nothing else of it was looked at: its timestamp and addresses may be missing or
 // none, its other members of any type and out of range. That is safe because no
 // rule sees the event, so that there is no alarm that depends on it; it only means
 // that it counts as unwanted and not as one of BadType, OutOfRange, BadTimestamp
 // or BadAddress. Everything else is decoded and checked by every rule of Decode,
-// with the same outcome; so is an event whose product or category has escapes.
+// with the same outcome; so is an event whose identity is written in an unusual way:
+// a product or category that is no string or has escapes, a number with a fraction or
+// an exponent.
 type Screen struct {
 	members [screenSize]members
 	ids     [screenSize]Identity
@@ -100,11 +102,14 @@ func (m *members) identity() (id Identity, ok bool) {
 }
 
 // plainNumber returns the value of a number of up to 19 digits, all of which fit
-// any field of 64 bits; 0 for null or an absent member.
+// any field of 64 bits, be it in quotes or not; 0 for null, "" or an absent member.
 func plainNumber(raw []byte) (n uint64, ok bool) {
 	const safeDigits = 19
 	if len(raw) == 0 || raw[0] == 'n' {
 		return 0, true
+	}
+	if raw[0] == '"' {
+		raw = raw[1 : len(raw)-1]
 	}
 	if len(raw) > safeDigits {
 		return 0, false

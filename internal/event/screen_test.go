@@ -35,7 +35,12 @@ func TestScreenSkipsWhatNobodyWants(t *testing.T) {
 		`{"plugin_id":1,"plugin_sid":2,"category":"abc"}`:            true, // no product, no taxonomy
 		`{"plugin_id":1,"plugin_sid":2`:                              false,
 		`{"plugin_id":1,"plugin_sid":2,"plugin_sid":2}`:              false,
-		`{"plugin_id":"1","plugin_sid":2}`:                           false,
+		`{"plugin_id":"1","plugin_sid":2}`:                           true, // D39
+		`{"plugin_id":"1","plugin_sid":"","product":1}`:              false,
+		`{"plugin_id":1.0,"plugin_sid":2e0}`:                         false, // decoded, as all that is unusual
+		`{"plugin_id":1,"plugin_sid":2,"title":1,"title":[]}`:        true,
+		"{\"plugin_id\":1,\"plugin_sid\":2,\"title\":\"\xff\"}":      true,
+		`{"_source":{"plugin_id":1,"plugin_sid":2}}`:                 true,
 		`{"plugin_id":1,"plugin_sid":-2}`:                            false,
 		`{"plugin_id":1,"plugin_sid":99999999999999999998}`:          false,
 		`{"plugin_id":0,"plugin_sid":2}`:                             false,
@@ -70,6 +75,8 @@ func FuzzScreen(f *testing.F) {
 		text(nil), benchEvent(500), `{}`, `garbage`, `{"plugin_id":1,"plugin_sid":2,"timestamp":7}`,
 		`{"product":"p","category":"ab"}`, `{"plugin_id":1,"plugin_sid":2,"product":"p","category":"abc"}`,
 		`{"plugin_id":18446744073709551615,"plugin_sid":18446744073709551616}`,
+		with("plugin_sid", `"50001"`), with("plugin_sid", "5.0001e4"), with("product", "5"), with("title", "\"\xff\""), with("title", "{}"),
+		`{"_source":` + text(nil) + `}`, `{"title":"a",` + with("title", "2")[1:], "\x00" + text(nil),
 	} {
 		f.Add([]byte(in))
 	}

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// The last time that an event may have: nanoseconds since 1970 fit in 63 bits, so
-// that whoever orders events need not think of more (docs/spec/correlation.md §1.3).
+// An event's time fits 64 bits of nanoseconds since 1970 (docs/spec/correlation.md
+// §1.3): it is not negative, and this one at most.
 const (
-	maxSeconds = math.MaxInt64 / 1_000_000_000
-	maxNanos   = math.MaxInt64 % 1_000_000_000
+	lastSeconds = math.MaxInt64 / 1_000_000_000
+	lastNanos   = math.MaxInt64 % 1_000_000_000
 )
 
-// inRange reports whether an event may have a time: it is from
-// 1970-01-01T00:00:00Z to 2262-04-11T23:47:16.854775807Z.
-func inRange(seconds int64, nanos int32) bool {
-	return seconds >= 0 && (seconds < maxSeconds || seconds == maxSeconds && nanos <= maxNanos)
-}
+// errRange says that a timestamp names a time that an event cannot have.
+var errRange = errors.New("want a time from 1970-01-01T00:00:00Z to 2262-04-11T23:47:16.854775807Z")
 
-var errRange = errors.New("the time is not between 1970 and 2262")
+// inRange reports whether an event may have a time.
+func inRange(seconds int64, nanos int32) bool {
+	return uint64(seconds) < lastSeconds || seconds == lastSeconds && nanos <= lastNanos //nolint:gosec // what is negative becomes large
+}
 
 // parseTime reads a timestamp and returns it as whole UNIX seconds, floored,
 // and the nanoseconds on top of them.
 //
-// The grammar is that of spec/correlation.md §1.3: what the seed accepts, and
+// The grammar is that of docs/spec/correlation.md §1.3: what the seed accepts, and
 // RFC 3339 in full:
 //
 //	year "-" month "-" day ("T" | "t" | " ") hour ":" minute ":" second
@@ -64,12 +64,12 @@ func parseTime(text string) (seconds int64, nanos int32, err error) {
 	switch s.blanks(); {
 	case s.rest != "":
 		return 0, 0, errors.New("text after the offset")
-	case year < 1969 || year > 2263: // an offset may make another year of it
-		return 0, 0, errRange
 	case month < 1 || month > 12 || day < 1 || day > daysIn(year, month):
 		return 0, 0, errors.New("impossible date")
 	case hour > 23 || minute > 59 || second > 60:
 		return 0, 0, errors.New("impossible time of day")
+	case year < 1969 || year > 2263: // no offset leads back from there
+		return 0, 0, errRange
 	}
 	local := time.Date(year, time.Month(month), day, hour, minute, min(second, 59), 0, time.UTC)
 	seconds = local.Unix() - int64(offset)

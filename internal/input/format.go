@@ -42,20 +42,45 @@ func (f Format) String() string {
 	return "normalized"
 }
 
-// Decode reads the event of a record into *ev. It reports whether the record
-// is well-formed but no event in the sense of its format, and is to be skipped,
-// or why it is rejected, be it by the Reader or by the format's decoder. In
-// both cases *ev is the zero Event. The event keeps nothing of rec.Data.
+// Skip says why a record is passed over that is well-formed, but no event in the
+// sense of its format. 0 is none that is.
+type Skip uint8
+
+// The reasons to skip a record.
+const (
+	// NoAlert is a record of Suricata about something else.
+	NoAlert Skip = iota + 1
+	// NoAddresses is an alert of Suricata about a packet without addresses, as of ARP:
+	// it is of no use to any directive, and its sender cannot know that.
+	NoAddresses
+
+	// Skips is the number of reasons, and one for none.
+	Skips = iota + 1
+)
+
+// String says why, as it stands in summaries.
+func (s Skip) String() string {
+	switch s {
+	case NoAlert:
+		return "not alerts"
+	case NoAddresses:
+		return "no addresses"
+	}
+	return "not skipped"
+}
+
+// Decode reads the event of a record into *ev. It returns why the record is
+// skipped, or why it is rejected, be it by the Reader or by the format's decoder.
+// In both cases *ev is the zero Event. The event keeps nothing of rec.Data.
 //
 // Decode may be called from several goroutines at once.
-func Decode(rec Record, format Format, ev *event.Event) (skip bool, rej *event.Rejection) {
+func Decode(rec Record, format Format, ev *event.Event) (Skip, *event.Rejection) {
 	if rec.Rejection != nil {
 		*ev = event.Event{}
-		return false, rec.Rejection
+		return 0, rec.Rejection
 	}
 	if format == SuricataEVE {
-		alert, rej := DecodeSuricata(rec.Data, ev)
-		return !alert && rej == nil, rej
+		return DecodeSuricata(rec.Data, ev)
 	}
-	return false, event.Decode(rec.Data, ev)
+	return 0, event.Decode(rec.Data, ev)
 }

@@ -2,6 +2,7 @@ package input
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -23,21 +24,33 @@ const (
 	eveProto
 	eveHost
 	eveInIface
+	eveTxID
+	evePcapCnt
 	eveAlert
 	// These are keys of the object in eveAlert.
 	eveSignatureID
 	eveSignature
 	eveCategory
+	eveAction
+	// This is a key of the object in eveHost.
+	eveHostName
 	eveKeys
+
+	// eveInforms are the keys that reject no record.
+	eveInforms = 1<<eveFlowID | 1<<eveProto | 1<<eveHost | 1<<eveInIface | 1<<eveTxID | 1<<evePcapCnt |
+		1<<eveSignature | 1<<eveAction | 1<<eveHostName
 )
 
 // eveRecord holds the raw values of an EVE record, nil where it has none.
 type eveRecord [eveKeys]jsontext.Value
 
-// DecodeSuricata reads one record of Suricata's eve.json, replaces *ev by the
-// normalized event it stands for and reports whether it is one: only records
-// of event_type "alert" are, others are not rejected but left to be skipped.
-// *ev is the zero Event then, as after a rejection.
+// DecodeSuricata reads one record of Suricata's eve.json and replaces *ev by the
+// normalized event it stands for, or returns why it is skipped: it is no alert, or
+// one without addresses. *ev is the zero Event then, as after a rejection.
+//
+// An alert is a record of event_type "alert", or "drop" with an alert inside, which
+// is how Suricata as an IPS may log what it has blocked. There may be a syslog header
+// before it, see SyslogHeader.
 //
 // The mapping is the one that Dsiem's directives for Suricata are written for:
 //
@@ -48,44 +61,80 @@ type eveRecord [eveKeys]jsontext.Value
 //	category    alert.category
 //	src_ip, src_port, dst_ip, dst_port, protocol
 //	            src_ip, src_port, dest_ip, dest_port, proto
-//	sensor      host, or else in_iface
-//	timestamp   timestamp; UTC if it has no offset
-//	event_id    made of flow_id (addresses and ports if there is none),
-//	            signature and time, so that it is the same each time
+//	sensor      host or host.name, or else in_iface
+//	timestamp   timestamp; UTC if it has no offset, which may be the name of a zone
+//	            of Windows
+//	event_id    made of flow_id (addresses and ports if there is none), signature,
+//	            time, tx_id, pcap_cnt and alert.action, so that it is the same each
+//	            time, and others in the same packet have another one
 //
-// Limits, required values and reasons of rejection are those of event.Decode,
-// which does the work; a Rejection names the key of the EVE record. A missing
-// event_type is BadType, so that input of another kind does not pass as
+// Limits, required values, forms of values and reasons of rejection are those of
+// event.Decode, which does the work; a Rejection names the key of the EVE record. A
+// missing event_type is BadType, so that input of another kind does not pass as
 // something to skip. DecodeSuricata may be called from several goroutines.
-func DecodeSuricata(data []byte, ev *event.Event) (alert bool, rej *event.Rejection) {
+//
+// Source of the behaviour: docs/spec/correlation.md D39 and D41.
+func DecodeSuricata(data []byte, ev *event.Event) (skip Skip, rej *event.Rejection) {
 	*ev = event.Event{}
 	var rec eveRecord
-	if rej := event.ReadMembers(data, rec[:], eveIndex); rej != nil {
-		return false, rej
+	repaired, rej := event.ReadMembers(data[SyslogHeader(data):], rec[:], event.Keys{Index: eveIndex, Informs: eveInforms, Wrapped: true})
+	if rej != nil {
+		return 0, rej
 	}
-	switch kind := rec[eveEventType].Kind(); {
-	case kind != jsontext.KindString:
-		return false, &event.Rejection{Reason: event.BadType, Field: "event_type", Detail: "want a string, as Suricata writes"}
-	case string(unquoted(rec[eveEventType])) != "alert":
-		return false, nil
+	kind, ok := text(rec[eveEventType])
+	switch {
+	case !ok:
+		return 0, &event.Rejection{Reason: event.BadType, Field: "event_type", Detail: "want a string, as Suricata writes"}
+	case string(kind) == "alert":
+	case string(kind) != "drop", rec[eveAlert].Kind() != jsontext.KindBeginObject:
+		return NoAlert, nil
+	}
+	if rec.lacks(eveSrcIP) && rec.lacks(eveDestIP) { // an alert about a packet without, as of ARP
+		return NoAddresses, nil
 	}
 	if rej := rec.readAlert(); rej != nil {
-		return false, rej
+		return 0, rej
 	}
-	flow, rej := rec.flow()
-	if rej != nil {
-		return false, rej
+	if rec[eveHost].Kind() == jsontext.KindBeginObject {
+		// It cannot fail: the object was read as part of the record.
+		_, _ = event.ReadMembers(rec[eveHost], rec[:], event.Keys{Index: hostIndex, Informs: eveInforms})
 	}
 
 	buf := scratch.Get().(*[]byte) // the pool holds nothing else
 	defer scratch.Put(buf)
 	*buf = rec.appendNormalized((*buf)[:0])
 	if rej := event.Decode(*buf, ev); rej != nil {
-		return false, rec.inTermsOfEVE(rej)
+		return 0, rec.inTermsOfEVE(rej)
 	}
-	*buf = appendEventID((*buf)[:0], flow, ev)
+	*buf = rec.appendEventID((*buf)[:0], ev)
 	ev.ID = string(*buf)
-	return true, nil
+	ev.Repaired = repaired
+	return 0, nil
+}
+
+// longestHeader is the length from which a text before a record is no header.
+const longestHeader = 1 << 10
+
+// SyslogHeader returns the length of the syslog header at the start of a line, behind
+// which an EVE record stands, 0 if there is none. A header is what syslog daemons
+// write before a message: it begins with a letter, a digit or <, and ends with a
+// colon, as "suricata[123]:" and "@cee:" do, or as RFC 5424 has it without or with
+// structured data.
+func SyslogHeader(line []byte) int {
+	end := bytes.IndexByte(line[:min(len(line), longestHeader)], '{')
+	if end < 1 {
+		return 0
+	}
+	header := bytes.TrimRight(line[:end], " \t")
+	if len(header) < 2 || bytes.IndexByte(header, '\n') >= 0 {
+		return 0
+	}
+	first, last := header[0], header[len(header)-1]
+	begins := first == '<' || first == '@' || first >= '0' && first <= '9' || first|0x20 >= 'a' && first|0x20 <= 'z'
+	if begins && (last == ':' || last == '-' || last == ']') {
+		return end
+	}
+	return 0
 }
 
 // scratch recycles the memory for the text of normalized events.
@@ -114,6 +163,10 @@ func eveIndex(key []byte) int {
 		return eveHost
 	case "in_iface":
 		return eveInIface
+	case "tx_id":
+		return eveTxID
+	case "pcap_cnt":
+		return evePcapCnt
 	case "alert":
 		return eveAlert
 	}
@@ -129,8 +182,24 @@ func alertIndex(key []byte) int {
 		return eveSignature
 	case "category":
 		return eveCategory
+	case "action":
+		return eveAction
 	}
 	return -1
+}
+
+// hostIndex returns the place of a key of the host object, or -1.
+func hostIndex(key []byte) int {
+	if string(key) == "name" {
+		return eveHostName
+	}
+	return -1
+}
+
+// lacks reports whether a record has nothing in a place.
+func (r *eveRecord) lacks(i int) bool {
+	raw := r[i]
+	return raw.Kind() == jsontext.KindInvalid || raw.Kind() == jsontext.KindNull || string(raw) == `""`
 }
 
 // readAlert reads the members of the alert object.
@@ -139,29 +208,13 @@ func (r *eveRecord) readAlert() *event.Rejection {
 	case jsontext.KindInvalid, jsontext.KindNull: // absent
 		return nil
 	case jsontext.KindBeginObject:
-		rej := event.ReadMembers(alert, r[:], alertIndex)
+		_, rej := event.ReadMembers(alert, r[:], event.Keys{Index: alertIndex, Informs: eveInforms})
 		if rej != nil && rej.Field != "" {
 			rej.Field = "alert." + rej.Field
 		}
 		return rej
 	default:
 		return &event.Rejection{Reason: event.BadType, Field: "alert", Detail: "want an object"}
-	}
-}
-
-// flow returns the text of the flow id, nil if the record has none.
-func (r *eveRecord) flow() ([]byte, *event.Rejection) {
-	const key = "flow_id"
-	switch raw := r[eveFlowID]; raw.Kind() {
-	case jsontext.KindInvalid, jsontext.KindNull: // absent
-		return nil, nil
-	case jsontext.KindNumber:
-		if _, err := strconv.ParseUint(string(raw), 10, 64); err != nil {
-			return nil, &event.Rejection{Reason: event.OutOfRange, Field: key, Detail: "want a non-negative integer of 64 bits"}
-		}
-		return raw, nil
-	default:
-		return nil, &event.Rejection{Reason: event.BadType, Field: key, Detail: "want a number"}
 	}
 }
 
@@ -195,41 +248,35 @@ func (r *eveRecord) appendNormalized(dst []byte) []byte {
 		dst = append(dst, '"', ':')
 		dst = append(dst, m.raw...)
 	}
-	if raw := r[eveTimestamp]; raw.Kind() == jsontext.KindString && lacksOffset(unquoted(raw)) {
-		dst = append(dst[:len(dst)-1], 'Z', '"')
+	if raw := r[eveTimestamp]; raw.Kind() == jsontext.KindString {
+		if at, offset := missingOffset(unquoted(raw)); offset != "" {
+			dst, _ = jsontext.AppendQuote(dst[:len(dst)-len(raw)], at+offset) // valid UTF-8
+		}
 	}
 	return append(dst, '}')
 }
 
 // sensor returns the key whose value names the sensor.
 func (r *eveRecord) sensor() int {
-	switch host := r[eveHost]; {
-	case host == nil, host.Kind() == jsontext.KindNull, string(host) == `""`:
-		return eveInIface
+	for _, key := range [...]int{eveHost, eveHostName} {
+		if name, ok := text(r[key]); ok && len(name) > 0 {
+			return key
+		}
 	}
-	return eveHost
+	return eveInIface
 }
 
 // inTermsOfEVE makes a rejection of the normalized event one of the record.
-func (r *eveRecord) inTermsOfEVE(rej *event.Rejection) *event.Rejection {
+func (*eveRecord) inTermsOfEVE(rej *event.Rejection) *event.Rejection {
 	switch rej.Field {
 	case "plugin_sid":
 		rej.Field = "alert.signature_id"
-	case "title":
-		rej.Field = "alert.signature"
 	case "category":
 		rej.Field = "alert.category"
 	case "dst_ip":
 		rej.Field = "dest_ip"
 	case "dst_port":
 		rej.Field = "dest_port"
-	case "protocol":
-		rej.Field = "proto"
-	case "sensor":
-		rej.Field = "host"
-		if r.sensor() == eveInIface {
-			rej.Field = "in_iface"
-		}
 	}
 	if rej.Reason == event.NoIdentity {
 		rej.Field, rej.Detail = "alert.signature_id", "missing or 0, and no alert.category"
@@ -237,10 +284,40 @@ func (r *eveRecord) inTermsOfEVE(rej *event.Rejection) *event.Rejection {
 	return rej
 }
 
-// lacksOffset reports whether a timestamp ends with its time of day.
-func lacksOffset(timestamp []byte) bool {
+// missingOffset returns a timestamp without what is no offset in it, and the offset
+// that it stands for: a time of day alone is UTC, and Suricata for Windows writes the
+// name of its zone. offset is "" for all others.
+func missingOffset(timestamp []byte) (at, offset string) {
 	i := bytes.IndexByte(timestamp, ':')
-	return i >= 0 && len(bytes.Trim(timestamp[i:], "0123456789:. ")) == 0
+	if i < 0 {
+		return "", ""
+	}
+	rest := bytes.TrimLeft(timestamp[i:], "0123456789:. ")
+	at = string(timestamp[:len(timestamp)-len(rest)])
+	if len(rest) == 0 {
+		return at, "Z"
+	}
+	minutes, ok := windowsZone(string(bytes.TrimRight(rest, " ")))
+	if !ok {
+		return "", ""
+	}
+	sign := '+'
+	if minutes < 0 {
+		sign, minutes = '-', -minutes
+	}
+	return at, fmt.Sprintf("%c%02d:%02d", sign, minutes/60, minutes%60)
+}
+
+// text returns the text of a JSON string, number or boolean, as event.Decode takes
+// it, or false if it has none.
+func text(raw jsontext.Value) ([]byte, bool) {
+	switch raw.Kind() {
+	case jsontext.KindString:
+		return unquoted(raw), true
+	case jsontext.KindNumber, jsontext.KindTrue, jsontext.KindFalse:
+		return raw, true
+	}
+	return nil, false
 }
 
 // unquoted returns the text of a JSON string that ReadMembers has checked.
@@ -252,10 +329,11 @@ func unquoted(raw jsontext.Value) []byte {
 	return text
 }
 
-// appendEventID appends the id of an alert: its flow, signature and time.
-func appendEventID(dst, flow []byte, ev *event.Event) []byte {
-	if flow != nil {
-		dst = append(dst, flow...)
+// appendEventID appends the id of an alert: its flow, signature and time, and what
+// tells it from others of the same packet.
+func (r *eveRecord) appendEventID(dst []byte, ev *event.Event) []byte {
+	if flow, ok := text(r[eveFlowID]); ok && len(flow) > 0 {
+		dst = appendShort(dst, flow)
 	} else {
 		dst = netip.AddrPortFrom(ev.SrcIP, ev.SrcPort).AppendTo(dst)
 		dst = append(dst, '-')
@@ -266,5 +344,23 @@ func appendEventID(dst, flow []byte, ev *event.Event) []byte {
 	point := len(dst)
 	dst = strconv.AppendInt(dst, 1e9+int64(ev.Nanos), 10) // ten digits
 	dst[point] = '.'
+	for _, part := range [...]struct {
+		name string
+		key  int
+	}{{"-tx", eveTxID}, {"-pkt", evePcapCnt}, {"-", eveAction}} {
+		if value, ok := text(r[part.key]); ok && len(value) > 0 {
+			dst = appendShort(append(dst, part.name...), value)
+		}
+	}
 	return dst
+}
+
+// appendShort appends a part of an id, or its hash where it is longer than Suricata
+// writes any.
+func appendShort(dst, part []byte) []byte {
+	const longest = 64
+	if len(part) > longest {
+		return append(dst, event.HashID(string(part)).String()...)
+	}
+	return append(dst, part...)
 }

@@ -49,15 +49,15 @@ var compareEvents = cmp.Options{cmpopts.EquateComparable(netip.Addr{})}
 func accept(t *testing.T, in string) event.Event {
 	t.Helper()
 	var ev event.Event
-	if ok, rej := input.DecodeSuricata([]byte(in), &ev); !ok || rej != nil {
-		t.Errorf("DecodeSuricata(%s) = %v, %v, want an alert", in, ok, rej)
+	if skip, rej := input.DecodeSuricata([]byte(in), &ev); skip != 0 || rej != nil {
+		t.Errorf("DecodeSuricata(%s) = %v, %v, want an alert", in, skip, rej)
 	}
 	return ev
 }
 
 func TestDecodeSuricataMapsAnAlert(t *testing.T) {
 	want := event.Event{
-		ID: "1959620435402694-2001219-1686926482.345678000", Seconds: 1686926482, Nanos: 345678000,
+		ID: "1959620435402694-2001219-1686926482.345678000-allowed", Seconds: 1686926482, Nanos: 345678000,
 		Title: `ET SCAN "Potential" SSH Scan`, Protocol: "TCP",
 		SrcIP: netip.MustParseAddr("192.0.2.7"), SrcPort: 4904, DstIP: netip.MustParseAddr("2001:db8::22"), DstPort: 22,
 		PluginID: 1001, PluginSID: 2001219, Product: "Intrusion Detection System", Category: "Attempted Information Leak",
@@ -82,17 +82,17 @@ func TestDecodeSuricataOptionalValues(t *testing.T) {
 		{
 			"no flow",
 			m{"flow_id": ""},
-			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000" },
+			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000-allowed" },
 		},
 		{
 			"null flow",
 			m{"flow_id": "null"},
-			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000" },
+			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000-allowed" },
 		},
 		{"no ports", m{"src_port": "", "dest_port": "null", "proto": `"ICMP"`}, func(e *event.Event) {
 			e.SrcPort, e.DstPort, e.Protocol = 0, 0, "ICMP"
 		}},
-		{"no category", m{"alert": `{"signature_id":2001219,"signature":null}`}, func(e *event.Event) { e.Title, e.Category = "", "" }},
+		{"no category", m{"alert": `{"signature_id":2001219,"signature":null,"action":"allowed"}`}, func(e *event.Event) { e.Title, e.Category = "", "" }},
 		{"no signature id", m{"alert": `{"category":"c"}`}, func(e *event.Event) {
 			e.Title, e.Category, e.PluginSID, e.ID = "", "c", 0, "1959620435402694-0-1686926482.345678000"
 		}},
@@ -100,6 +100,69 @@ func TestDecodeSuricataOptionalValues(t *testing.T) {
 		{"keys with the names of normalized events", m{"plugin_id": "5", "plugin_sid": `"x"`, "title": "5", "dst_ip": "[]", "conn_id": "-1"}, func(*event.Event) {}},
 		{"escapes", m{"event_type": `"\u0061lert"`, "proto": `"T\u0043P"`}, func(*event.Event) {}},
 		{"unknown keys twice", m{"http": `{"a":1,"a":2}`}, func(*event.Event) {}},
+
+		// Case 01: Filebeat and Logstash make host an object.
+		{"host with a name", m{"host": `{"os":{"name":"x"},"name":"ids-1"}`, "in_iface": `"eth0"`}, func(e *event.Event) { e.Sensor = "ids-1" }},
+		{"host with a name twice", m{"host": `{"name":"x","name":"ids\u002d1"}`}, func(e *event.Event) { e.Sensor = "ids-1" }},
+		{"host with a number as name", m{"host": `{"name":7}`}, func(e *event.Event) { e.Sensor = "7" }},
+		{"host without a name", m{"host": `{"hostname":"x"}`, "in_iface": `"eth0"`}, func(e *event.Event) { e.Sensor = "eth0" }},
+		{"host with an object as name", m{"host": `{"name":{}}`, "in_iface": `"eth0"`}, func(e *event.Event) { e.Sensor = "eth0" }},
+		{"host with an empty name", m{"host": `{"name":""}`}, func(*event.Event) {}},
+		{"host as a list", m{"host": `["a"]`, "in_iface": `"eth0"`}, func(e *event.Event) { e.Sensor = "eth0" }},
+		{"host as a number", m{"host": `5`, "in_iface": `"eth0"`}, func(e *event.Event) { e.Sensor = "5" }},
+		{"host twice", m{"host": `"a","host":{"name":"ids-1"}`}, func(e *event.Event) { e.Sensor = "ids-1" }},
+		{"interface as a number", m{"in_iface": `0`}, func(e *event.Event) { e.Sensor = "0" }},
+		{"interface as an object", m{"in_iface": `{}`}, func(*event.Event) {}},
+
+		// Case 02: pipelines make numbers texts, and the other way round.
+		{"numbers as texts", m{
+			"flow_id": `"1959620435402694"`, "src_port": `"4904"`, "dest_port": `"22"`,
+			"alert": `{"action":"allowed","signature_id":"2001219","signature":"ET SCAN \"Potential\" SSH Scan","category":"Attempted Information Leak"}`,
+		}, func(*event.Event) {}},
+		{"numbers as floats", m{"src_port": `4904.0`, "dest_port": `2.2e1`}, func(*event.Event) {}},
+		{"empty ports", m{"src_port": `""`, "dest_port": `""`}, func(e *event.Event) { e.SrcPort, e.DstPort = 0, 0 }},
+		{"protocol as a number", m{"proto": `6`}, func(e *event.Event) { e.Protocol = "6" }},
+		{"protocol as a list", m{"proto": `["TCP"]`}, func(e *event.Event) { e.Protocol = "" }},
+		{"protocol twice", m{"proto": `"UDP","proto":"TCP"`}, func(*event.Event) {}},
+		{"signature as an object", m{"alert": `{"action":"allowed","signature_id":2001219,"signature":{},"category":"c"}`}, func(e *event.Event) {
+			e.Title, e.Category = "", "c"
+		}},
+		{"category as a number", m{"alert": `{"action":"allowed","signature_id":2001219,"signature":false,"category":5}`}, func(e *event.Event) {
+			e.Title, e.Category = "false", "5"
+		}},
+		{"flow as a word", m{"flow_id": `"abc"`}, func(e *event.Event) { e.ID = "abc-2001219-1686926482.345678000-allowed" }},
+		{"flow as a fraction", m{"flow_id": `-1.5`}, func(e *event.Event) { e.ID = "-1.5-2001219-1686926482.345678000-allowed" }},
+		{
+			"flow as an object", m{"flow_id": `{"a":1}`},
+			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000-allowed" },
+		},
+		{
+			"empty flow", m{"flow_id": `""`},
+			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000-allowed" },
+		},
+		{"long flow", m{"flow_id": `"` + strings.Repeat("x", 65) + `"`}, func(e *event.Event) {
+			e.ID = event.HashID(strings.Repeat("x", 65)).String() + "-2001219-1686926482.345678000-allowed"
+		}},
+		{"flow twice", m{"flow_id": `1,"flow_id":1959620435402694`}, func(*event.Event) {}},
+
+		// Case 04, D41: what tells alerts in one packet from each other.
+		{"transaction", m{"tx_id": `0`}, func(e *event.Event) { e.ID = "1959620435402694-2001219-1686926482.345678000-tx0-allowed" }},
+		{"packet", m{"pcap_cnt": `"34"`}, func(e *event.Event) { e.ID = "1959620435402694-2001219-1686926482.345678000-pkt34-allowed" }},
+		{"both", m{"tx_id": `"1"`, "pcap_cnt": `34`}, func(e *event.Event) {
+			e.ID = "1959620435402694-2001219-1686926482.345678000-tx1-pkt34-allowed"
+		}},
+		{"odd ones", m{"tx_id": `{}`, "pcap_cnt": `[]`}, func(*event.Event) {}},
+		{"twice", m{"tx_id": `1,"tx_id":2`}, func(e *event.Event) { e.ID = "1959620435402694-2001219-1686926482.345678000-tx2-allowed" }},
+		{"another action", m{"alert": `{"action":"blocked","signature_id":2001219,"category":"c"}`}, func(e *event.Event) {
+			e.Title, e.Category, e.ID = "", "c", "1959620435402694-2001219-1686926482.345678000-blocked"
+		}},
+		{"odd action", m{"alert": `{"action":["x"],"signature_id":2001219,"category":"c"}`}, func(e *event.Event) {
+			e.Title, e.Category, e.ID = "", "c", "1959620435402694-2001219-1686926482.345678000"
+		}},
+
+		{"zone of an address", m{"dest_ip": `"2001:DB8::22%eth0"`}, func(*event.Event) {}},                      // case 19
+		{"bad bytes", m{"host": "\"caf\xe9\""}, func(e *event.Event) { e.Sensor, e.Repaired = "caf\ufffd", 1 }}, // case 05
+		{"bad bytes elsewhere", m{"http": "{\"url\":\"\xff\\ud800\"}"}, func(e *event.Event) { e.Repaired = 2 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := accept(t, alert(nil))
@@ -117,12 +180,31 @@ func TestDecodeSuricataTimestamp(t *testing.T) {
 		"2023-01-01T00:00:00.5+00:00": 1672531200, "2023-01-01T00:00:00.5+0000": 1672531200,
 		"2023-01-01T00:00:00.5": 1672531200, "2023-01-01 00:00:00.5 ": 1672531200, "2023-01-01T00:00:00.5UTC": 1672531200,
 		`2023-01-01T00\u003a00:00.5`: 1672531200,
+		// D41: names of zones, as Suricata writes them on Windows.
+		"2023-01-01T00:00:00.5W. Europe Standard Time":        1672531200 - 3600,
+		"2023-01-01T00:00:00.5W. Europe Daylight Time":        1672531200 - 2*3600,
+		"2023-01-01T00:00:00.5Eastern Daylight Time":          1672531200 + 4*3600,
+		"2023-01-01T00:00:00.5Eastern Standard Time (Mexico)": 1672531200 + 5*3600,
+		"2023-01-01T00:00:00.5 Newfoundland Standard Time ":   1672531200 + 3*3600 + 1800,
+		"2023-01-01T00:00:00.5Nepal Standard Time":            1672531200 - 5*3600 - 45*60,
+		"2023-01-01T00:00:00.5Lord Howe Standard Time":        1672531200 - 10*3600 - 1800,
+		"2023-01-01T00:00:00.5Lord Howe Daylight Time":        1672531200 - 11*3600,
+		"2023-01-01T00:00:00.5Coordinated Universal Time":     1672531200,
+		"2023-01-01T00:00:00.5GMT Standard Time":              1672531200,
+		"2023-01-01T00:00:00.5UTC-11":                         1672531200 + 11*3600,
+		"2023-01-01T00:00:00.5UTC+13":                         1672531200 - 13*3600,
+		`2023-01-01T00:00:00.5W. Europe Standard\u0020Time`:   1672531200 - 3600,
+		"2023-01-01T00:00:00.5Russia TZ 2 Standard Time":      1672531200 - 3*3600,
 	} {
 		if ev := accept(t, alertWith("timestamp", `"`+in+`"`)); ev.Seconds != want || ev.Nanos != 500_000_000 {
 			t.Errorf("%s: %d s %d ns, want %d s 500000000 ns", in, ev.Seconds, ev.Nanos, want)
 		}
 	}
-	for _, in := range []string{`""`, `"2023-01-01"`, `"2023-01-01T00:00"`, `"2023-01-01T00:00:00.5-06"`, `"12:00:00"`, `"2023-01-01T24:00:00"`, ``} {
+	for _, in := range []string{`""`, `"2023-01-01"`, `"2023-01-01T00:00"`, `"2023-01-01T00:00:00.5-06"`, `"12:00:00"`, `"2023-01-01T24:00:00"`, ``,
+		`"2023-01-01T00:00:00.5Atlantis Standard Time"`, `"2023-01-01T00:00:00.5Standard Time"`, `"2023-01-01T00:00:00.5W. Europe"`,
+		`"2023-01-01T00:00:00.5UTC+99"`, `"W. Europe Standard Time"`, `"2023-01-01T00:00W. Europe Standard Time"`,
+		`"1900-01-00T00:00:14.199185+0000"`,
+	} {
 		reject(t, alertWith("timestamp", in), event.BadTimestamp, "timestamp")
 	}
 }
@@ -131,9 +213,9 @@ func TestDecodeSuricataTimestamp(t *testing.T) {
 func reject(t *testing.T, in string, want event.Reason, field string) {
 	t.Helper()
 	ev := event.Event{ID: "left over"}
-	ok, rej := input.DecodeSuricata([]byte(in), &ev)
-	if rej == nil || ok || rej.Reason != want || rej.Field != field || ev != (event.Event{}) {
-		t.Errorf("DecodeSuricata(%.200s) = %v, %v, event %+v, want %v of field %q", in, ok, rej, ev, want, field)
+	skip, rej := input.DecodeSuricata([]byte(in), &ev)
+	if rej == nil || skip != 0 || rej.Reason != want || rej.Field != field || ev != (event.Event{}) {
+		t.Errorf("DecodeSuricata(%.200s) = %v, %v, event %+v, want %v of field %q", in, skip, rej, ev, want, field)
 	}
 }
 
@@ -146,59 +228,102 @@ func TestDecodeSuricataRejects(t *testing.T) {
 		field string
 	}{
 		{strings.Repeat(" ", event.MaxSize+1), event.TooLarge, ""},
-		{alertWith("x", "\"\xff\""), event.BadEncoding, ""},
+		{"\xff\xfe{\x00}\x00", event.BadEncoding, ""},
 		{valid + "x", event.BadJSON, ""},
 		{"", event.BadJSON, ""},
 		{"[" + valid + "]", event.BadJSON, ""},
-		{withAlert(`{"signature":"\ud800"}`), event.BadJSON, ""},
+		{`{"x":` + valid, event.BadJSON, ""},
 		{valid[:len(valid)-1] + `,"src_ip":"192.0.2.1"}`, event.DuplicateKey, "src_ip"},
 		{valid[:len(valid)-1] + `,"event_type":"flow"}`, event.DuplicateKey, "event_type"},
+		{valid[:len(valid)-1] + `,"alert":{}}`, event.DuplicateKey, "alert"},
 		{withAlert(`{"signature_id":1,"signature_id":1}`), event.DuplicateKey, "alert.signature_id"},
+		{withAlert(`{"category":"a","category":"b"}`), event.DuplicateKey, "alert.category"},
 		{alertWith("event_type", ""), event.BadType, "event_type"},
 		{alertWith("event_type", "null"), event.BadType, "event_type"},
-		{alertWith("event_type", "1"), event.BadType, "event_type"},
+		{alertWith("event_type", "[]"), event.BadType, "event_type"},
 		{withAlert(`"x"`), event.BadType, "alert"},
 		{withAlert(`[]`), event.BadType, "alert"},
-		{withAlert(`{"signature_id":"1"}`), event.BadType, "alert.signature_id"},
-		{withAlert(`{"signature":1}`), event.BadType, "alert.signature"},
-		{withAlert(`{"category":1}`), event.BadType, "alert.category"},
-		{alertWith("flow_id", `"1"`), event.BadType, "flow_id"},
-		{alertWith("dest_port", `"22"`), event.BadType, "dest_port"},
-		{alertWith("proto", `6`), event.BadType, "proto"},
-		{alertWith("host", `{"name":"x"}`), event.BadType, "host"},
-		{alertWith("in_iface", `1`), event.BadType, "in_iface"},
-		{alertWith("timestamp", `1672531200`), event.BadType, "timestamp"},
+		{withAlert(`{"signature_id":true}`), event.BadType, "alert.signature_id"},
+		{withAlert(`{"signature_id":" 1"}`), event.BadType, "alert.signature_id"},
+		{withAlert(`{"signature_id":1,"category":{}}`), event.BadType, "alert.category"},
+		{alertWith("dest_port", `[22]`), event.BadType, "dest_port"},
+		{alertWith("src_port", `"x"`), event.BadType, "src_port"},
+		{alertWith("timestamp", `null`), event.BadType, "timestamp"},
 		{alertWith("src_ip", `null`), event.BadType, "src_ip"},
-		{alertWith("flow_id", `1.5`), event.OutOfRange, "flow_id"},
-		{alertWith("flow_id", `-1`), event.OutOfRange, "flow_id"},
 		{alertWith("dest_port", `65536`), event.OutOfRange, "dest_port"},
+		{alertWith("src_port", `80.5`), event.OutOfRange, "src_port"},
 		{withAlert(`{"signature_id":-1}`), event.OutOfRange, "alert.signature_id"},
+		{alertWith("timestamp", `1672531200`), event.BadTimestamp, "timestamp"},
 		{alertWith("dest_ip", ``), event.BadAddress, "dest_ip"},
-		{alertWith("dest_ip", `"fe80::1%eth0"`), event.BadAddress, "dest_ip"},
+		{alertWith("dest_ip", `""`), event.BadAddress, "dest_ip"},
+		{alertWith("dest_ip", `"10.0.0.1%eth0"`), event.BadAddress, "dest_ip"},
 		{withAlert(``), event.NoIdentity, "alert.signature_id"},
 		{withAlert(`null`), event.NoIdentity, "alert.signature_id"},
 		{withAlert(`{"signature_id":0,"category":""}`), event.NoIdentity, "alert.signature_id"},
+		{withAlert(`{"signature_id":"","category":null}`), event.NoIdentity, "alert.signature_id"},
 	} {
 		reject(t, c.in, c.want, c.field)
 	}
 }
 
-func TestDecodeSuricataSkipsOtherRecords(t *testing.T) {
-	for _, in := range []string{
-		`{"event_type":"flow"}`, alertWith("event_type", `"dns"`), alertWith("event_type", `"Alert"`), alertWith("event_type", `""`),
-		`{"timestamp":5,"event_type":"stats","alert":[],"flow_id":"x"}`,
+func TestDecodeSuricataSkips(t *testing.T) {
+	drop := `"drop"`
+	none := map[string]string{"src_ip": "", "dest_ip": ""}
+	for in, want := range map[string]input.Skip{
+		`{"event_type":"flow"}`: input.NoAlert, alertWith("event_type", `"dns"`): input.NoAlert, alertWith("event_type", `"Alert"`): input.NoAlert,
+		alertWith("event_type", `""`): input.NoAlert, alertWith("event_type", `1`): input.NoAlert, alertWith("event_type", `true`): input.NoAlert,
+		`{"timestamp":5,"event_type":"stats","alert":[],"flow_id":"x"}`: input.NoAlert, `{"event_type":"drop"}`: input.NoAlert,
+		alert(map[string]string{"event_type": drop, "alert": ""}): input.NoAlert, alert(map[string]string{"event_type": drop, "alert": "null"}): input.NoAlert,
+		alert(map[string]string{"event_type": drop, "alert": "true"}): input.NoAlert,
+		// Case 20: alerts of decoder rules.
+		alert(none): input.NoAddresses, alert(map[string]string{"src_ip": "null", "dest_ip": `""`, "timestamp": ""}): input.NoAddresses,
+		alert(map[string]string{"event_type": drop, "src_ip": "", "dest_ip": ""}): input.NoAddresses,
 	} {
 		ev := event.Event{ID: "left over"}
-		if ok, rej := input.DecodeSuricata([]byte(in), &ev); ok || rej != nil || ev != (event.Event{}) {
-			t.Errorf("DecodeSuricata(%s) = %v, %v, event %+v, want false, nil and no event", in, ok, rej, ev)
+		if skip, rej := input.DecodeSuricata([]byte(in), &ev); skip != want || rej != nil || ev != (event.Event{}) {
+			t.Errorf("DecodeSuricata(%s) = %v, %v, event %+v, want %v and no event", in, skip, rej, ev, want)
 		}
 	}
+}
+
+// Case 21, D41: a blocked attack is one event, be it logged as alert, as drop or both.
+func TestDecodeSuricataTakesDropsWithAnAlert(t *testing.T) {
+	want := accept(t, alert(nil))
+	if diff := cmp.Diff(want, accept(t, alertWith("event_type", `"drop"`)), compareEvents); diff != "" {
+		t.Errorf("event (-want +got):\n%s", diff)
+	}
+}
+
+// D41: records that went through syslog, and through Elasticsearch.
+func TestDecodeSuricataUnwraps(t *testing.T) {
+	want := accept(t, alert(nil))
+	for _, header := range []string{
+		"<134>", "Jan  1 09:00:00 ids-1 suricata[123]: ", "Jan  1 09:00:00 ids-1 suricata[123]: @cee: ", "<13>Jan  1 09:00:00 ids-1 suricata:",
+		"2017-02-02T13:41:23.948224+00:00 ids-1 suricata[5123]: @cee: ", "<134>1 2026-01-01T09:00:00Z ids-1 suricata 123 - - ",
+		`<134>1 2026-01-01T09:00:00Z ids-1 suricata 123 - [meta a="b"] `, "@cee: ", "@cee:", "suricata:\t",
+	} {
+		in, taken := header+alert(nil), header != "<134>" // which is not how syslog is written
+		var ev event.Event
+		skip, rej := input.DecodeSuricata([]byte(in), &ev)
+		if (rej == nil && skip == 0) != taken || taken && ev != want {
+			t.Errorf("%q: %v, %v, %+v", header, skip, rej, ev)
+		}
+	}
+	for _, header := range []string{"x", "x ", ":", " : ", `"x": `, "[]", "{}: ", "x:\n", strings.Repeat("x", 1024) + ":", "\xff:"} {
+		reject(t, header+alert(nil), event.BadJSON, "")
+	}
+	for _, in := range []string{`{"_index":"x","_source":` + alert(nil) + `,"sort":[1]}`, "\ufeff" + alert(nil), "\x00\x00" + alert(nil)} {
+		if got := accept(t, in); got != want {
+			t.Errorf("%s: %+v", in, got)
+		}
+	}
+	reject(t, `{"flow_id":1,"_source":`+alert(nil)+`}`, event.BadType, "event_type")
 }
 
 func TestDecodeSuricataDoesNotKeepTheBuffer(t *testing.T) {
 	in := []byte(alertWith("host", `"ids-1"`))
 	var first, second event.Event
-	if ok, rej := input.DecodeSuricata(in, &first); !ok {
+	if _, rej := input.DecodeSuricata(in, &first); rej != nil {
 		t.Fatal(rej)
 	}
 	before := string(event.AppendJSON(nil, &first))
@@ -218,16 +343,16 @@ func TestDecode(t *testing.T) {
 		name   string
 		rec    input.Record
 		format input.Format
-		skip   bool
+		skip   input.Skip
 		want   event.Reason
 	}{
-		{"normalized", input.Record{Data: []byte(normalized)}, input.Normalized, false, event.Accepted},
-		{"alert", input.Record{Data: []byte(alert(nil))}, input.SuricataEVE, false, event.Accepted},
-		{"no alert", input.Record{Data: []byte(`{"event_type":"flow"}`)}, input.SuricataEVE, true, event.Accepted},
-		{"normalized as alert", input.Record{Data: []byte(normalized)}, input.SuricataEVE, false, event.BadType},
-		{"alert as normalized", input.Record{Data: []byte(alert(nil))}, input.Normalized, false, event.BadAddress},
-		{"too large", tooLarge, input.Normalized, false, event.TooLarge},
-		{"too large alert", tooLarge, input.SuricataEVE, false, event.TooLarge},
+		{"normalized", input.Record{Data: []byte(normalized)}, input.Normalized, 0, event.Accepted},
+		{"alert", input.Record{Data: []byte(alert(nil))}, input.SuricataEVE, 0, event.Accepted},
+		{"no alert", input.Record{Data: []byte(`{"event_type":"flow"}`)}, input.SuricataEVE, input.NoAlert, event.Accepted},
+		{"normalized as alert", input.Record{Data: []byte(normalized)}, input.SuricataEVE, 0, event.BadType},
+		{"alert as normalized", input.Record{Data: []byte(alert(nil))}, input.Normalized, 0, event.BadAddress},
+		{"too large", tooLarge, input.Normalized, 0, event.TooLarge},
+		{"too large alert", tooLarge, input.SuricataEVE, 0, event.TooLarge},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ev := event.Event{ID: "left over"}
@@ -238,7 +363,7 @@ func TestDecode(t *testing.T) {
 			if skip != c.skip || rej.Reason != c.want {
 				t.Errorf("skip %v, %v, want %v, %v", skip, rej, c.skip, c.want)
 			}
-			if accepted := !skip && rej.Reason == event.Accepted; accepted != (ev.PluginSID == 2001219) || !accepted && ev != (event.Event{}) {
+			if accepted := skip == 0 && rej.Reason == event.Accepted; accepted != (ev.PluginSID == 2001219) || !accepted && ev != (event.Event{}) {
 				t.Errorf("event %+v", ev)
 			}
 		})
@@ -293,7 +418,7 @@ func TestRealSuricataData(t *testing.T) {
 	for r.Read(t.Context(), &b, 50) == nil {
 		for i := range b.Len() {
 			var ev event.Event
-			if skip, rej := input.Decode(b.Record(i), input.SuricataEVE, &ev); skip || rej != nil {
+			if skip, rej := input.Decode(b.Record(i), input.SuricataEVE, &ev); skip != 0 || rej != nil {
 				t.Errorf("%s:%d: skip %v, %v", b.Record(i).File, b.Record(i).Line, skip, rej)
 			}
 			got = append(got, fmt.Sprintln(ev.PluginSID, ev.Title, ev.SrcIP, ev.DstPort))
@@ -313,21 +438,24 @@ func FuzzDecodeSuricata(f *testing.F) {
 	for _, in := range []string{
 		alert(nil), alertWith("flow_id", ""), alertWith("host", `"h"`), alertWith("timestamp", `"2023-01-01T00:00:00"`),
 		alertWith("alert", `{"signature":"\ud83d\ude00"}`), alertWith("event_type", `"\u0061lert"`), `{"event_type":"flow"}`, `{}`, `[`, "\xff",
+		"Jan  1 09:00:00 ids-1 suricata[123]: @cee: " + alert(nil), `{"_source":` + alert(nil) + `}`, alertWith("host", `{"name":"x"}`),
+		alertWith("timestamp", `"2023-01-01T00:00:00.5W. Europe Standard Time"`), alertWith("event_type", `"drop"`), alertWith("tx_id", `"1"`),
 	} {
 		f.Add([]byte(in))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var ev, again event.Event
-		ok, rej := input.DecodeSuricata(in, &ev)
-		if !ok {
+		skip, rej := input.DecodeSuricata(in, &ev)
+		if skip != 0 || rej != nil {
 			if ev != (event.Event{}) {
 				t.Fatalf("%v leaves %+v", rej, ev)
 			}
 			return
 		}
-		if rej != nil || ev.PluginID != 1001 || ev.ID == "" {
-			t.Fatalf("alert with %v, event %+v", rej, ev)
+		if ev.PluginID != 1001 || ev.ID == "" || len(ev.ID) > 400 {
+			t.Fatalf("event %+v", ev)
 		}
+		ev.Repaired = 0 // it is about the text
 		text := event.AppendJSON(nil, &ev)
 		if rej := event.Decode(text, &again); (rej != nil && rej.Reason != event.TooLarge) || (rej == nil && again != ev) {
 			t.Fatalf("%s: %v, event %+v, want %+v", text, rej, again, ev)

@@ -16,6 +16,7 @@ import (
 	"dsiem/internal/input/limit"
 	"dsiem/internal/observe/otel"
 	"dsiem/internal/observe/watchdog"
+	"dsiem/internal/output/rejects"
 	"dsiem/internal/web/auth"
 	"dsiem/internal/web/cert"
 	"dsiem/internal/web/feed"
@@ -34,6 +35,7 @@ type frontend struct {
 	certificates *cert.Certificates // nil is plain HTTP
 	limiter      *limit.Limiter
 	intake       *httpin.Handler
+	rejects      *rejects.File
 	configs      *confdist.Server
 	meter        *watchdog.Meter
 	feed         *feed.Feed
@@ -67,9 +69,11 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	if err := f.protect(); err != nil {
 		return err
 	}
+	f.rejects = rejects.New(rejects.Options{Dir: o.LogDir, Max: o.HTTP.RejectedMax, Now: f.clock, Logger: f.target("intake")})
 	f.intake = httpin.New(httpin.Options{
 		Deliver: f.deliver, Ready: func(ctx context.Context) error { return f.to.ready(ctx) },
 		Limiter: f.limiter, Now: f.clock, MaxBody: o.HTTP.MaxBody, Logger: f.target("intake"),
+		Rejected: f.rejects.Add, MaxMessage: maxMessage(o),
 	})
 	f.configs = confdist.NewServer(confdist.ServerOptions{
 		Dir: o.ConfigDir, Writable: o.HTTP.WritableConfig, Check: config.CheckUpload, Settings: settings,
@@ -85,6 +89,19 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	})
 	f.register()
 	return nil
+}
+
+// maxMessage returns the size of the largest message that others can take, 0 if there
+// are no others. A trace context takes some of it.
+func maxMessage(o *Options) int {
+	const traceContext = 2 << 10
+	switch {
+	case o.Mode == ModeStandalone && o.Listen.URL == "":
+		return 0
+	case o.Tracing.Traces:
+		return event.MaxSize - traceContext
+	}
+	return event.MaxSize
 }
 
 // protect reads who may do what, and the certificate.
@@ -114,6 +131,7 @@ func (f *frontend) listen(ctx context.Context) error {
 // register shows to Prometheus what a frontend counts.
 func (f *frontend) register() {
 	f.intake.Register(f.registry)
+	f.rejects.Register(f.registry)
 	f.guard.Register(f.registry)
 	f.limiter.Register(f.registry)
 	f.listener.Register(f.registry)
@@ -136,7 +154,7 @@ func (f *frontend) parts(handler http.Handler) []func(context.Context) error {
 		f.server.TLSConfig = f.certificates.TLSConfig()
 	}
 	return []func(context.Context) error{
-		f.serve, f.limiter.Run, f.meter.Run, f.feed.Run, f.guard.Run, f.certificates.Run,
+		f.serve, f.limiter.Run, f.meter.Run, f.feed.Run, f.guard.Run, f.certificates.Run, f.rejects.Run,
 	}
 }
 

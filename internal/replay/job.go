@@ -63,7 +63,9 @@ type rejection struct {
 
 // batchCounts says what became of records.
 type batchCounts struct {
-	read, skipped, whitelisted, offered, withoutID int
+	read, whitelisted, offered, withoutID, repaired int
+
+	skipped [input.Skips]int
 	// future were dated ahead of the records around them, late and lagging are older
 	// than the clock by a minute, and by more than the look-back.
 	future, late, lagging int
@@ -71,7 +73,10 @@ type batchCounts struct {
 
 func (c *batchCounts) add(o batchCounts) {
 	c.read += o.read
-	c.skipped += o.skipped
+	for reason, n := range o.skipped {
+		c.skipped[reason] += n
+	}
+	c.repaired += o.repaired
 	c.whitelisted += o.whitelisted
 	c.offered += o.offered
 	c.withoutID += o.withoutID
@@ -93,9 +98,9 @@ func (j *job) decode(format input.Format, assets *asset.Table) {
 		r, rec := &j.records[offered], j.batch.Record(i)
 		skip, rej := input.Decode(rec, format, &r.event)
 		switch {
-		case skip:
+		case skip != 0:
 			j.counts.read++
-			j.counts.skipped++
+			j.counts.skipped[skip]++
 		case rej != nil:
 			j.counts.read++
 			j.rejections = append(j.rejections, rejection{input.Record{File: rec.File, Line: rec.Line}, rej})

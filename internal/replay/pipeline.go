@@ -177,6 +177,9 @@ func (p *pipeline) step(in *stream) {
 	if r.withoutID {
 		c.withoutID++
 	}
+	if r.event.Repaired > 0 {
+		c.repaired++
+	}
 	p.tellMoved(in, r)
 	if r.t < in.clock {
 		behind := in.clock/perSecond - r.t/perSecond

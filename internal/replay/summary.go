@@ -12,6 +12,7 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/event"
+	"dsiem/internal/input"
 	"dsiem/internal/text"
 )
 
@@ -46,16 +47,20 @@ type Summary struct {
 // EventCounts says what became of the records of the input.
 type EventCounts struct {
 	// Read is the number of records; each is in exactly one of Rejected,
-	// Skipped, Whitelisted and Offered.
+	// Skipped, Whitelisted and Offered. NoAddresses are those of Skipped that are
+	// alerts without addresses.
 	Read        int `json:"read"`
 	Rejected    int `json:"rejected"`
 	Skipped     int `json:"skipped"`
+	NoAddresses int `json:"no_addresses"`
 	Whitelisted int `json:"whitelisted"`
 	Offered     int `json:"offered"`
 	// Matched is the number of events that at least one backlog took.
 	Matched int `json:"matched"`
-	// WithoutID is the number of offered events that came without an event_id.
+	// WithoutID is the number of offered events that came without an event_id and
+	// got one, Repaired that of those whose text was no UTF-8 throughout.
 	WithoutID int `json:"without_id"`
+	Repaired  int `json:"repaired_encoding"`
 	// Future is the number of events that were dated ahead of the records around them
 	// and are taken for a time between theirs (D30).
 	Future int `json:"future"`
@@ -122,10 +127,14 @@ func newSummary() *Summary {
 func (s *Summary) add(c batchCounts) {
 	s.read.Add(int64(c.read))
 	s.Events.Read += c.read
-	s.Events.Skipped += c.skipped
+	for _, n := range c.skipped {
+		s.Events.Skipped += n
+	}
+	s.Events.NoAddresses += c.skipped[input.NoAddresses]
 	s.Events.Whitelisted += c.whitelisted
 	s.Events.Offered += c.offered
 	s.Events.WithoutID += c.withoutID
+	s.Events.Repaired += c.repaired
 	s.Events.Future += c.future
 	s.Events.Late += c.late
 	s.Events.Lagging += c.lagging
@@ -182,14 +191,20 @@ func (s *Summary) WriteText(w io.Writer) error {
 	}
 	e, l := &s.Events, &s.Backlogs
 	line("events", "%s read, %s offered, %s matched", text.Group(e.Read), text.Group(e.Offered), text.Group(e.Matched))
-	if n := e.Skipped; n > 0 {
-		line("", "%s skipped, not alerts", text.Group(n))
+	if n := e.Skipped - e.NoAddresses; n > 0 {
+		line("", "%s skipped, %s", text.Group(n), input.NoAlert)
+	}
+	if n := e.NoAddresses; n > 0 {
+		line("", "%s skipped, %s", text.Group(n), input.NoAddresses)
 	}
 	if n := e.Whitelisted; n > 0 {
 		line("", "%s dropped, from whitelisted addresses", text.Group(n))
 	}
 	if n := e.WithoutID; n > 0 {
 		line("", "%s without an event_id, which got one", text.Group(n))
+	}
+	if n := e.Repaired; n > 0 {
+		line("", "%s with bytes that are not UTF-8, replaced by U+FFFD", text.Group(n))
 	}
 	if n := e.Future; n > 0 {
 		line("", "%s dated ahead of the events around them, and taken for their time: %s", text.Group(n), futureText(s.Future, n))

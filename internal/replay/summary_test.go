@@ -15,6 +15,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate"
 	"dsiem/internal/event"
+	"dsiem/internal/input"
 	"dsiem/test/testkit"
 )
 
@@ -22,8 +23,8 @@ import (
 func fullSummary() *Summary {
 	s := newSummary()
 	s.AlarmsFile, s.AlarmEventsFile = "out/siem_alarms.json", "out/siem_alarm_events.json"
-	s.add(batchCounts{read: 1_000_000, skipped: 1000, whitelisted: 20, offered: 998_000, withoutID: 3, future: 5, late: 2000, lagging: 1000})
-	s.add(batchCounts{read: 234_567, skipped: 1, whitelisted: 1, offered: 234_560})
+	s.add(batchCounts{read: 1_000_000, skipped: [input.Skips]int{input.NoAlert: 1000}, whitelisted: 20, offered: 998_000, withoutID: 3, repaired: 4, future: 5, late: 2000, lagging: 1000})
+	s.add(batchCounts{read: 234_567, skipped: [input.Skips]int{input.NoAlert: 1, input.NoAddresses: 2}, whitelisted: 1, offered: 234_560})
 	for range 3 {
 		s.reject(event.BadJSON)
 	}
@@ -65,8 +66,10 @@ func TestSummaryText(t *testing.T) {
 	}{
 		{"full", fullSummary(), `events    1,234,567 read, 1,232,560 offered, 1,500 matched
           1,001 skipped, not alerts
+          2 skipped, no addresses
           21 dropped, from whitelisted addresses
           3 without an event_id, which got one
+          4 with bytes that are not UTF-8, replaced by U+FFFD
           5 dated ahead of the events around them, and taken for their time: a.ndjson:1 by 2h0m0s, a.ndjson:2 by 3 days, a.ndjson:3 by 6 days, ...
           2,000 more than a minute older than an event before them
           matches not counted: 1 repeated, 2,000 out of order, 0 outside, 3 known
@@ -121,8 +124,8 @@ func TestSummaryJSON(t *testing.T) {
 	}
 	want := map[string]any{
 		"events": map[string]any{
-			"read": 1_234_567.0, "rejected": 4.0, "skipped": 1001.0, "whitelisted": 21.0, "offered": 1_232_560.0,
-			"matched": 1500.0, "without_id": 3.0, "repeated": 1.0, "out_of_order": 2000.0, "known": 3.0,
+			"read": 1_234_567.0, "rejected": 4.0, "skipped": 1003.0, "no_addresses": 2.0, "whitelisted": 21.0, "offered": 1_232_560.0,
+			"matched": 1500.0, "without_id": 3.0, "repaired_encoding": 4.0, "repeated": 1.0, "out_of_order": 2000.0, "outside": 0.0, "looked_back": 0.0, "forgotten": 0.0, "truncated": 0.0, "known": 3.0,
 			"future": 5.0, "late": 2000.0, "lagging": 1000.0,
 		},
 		"rejected": map[string]any{"too_large": 1.0, "bad_json": 3.0},

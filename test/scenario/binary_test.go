@@ -105,7 +105,7 @@ func runBinary(t *testing.T, bin string, run *Run, saved string, shards int) *Re
 	for name, content := range run.Config {
 		write("configs/"+name, content)
 	}
-	events := write(eventsName, run.Events)
+	events := write(eventsFile, run.Events)
 	out := filepath.Join(dir, "out")
 
 	live := filepath.Join(dir, "live")

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,7 +48,7 @@ func (s *Scenario) NewChecker() *Checker {
 // Check compares the result of a run with its wants. The error lists every
 // difference.
 func (c *Checker) Check(r *Run, res *Result) error {
-	d := &differ{file: c.file, run: r, names: c.names}
+	d := &differ{file: c.file, run: r, names: c.names, given: r.givenIDs()}
 	d.checkProgram(res)
 	d.readAlarmEvents(res.AlarmEvents)
 	d.readAlarms(res.Alarms)
@@ -82,6 +81,7 @@ type differ struct {
 	file     string
 	run      *Run
 	names    map[string]string
+	given    map[string]bool // ids of events without one
 	backlogs map[string]*gotBacklog
 	order    []string
 	problems []error
@@ -170,8 +170,8 @@ func (d *differ) readAlarmEvents(data []byte) {
 			d.failf(0, "siem_alarm_events.json:%d: %v\n\t%s", i+1, err, row)
 			continue
 		}
-		event := cmp.Or(doc.EventID, noID)
-		if d.run.Given[event] {
+		event := doc.EventID
+		if event == "" || d.given[event] {
 			event = noID
 		}
 		name, known := d.names[doc.ID]

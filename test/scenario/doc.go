@@ -118,7 +118,8 @@
 //	e1: 1/FF- Low *4            four such lines
 //	e1: live 2 3/5              alive at the end, in stage 2, with 3 of 5 events
 //	e1..e3: 1[*]                the same for three backlogs; * is the event that opened it
-//	e1: 1[e1] 2["" ""]          "" is an event without an id, also as the name of a backlog
+//	e1: 1[e1] 2["" ""]          "" is an event without an id, also as the name of a backlog: its
+//	                            line shows the id that a replay gives it
 //
 // Rejected events are counted by reason, in one line.
 //

@@ -97,22 +97,20 @@ func runEngine(t *testing.T, run *Run, saved string, shards int) *Result {
 	if run.Options.LoadBacklogs {
 		p.load(t, saved)
 	}
-	n := -1
-	record := 0
+	number := 0
 	for line := range strings.Lines(string(run.Events)) {
-		n++
+		number++
 		var ev event.Event
-		record++
 		if rej := event.Decode([]byte(line), &ev); rej != nil {
 			p.res.Rejected[rej.Reason.String()]++
 			continue
 		}
 		if ev.ID == "" { // it gets what a replay of the file gives it (D34)
-			ev.ID = event.RecordID(eventsName, record, []byte(strings.TrimSuffix(line, "\n")))
+			ev.ID = event.RecordID(eventsFile, number, []byte(strings.TrimSpace(line)))
 		}
 		at := ev.Seconds*1e9 + int64(ev.Nanos)
-		if run.Arrivals != nil && run.Arrivals[n] != NoArrival {
-			at = Base().UnixNano() + run.Arrivals[n]
+		if run.Arrivals != nil && run.Arrivals[number-1] != NoArrival {
+			at = Base().UnixNano() + run.Arrivals[number-1]
 		}
 		p.offer(at, &ev)
 	}

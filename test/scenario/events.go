@@ -62,6 +62,22 @@ func (c *eventClock) next() time.Duration {
 // noID is how a scenario names an event without an id.
 const noID = `""`
 
+// eventsFile is the name of the file that the events of a run are in. Ids of events
+// without one depend on it.
+const eventsFile = "events.ndjson"
+
+// givenIDs returns the ids that a replay gives to the events of the run which have none
+// (docs/spec/correlation.md D34).
+func (r *Run) givenIDs() map[string]bool {
+	ids := map[string]bool{}
+	number := 0
+	for line := range strings.Lines(string(r.Events)) {
+		number++
+		ids[event.RecordID(eventsFile, number, []byte(strings.TrimSpace(line)))] = true
+	}
+	return ids
+}
+
 // parseEvents turns the events section into NDJSON, with the arrivals of its lines if
 // it states any.
 func (s *source) parseEvents(sec *section, clock *eventClock) (events []byte, arrivals []int64) {

@@ -34,7 +34,7 @@ func TestDefaultsOfStandalone(t *testing.T) {
 		ReloadBacklogs: true, Checkpoint: 30 * time.Second, Fsync: "interval",
 		HTTP: node.HTTPOptions{
 			Address: "0.0.0.0", Port: 8080, WebDir: filepath.FromSlash("/opt/dsiem/web/dist"),
-			MaxConnections: 10000, MaxBody: 10 << 20,
+			MaxConnections: 10000, MaxBody: 10 << 20, RejectedMax: 64 << 20,
 		},
 		Tracing: node.TracingOptions{Endpoint: "http://localhost:4317"},
 	}
@@ -57,7 +57,7 @@ func TestDefaultsOfFrontend(t *testing.T) {
 		CacheDuration: 10 * time.Minute,
 		HTTP: node.HTTPOptions{
 			Address: "0.0.0.0", Port: 8080, WebDir: filepath.FromSlash("/opt/dsiem/web/dist"),
-			MaxConnections: 10000, MaxBody: 10 << 20,
+			MaxConnections: 10000, MaxBody: 10 << 20, RejectedMax: 64 << 20,
 		},
 		Tracing: node.TracingOptions{Endpoint: "http://localhost:4317"},
 	}
@@ -79,10 +79,10 @@ func TestEveryOptionOfAFrontend(t *testing.T) {
 	t.Parallel()
 	http := node.HTTPOptions{
 		Address: "::1", Port: 443, CertFile: "c.pem", KeyFile: "k.pem", AuthFile: "auth.json", WritableConfig: true,
-		WebDir: "www", WebSocket: true, MaxConnections: 7, MaxBody: 512 << 10,
+		WebDir: "www", WebSocket: true, MaxConnections: 7, MaxBody: 512 << 10, RejectedMax: 1 << 20,
 	}
 	const flags = " --address ::1 --port=443 --tls-cert=c.pem --tls-key=k.pem --auth-file=auth.json --writeableConfig" +
-		" --web-dir=www --websocket --max-connections=7 --max-body=512KiB --pprof --metrics-address=:9090" +
+		" --web-dir=www --websocket --max-connections=7 --max-body=512KiB --rejected-max=1MiB --pprof --metrics-address=:9090" +
 		" --otel-tracing-enabled --otel-metrics-enabled --otel-endpoint=https://u:p@otel:4317"
 	tracing := node.TracingOptions{Traces: true, Metrics: true, Endpoint: "https://u:p@otel:4317"}
 	o := served(t, frontend, strings.Fields("serve -n fe"+flags))

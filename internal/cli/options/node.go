@@ -128,6 +128,11 @@ func httpOptions(s *settings) []*option {
 			help: "Size of the largest body of events, after decompression.",
 		},
 		{
+			name: "rejected-max", env: []string{"DSIEM_REJECTED_MAX", "DSIEM_REJECTEDMAX"}, modes: intakeModes,
+			value: size{&h.RejectedMax, 0, maxBody}, def: "64MiB",
+			help: "Size of the rejected records that are kept in logs/rejected_events.ndjson, the newest ones; 0 keeps none.",
+		},
+		{
 			name: "writable-config", aliases: []string{"writeable-config"}, modes: intakeModes,
 			env: []string{
 				"DSIEM_WRITEABLECONFIG", "DSIEM_WRITEABLE_CONFIG", "DSIEM_WRITABLECONFIG", "DSIEM_WRITABLE_CONFIG",

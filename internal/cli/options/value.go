@@ -225,7 +225,7 @@ func (v address) get() any            { return *v.p }
 func (v address) placeholder() string { return "IP" }
 func (v address) accepts() string     { return "an IPv4 or IPv6 address, like 0.0.0.0 or ::1" }
 
-// size is a number of bytes from min to max. It must have a unit: the references
+// size is a number of bytes from min to max. But for 0 it must have a unit: the references
 // take plain numbers for bytes in one place and for MiB in another.
 type size struct {
 	p        *int64
@@ -244,6 +244,10 @@ type sizeUnit struct {
 
 func (v size) set(texts []string) bool {
 	text := strings.ToLower(strings.TrimSpace(last(texts)))
+	if text == "0" && v.min == 0 {
+		*v.p = 0
+		return true
+	}
 	for _, unit := range sizeUnits() {
 		digits, found := strings.CutSuffix(text, strings.ToLower(unit.name))
 		if !found {

@@ -19,10 +19,10 @@ type Batch struct {
 
 // entry is a record whose data are still subject to moving with Batch.data.
 type entry struct {
-	start, end int
-	file       string
-	line       int
-	rejection  *event.Rejection
+	start, end   int
+	file         string
+	line, number int
+	rejection    *event.Rejection
 }
 
 // Len returns the number of records.
@@ -31,7 +31,7 @@ func (b *Batch) Len() int { return len(b.records) }
 // Record returns the record number i, 0 <= i < Len().
 func (b *Batch) Record(i int) input.Record {
 	e := b.records[i]
-	return input.Record{Data: b.data[e.start:e.end:e.end], File: e.file, Line: e.line, Rejection: e.rejection}
+	return input.Record{Data: b.data[e.start:e.end:e.end], File: e.file, Line: e.line, Number: e.number, Rejection: e.rejection}
 }
 
 // Reset empties the batch and keeps its memory.
@@ -43,13 +43,13 @@ func (b *Batch) Reset() {
 }
 
 // begin starts a record; add, then commit or discard, follow.
-func (b *Batch) begin(file string, line int) {
-	b.pending = entry{start: len(b.data), file: file, line: line}
+func (b *Batch) begin(file string, line, number int) {
+	b.pending = entry{start: len(b.data), file: file, line: line, number: number}
 	b.large = false
 }
 
 // add appends to the pending record as long as that is within the size limit,
-// plus the carriage return that commitLine may take off again.
+// plus the carriage return that trim may take off again.
 func (b *Batch) add(text []byte) {
 	switch size := len(b.data) - b.pending.start + len(text); {
 	case b.large:
@@ -63,15 +63,10 @@ func (b *Batch) add(text []byte) {
 
 func (b *Batch) discard() { b.data = b.data[:b.pending.start] }
 
-// commitLine ends a record that is a line. A blank line is no record.
-func (b *Batch) commitLine() {
-	text := bytes.TrimSuffix(b.data[b.pending.start:], []byte{'\r'})
+// trim takes blanks off the end of the pending record.
+func (b *Batch) trim() {
+	text := bytes.TrimRight(b.data[b.pending.start:], blanks)
 	b.data = b.data[:b.pending.start+len(text)]
-	if !b.large && len(bytes.TrimLeft(text, blanks)) == 0 {
-		b.discard()
-		return
-	}
-	b.commit()
 }
 
 func (b *Batch) commit() {

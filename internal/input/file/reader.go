@@ -30,16 +30,15 @@ type Options struct {
 
 // Reader reads the records of event files, in order.
 //
-// A file is an array of JSON values if its first byte that is not blank is
-// "[", and otherwise has one record per line, blank lines left out. Either may
-// be compressed by gzip, which shows in the first bytes, not in the name. A
-// byte order mark at the start is ignored. Memory is constant, whatever the
-// file holds: a record of more than event.MaxSize bytes is passed over and
-// delivered as a rejection.
+// A record is a JSON value or, of an array, an element, however they are laid out: one
+// per line, over many lines, or with nothing between them (docs/spec/correlation.md
+// D42). Where none can be read, the rest of the line on which it began is a record that
+// is bad. A file may be compressed with gzip or zstd, which shows in the first bytes,
+// not in the name. NUL bytes, and byte order marks between records, are ignored.
+// Memory is bounded, whatever the file holds: a record of more than event.MaxSize
+// bytes is passed over and delivered as a rejection.
 //
-// A record that is no JSON is the decoder's business and never disturbs the
-// next one. In an array that holds as long as the element's brackets and
-// quotes are balanced.
+// What is in a record is the decoder's business and never disturbs the next one.
 type Reader struct {
 	paths []string
 	stdin io.Reader
@@ -107,8 +106,8 @@ func (r *Reader) Progress() (bytesRead, totalBytes int64) { return r.read.Load()
 // waiting.
 //
 // It returns io.EOF after the last record, or what stopped it, naming file and
-// place: an unreadable input, damaged compression, a broken array, or the end
-// of ctx. What was read before is delivered first: b is empty whenever the
+// place: an unreadable input, damaged compression, an input that is no text, or the
+// end of ctx. What was read before is delivered first: b is empty whenever the
 // error is not nil. Errors other than that of ctx are final.
 func (r *Reader) Read(ctx context.Context, b *Batch, limit int) error {
 	b.Reset()

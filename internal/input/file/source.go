@@ -3,65 +3,57 @@ package file
 import (
 	"bufio"
 	"bytes"
-	"compress/flate"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
 )
 
-const (
-	// window is the size of the buffers between a file and the records.
-	window = 64 << 10
-	// blanks is the white space of JSON.
-	blanks = " \t\r\n"
-)
+// blanks is the white space of JSON.
+const blanks = " \t\r\n"
+
+// mark is a byte order mark.
+const mark = "\ufeff"
 
 // source is one input that is being read.
 type source struct {
-	name string
-	file io.Closer
-	text *bufio.Reader // after decompression
-	gzip bool
+	name   string
+	file   io.Closer
+	text   textWindow // after decompression
+	packed packing
 	// live says that the input may come slowly, so that nothing should wait for
 	// more of it.
 	live bool
 
-	// next is the splitter for what the input holds: it adds at most one
-	// record to the batch and returns io.EOF at the end of the input.
-	next func(*Batch) error
+	lines   int   // newlines passed
+	offset  int64 // bytes of text passed
+	records int   // that were found so far
 
-	lines  int   // newlines passed
-	offset int64 // bytes of text passed
-	values int   // elements of the array passed
+	array bool  // an array is open
+	comma comma // what it may have next
+	value value
 }
 
 // newSource finds out how to read an input. It closes the input if it fails.
 func newSource(name string, file io.ReadCloser, read *atomic.Int64) (*source, error) {
 	s := &source{name: name, file: file}
-	s.text = bufio.NewReaderSize(&counter{in: file, read: read}, window)
-	// Errors of peeking come again when the text is read, see counter.
-	if magic, _ := s.text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		s.gzip = true
-		text, err := gzip.NewReader(s.text)
-		if err != nil {
-			return nil, errors.Join(s.failed(err), s.file.Close())
+	in := &counter{in: file, read: read}
+	text, err := s.unpack(bufio.NewReaderSize(in, window), in)
+	if err == nil {
+		s.text.in = text
+		// An error comes again when the text is read on.
+		if s.text.more() == nil {
+			err = s.check()
 		}
-		s.text = bufio.NewReaderSize(text, window)
 	}
-	if mark, _ := s.text.Peek(3); bytes.Equal(mark, []byte("\ufeff")) {
-		s.advance(mark)
-	}
-	s.next = s.line
-	if first, err := s.skipBlanks(); err == nil && first == '[' {
-		s.advance([]byte{first})
-		s.next = s.element
+	if err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
 func (s *source) close() error {
+	s.packed.close()
 	if err := s.file.Close(); err != nil {
 		return fmt.Errorf("%s: cannot close: %w", s.name, cause(err))
 	}
@@ -69,7 +61,7 @@ func (s *source) close() error {
 }
 
 // idle reports whether reading on may have to wait for a slow input.
-func (s *source) idle() bool { return s.live && s.text.Buffered() == 0 }
+func (s *source) idle() bool { return s.live && len(bytes.TrimLeft(s.text.rest(), blanks)) == 0 }
 
 // failed returns the error of an input that cannot be read any further. It is
 // never io.EOF.
@@ -79,84 +71,65 @@ func (s *source) failed(err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	doing, unit := "cannot read on", "byte"
-	if s.gzip {
+	if s.packed.name != "" {
 		unit = "decompressed byte"
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			doing = "unexpected end of gzip data"
-		case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), isCorrupt(err):
-			doing = "damaged gzip data"
+			doing = "unexpected end of " + s.packed.name + " data"
+		case s.packed.damaged(err):
+			doing = "damaged " + s.packed.name + " data"
 		}
 	} else if s.offset == 0 {
 		return fmt.Errorf("%s: cannot read: %w", s.name, err)
 	}
-	return fmt.Errorf("%s: %s after line %d (%s %d): %w", s.name, doing, s.lines, unit, s.offset, err)
+	// What is in memory was read, if not passed.
+	rest := s.text.rest()
+	lines, offset := s.lines+bytes.Count(rest, []byte{'\n'}), s.offset+int64(len(rest))
+	return fmt.Errorf("%s: %s after line %d (%s %d): %w", s.name, doing, lines, unit, offset, err)
 }
 
-func isCorrupt(err error) bool {
-	_, ok := errors.AsType[flate.CorruptInputError](err)
-	return ok
+// pass goes over text that is in memory.
+func (s *source) pass(n int) {
+	s.lines += bytes.Count(s.text.rest()[:n], []byte{'\n'})
+	s.offset += int64(n)
+	s.text.pass(n)
 }
 
-// peek returns the text that comes next, at least one byte of it and as much
-// as is in memory. It is valid until the next call. The error is io.EOF at the
-// end of the input, and otherwise one with file and place.
-func (s *source) peek() ([]byte, error) {
-	switch _, err := s.text.Peek(1); err {
-	case nil:
-		return s.text.Peek(s.text.Buffered())
-	case io.EOF: // as it is; wrapped, it is the cause of another error
-		return nil, io.EOF
-	default:
-		return nil, s.failed(err)
-	}
+// begin starts a record.
+func (s *source) begin(b *Batch) {
+	s.records++
+	b.begin(s.name, s.lines+1, s.records)
 }
 
-// advance goes over text that peek has returned.
-func (s *source) advance(text []byte) {
-	s.lines += bytes.Count(text, []byte{'\n'})
-	s.offset += int64(len(text))
-	_, _ = s.text.Discard(len(text)) // cannot fail, the text is in memory
-}
-
-// skipBlanks goes to the next byte that is not blank and returns it.
-func (s *source) skipBlanks() (byte, error) {
+// skipBlanks goes to what is neither blank nor a byte order mark, and reports whether
+// a new line began. The error is io.EOF at the end of the input, and otherwise one
+// with file and place.
+func (s *source) skipBlanks() (newLine bool, err error) {
+	lines := s.lines
 	for {
-		text, err := s.peek()
-		if err != nil {
-			return 0, err
+		rest := s.text.rest()
+		blank := 0
+		for blank < len(rest) && isBlank(rest[blank]) {
+			blank++
 		}
-		rest := bytes.TrimLeft(text, blanks)
-		s.advance(text[:len(text)-len(rest)])
-		if len(rest) > 0 {
-			return rest[0], nil
+		s.pass(blank)
+		switch rest = rest[blank:]; {
+		case bytes.HasPrefix(rest, []byte(mark)):
+			s.pass(len(mark))
+			continue
+		case len(rest) >= len(mark), len(rest) > 0 && rest[0] != mark[0]:
+			return s.lines > lines, nil
+		}
+		switch err := s.text.more(); {
+		case err == nil:
+		case errors.Is(err, io.EOF) && len(rest) > 0: // no whole mark
+			return s.lines > lines, nil
+		case s.text.atEnd():
+			return s.lines > lines, io.EOF
+		default:
+			return false, s.failed(err)
 		}
 	}
-}
-
-// line adds the next line to b, unless it is blank.
-func (s *source) line(b *Batch) error {
-	text, err := s.peek()
-	if err != nil {
-		return err
-	}
-	b.begin(s.name, s.lines+1)
-	for err == nil {
-		if end := bytes.IndexByte(text, '\n'); end >= 0 {
-			b.add(text[:end])
-			s.advance(text[:end+1])
-			break
-		}
-		b.add(text)
-		s.advance(text)
-		text, err = s.peek()
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.discard()
-		return err
-	}
-	b.commitLine()
-	return nil
 }
 
 // counter counts the bytes read from an input, and repeats its error so that

@@ -35,10 +35,8 @@ type refusal struct {
 	status int
 	// event is the number of the event it is about, from 1; 0 for none.
 	event int
-	// reason, field and detail are those of the event's rejection. A valid
-	// event may be incomplete for a frontend.
+	// reason, field and detail are those of the event's rejection.
 	reason        event.Reason
-	incomplete    bool
 	field, detail string
 
 	// text is what is wrong, and cause why; both are for the log only.
@@ -62,16 +60,7 @@ func rejected(rej *event.Rejection, text []byte) *refusal {
 	return refused
 }
 
-// incomplete returns the refusal of a request for a valid event that a frontend
-// does not take.
-func incomplete(field string, text []byte) *refusal {
-	return &refusal{
-		status: http.StatusTeapot, incomplete: true,
-		field: field, detail: "missing or empty", text: text,
-	}
-}
-
-// title says in a few words what a status means here (spec/interfaces.md §3.3).
+// title says in a few words what a status means here (docs/spec/interfaces.md §3.3).
 func title(status int) string {
 	switch status {
 	case http.StatusBadRequest:
@@ -117,6 +106,44 @@ func (f *refusal) appendJSON(dst []byte) []byte {
 	}
 	if f.field != "" {
 		dst, _ = jsontext.AppendQuote(append(dst, `,"field":`...), f.field)
+	}
+	return append(dst, '}')
+}
+
+// answerTaken says which records of a request were taken, if not all of them or if the
+// client wants to know (docs/spec/correlation.md D40). Otherwise there is no body, as
+// senders of the references expect.
+func (h *Handler) answerTaken(w http.ResponseWriter, r *http.Request, s *scratch) {
+	if s.report.count == 0 && !prefersJSON(r.Header) {
+		return // net/http writes 200
+	}
+	if refused := s.report.first; refused != nil {
+		h.warn(r, refused)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(append(s.report.appendJSON(nil), '\n'))
+}
+
+// appendJSON appends the report as a JSON object.
+func (r *report) appendJSON(dst []byte) []byte {
+	dst = strconv.AppendInt(append(dst, `{"accepted":`...), int64(r.accepted), 10)
+	dst = append(dst, `,"rejected":[`...)
+	shown := min(len(r.rejected), listed)
+	for i := range r.rejected[:shown] {
+		rejected := &r.rejected[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(append(dst, `{"index":`...), int64(rejected.index), 10)
+		dst = append(append(dst, `,"reason":"`...), rejected.rejection.Reason.String()...)
+		dst, _ = jsontext.AppendQuote(append(dst, `","detail":`...), rejected.detail()) // an error would be about U+FFFD
+		dst = append(dst, '}')
+	}
+	dst = append(dst, ']')
+	if more := r.count - shown; more > 0 {
+		dst = strconv.AppendInt(append(dst, `,"not_listed":`...), int64(more), 10)
 	}
 	return append(dst, '}')
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
+	"dsiem/internal/text"
 	"dsiem/test/testkit"
 )
 
@@ -19,23 +21,162 @@ func TestAnswersInJSON(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, want string }{
 		{
-			ev("a") + ev("b") + ev("c", `"src_ip":"x"`),
-			`{"error":"Not a valid event: event 3 of the body, counted from 1: bad_address: src_ip: \"x\": want an IPv4 or IPv6 address",` +
-				`"status":418,"event":3,"field":"src_ip"}`,
+			ev("a", `"src_ip":"x"`) + ev("b", `"timestamp":""`),
+			`{"error":"Not a valid event: event 1 of the body, counted from 1: bad_address: src_ip: \"x\": want an IPv4 or IPv6 address",` +
+				`"status":418,"event":1,"field":"src_ip"}`,
 		},
 		{`x`, `{"error":"Cannot parse the submitted event: bad_json: at byte 0 of the body: want an object, or an array of objects","status":400}`},
-		{ev(""), `{"error":"Not a valid event: event_id: missing or empty","status":418,"field":"event_id"}`},
+		{ev("a", `"src_port":"x"`), `{"error":"Cannot parse the submitted event: bad_type: src_port: want a number","status":400,"field":"src_port"}`},
 	} {
 		h, _ := newHandler(httpin.Options{})
 		r := post(t, h.Events, c.in, "Accept: application/json")
-		_, text := answer(t, r)
-		if text != c.want || r.Header().Get("Content-Type") != "application/json" || r.Header().Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s\ngot  %s\nwant %s", r.Header().Get("Content-Type"), text, c.want)
+		_, got := answer(t, r)
+		if got != c.want || r.Header().Get("Content-Type") != "application/json" || r.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s\ngot  %s\nwant %s", r.Header().Get("Content-Type"), got, c.want)
 		}
-		if !json.Valid([]byte(text)) {
+		if !json.Valid([]byte(got)) {
 			t.Error("it is no JSON")
 		}
 	}
+}
+
+// D40: whoever sends a batch learns what was taken of it.
+func TestAnswersAboutABatch(t *testing.T) {
+	t.Parallel()
+	bad := ev("b", `"src_ip":"x"`)
+	for _, c := range []struct {
+		name, in string
+		header   []string
+		want     string
+		events   []string
+	}{
+		{"array", "[" + ev("a") + "," + bad + "," + ev("c") + "]", nil, `{"accepted":2,"rejected":[{"index":1,"reason":"bad_address","detail":"src_ip: \"x\": want an IPv4 or IPv6 address"}]}`, []string{"a c"}},
+		{"lines", bad + "\n{}\n" + ev("c") + "\n", nil, `{"accepted":1,"rejected":[` +
+			`{"index":0,"reason":"bad_address","detail":"src_ip: \"x\": want an IPv4 or IPv6 address"},` +
+			`{"index":1,"reason":"bad_timestamp","detail":"timestamp: missing"}]}`, []string{"c"}},
+		{"what is no object", "[1," + ev("a") + `,"x",null,[{}]]`, nil, `{"accepted":1,"rejected":[{"index":0,"reason":"bad_json","detail":"not an object"},` +
+			`{"index":2,"reason":"bad_json","detail":"not an object"},{"index":3,"reason":"bad_json","detail":"not an object"},` +
+			`{"index":4,"reason":"bad_json","detail":"not an object"}]}`, []string{"a"}},
+		{"no field", ev("a") + ev("b", `"plugin_id":0`), nil, `{"accepted":1,"rejected":[{"index":1,"reason":"no_identity",` +
+			`"detail":"want plugin_id and plugin_sid, or product and category"}]}`, []string{"a"}},
+		{"nothing wrong", ev("a"), nil, "", []string{"a"}},
+		{"nothing wrong, and JSON wanted", ev("a") + ev("b"), []string{"Accept: application/json"}, `{"accepted":2,"rejected":[]}`, []string{"a b"}},
+		{"nothing there, and JSON wanted", "[]", []string{"Accept: application/json"}, `{"accepted":0,"rejected":[]}`, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h, in := newHandler(httpin.Options{})
+			r := post(t, h.Events, c.in, c.header...)
+			if status, text := answer(t, r); status != http.StatusOK || text != c.want {
+				t.Errorf("got  %d %s\nwant 200 %s", status, text, c.want)
+			}
+			if got := r.Header().Get("Content-Type"); (got == "application/json") != (c.want != "") {
+				t.Errorf("type %q", got)
+			}
+			testkit.Equal(t, in.take(), c.events)
+		})
+	}
+}
+
+func TestAnAnswerListsAHundredRecords(t *testing.T) {
+	t.Parallel()
+	told := 0
+	h, in := newHandler(httpin.Options{Rejected: func([]byte, string, string) { told++ }})
+	_, text := answer(t, post(t, h.Events, ev("a")+strings.Repeat("{}", 5000)))
+	var got struct {
+		Accepted  int              `json:"accepted"`
+		Rejected  []map[string]any `json:"rejected"`
+		NotListed int              `json:"not_listed"`
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Accepted != 1 || len(got.Rejected) != 100 || got.NotListed != 4900 || got.Rejected[99]["index"] != 100.0 || told != 1000 {
+		t.Errorf("%d accepted, %d listed, %d not, the last one %v; told of %d", got.Accepted, len(got.Rejected), got.NotListed, got.Rejected[99], told)
+	}
+	testkit.Equal(t, in.take(), []string{"a"})
+	testkit.Equal(t, stats(h), httpin.Stats{Requests: map[int]uint64{200: 1}, Accepted: 1, Rejected: rejections(event.BadTimestamp, 5000)})
+}
+
+// D40: the old rule, for whoever wants it.
+func TestAllOrNothing(t *testing.T) {
+	t.Parallel()
+	batch := "[" + ev("a") + ",{}," + ev("c", `"src_ip":"x"`) + "]"
+	for _, c := range []struct {
+		query, in string
+		status    int
+		text      string
+		events    []string
+	}{
+		{"?all_or_nothing=true", batch, 418, "Not a valid event: event 2 of the body, counted from 1: bad_timestamp: timestamp: missing", nil},
+		{"?all_or_nothing=1&x=y", batch, 418, "Not a valid event: event 2 of the body, counted from 1: bad_timestamp: timestamp: missing", nil},
+		{"?all_or_nothing=true", ev("a") + ev("b"), 200, "", []string{"a b"}},
+		{"?all_or_nothing=false", ev("a") + "{}", 200, `{"accepted":1,"rejected":[{"index":1,"reason":"bad_timestamp","detail":"timestamp: missing"}]}`, []string{"a"}},
+		{"?x=true", ev("a"), 200, "", []string{"a"}},
+		{"?all_or_nothing", ev("a"), 400, "Cannot parse the submitted event: all_or_nothing: want true or false", nil},
+		{"?all_or_nothing=yes", ev("a"), 400, "Cannot parse the submitted event: all_or_nothing: want true or false", nil},
+		{"?all_or_nothing=true&all_or_nothing=false", ev("a"), 400, "Cannot parse the submitted event: all_or_nothing: want true or false", nil},
+	} {
+		h, in := newHandler(httpin.Options{})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/events"+c.query, strings.NewReader(c.in))
+		w := httptest.NewRecorder()
+		h.Events(w, r)
+		if status, text := answer(t, w); status != c.status || text != c.text {
+			t.Errorf("%s: got  %d %s\nwant %d %s", c.query, status, text, c.status, c.text)
+		}
+		testkit.Equal(t, in.take(), c.events)
+		if c.in == batch {
+			want := httpin.Stats{Requests: map[int]uint64{418: 1}, Withheld: 1}
+			want.Rejected[event.BadTimestamp], want.Rejected[event.BadAddress] = 1, 1
+			testkit.Equal(t, stats(h), want)
+		}
+	}
+}
+
+// D40: what was rejected is told once, when the sender will not send it again.
+func TestRejectedRecordsAreTold(t *testing.T) {
+	t.Parallel()
+	var told []string
+	tokens := new(fakeLimit)
+	h, in := newHandler(httpin.Options{Limiter: tokens, Rejected: func(record []byte, reason, detail string) {
+		told = append(told, fmt.Sprintf("%s | %s | %s", text.Clip(record, 20), reason, detail))
+	}})
+	check := func(want ...string) {
+		t.Helper()
+		testkit.Equal(t, told, want)
+		told = nil
+	}
+	post(t, h.Events, ev("a")+`{"x":1}`+ev("c")+"[2]")
+	check(`{"x":1} | bad_timestamp | timestamp: missing`, `2 | bad_json | not an object`)
+	post(t, h.Events, "{}")
+	check(`{} | bad_timestamp | timestamp: missing`)
+	post(t, h.Events, ev("a")+"{}{")
+	check(`{"event_id":"a","tim… | bad_json | at byte 204 of the body: unexpected end of text`)
+	post(t, h.Events, `{"a":}{}`)
+	check(`{"a":} | bad_json | at byte 5: invalid character '}' at start of value`)
+	post(t, h.Events, ev("a"))
+	post(t, h.Events, "[]")
+	check()
+	tokens.err = errors.New("too fast")
+	post(t, h.Events, ev("a")+"{}")
+	check() // it comes again
+	tokens.err, in.err = nil, errors.New("queue full")
+	post(t, h.Events, ev("a")+"{}")
+	check()
+	post(t, h.SuricataEVE, flow+"{}")
+	check(`{} | bad_type | event_type: want a string, as Suricata writes`)
+}
+
+// An event whose message is too large does not take the others with it.
+func TestEventsThatMakeLargeMessages(t *testing.T) {
+	t.Parallel()
+	h, in := newHandler(httpin.Options{MaxMessage: 2000})
+	large := ev("b", `"title":"`+strings.Repeat("\xff", 600)+`"`)
+	_, text := answer(t, post(t, h.Events, ev("a")+large+ev("c", `"x":"`+strings.Repeat("x", 5000)+`"`)))
+	if want := `{"accepted":2,"rejected":[{"index":1,"reason":"too_large","detail":"a message of 2053 bytes, the limit is 2000"}]}`; text != want {
+		t.Errorf("got  %s\nwant %s", text, want)
+	}
+	testkit.Equal(t, in.take(), []string{"a c"})
 }
 
 func TestWhoGetsJSON(t *testing.T) {
@@ -92,9 +233,9 @@ func TestD39TheLogShowsLittleOfABadBody(t *testing.T) {
 		`level=WARN msg="cannot parse normalizedEvent" peer=192.0.2.1:1234 `+
 			`error="Cannot parse the submitted event: bad_json: at byte 0 of the body: want an object, or an array of objects" `+
 			fmt.Sprintf(`text=%q`, `"no\nt json`+strings.Repeat("x", 190)+`…"`))
-	check(ev("a")+"{}",
+	check("{}"+ev("a", `"src_ip":"x"`),
 		`level=WARN msg="l337 or epic fail attempt detected, discarding" peer=192.0.2.1:1234 `+
-			`error="Not a valid event: event 2 of the body, counted from 1: bad_timestamp: timestamp: missing" text="\"{}\""`)
+			`error="Not a valid event: event 1 of the body, counted from 1: bad_timestamp: timestamp: missing" text="\"{}\""`)
 	tokens.err = errors.New("too fast")
 	check(ev("a"), `level=WARN msg="events refused, they come faster than the limit" peer=192.0.2.1:1234 `+
 		`error="Too many requests" cause="too fast"`)
@@ -136,18 +277,18 @@ func TestStats(t *testing.T) {
 	empty := h.Stats()
 	testkit.Equal(t, empty, httpin.Stats{Requests: map[int]uint64{200: 0, 400: 0, 408: 0, 413: 0, 415: 0, 418: 0, 429: 0, 503: 0}})
 	for _, in := range []string{
-		ev("a") + ev("b"), "[]", ev("a") + ev("") + ev("c") + "{}", ev("a") + `{"src_port":"1"}` + ev("c"),
-		ev("a") + ev("b") + "x", "", "\xff", `{"a":"` + "\xff" + `"}`,
+		ev("a") + ev("b"), "[]", ev("a") + ev("") + ev("c") + "{}", ev("a") + `{"src_port":"x"}` + ev("c"), `{"src_port":"x"}{}`,
+		ev("a") + ev("b") + "x", ev("a") + "{}{", "", "\xff", "\xff\xfe", `{"a":"` + "\xff" + `"}`, ev("a", "\"title\":\"\xff\""),
 	} {
 		post(t, h.Events, in)
 	}
 	post(t, h.Events, "x", "Content-Encoding: gzip")
 	post(t, h.Events, "x", "Content-Encoding: br")
 	var rejected [event.Reasons]uint64
-	rejected[event.BadType], rejected[event.BadJSON], rejected[event.BadEncoding] = 1, 3, 2
+	rejected[event.BadType], rejected[event.BadJSON], rejected[event.BadEncoding], rejected[event.BadTimestamp] = 2, 4, 2, 4
 	testkit.Equal(t, stats(h), httpin.Stats{
-		Requests: map[int]uint64{200: 2, 400: 6, 415: 1, 418: 1},
-		Accepted: 2, Rejected: rejected, Incomplete: 1, Withheld: 5,
+		Requests: map[int]uint64{200: 5, 400: 7, 415: 1, 418: 1},
+		Accepted: 8, Rejected: rejected, Withheld: 3, WithoutID: 1, Repaired: 1,
 	})
 	if _, ok := h.Stats().Requests[http.StatusServiceUnavailable]; !ok {
 		t.Error("a status that was never given is missing")

@@ -58,6 +58,7 @@ type scratch struct {
 	raw, body []byte // as sent, and after decompression
 	held      int64  // taken from the budget
 	event     event.Event
+	report    report
 	source    bytes.Reader
 	gzip      gzip.Reader
 }
@@ -73,6 +74,7 @@ func (s *scratch) release(b *budget) {
 		s.body = nil
 	}
 	s.event = event.Event{}
+	s.report.reset()
 	s.source.Reset(nil)
 }
 
@@ -110,7 +112,7 @@ func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
 	}
 	_ = r.Body.Close() // at its end; otherwise net/http looks for more of it
 	if decompress == nil {
-		return s.raw, nil
+		return h.text(s.raw, s)
 	}
 	switch err = decompress(s); {
 	case errors.Is(err, errTooLong), errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
@@ -118,9 +120,28 @@ func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
 	case errors.Is(err, errBusy):
 		return nil, busy()
 	case err != nil:
-		return nil, h.reject(rejected(&event.Rejection{Reason: event.BadEncoding, Detail: "damaged compression: " + err.Error()}, s.raw), 0)
+		return nil, h.badEncoding("damaged compression: "+err.Error(), s)
 	}
-	return s.body, nil
+	return h.text(s.body, s)
+}
+
+// text returns the text of a body: NUL bytes are no part of it, wherever they are, as
+// in a file (docs/spec/correlation.md D42).
+func (h *Handler) text(body []byte, s *scratch) ([]byte, *refusal) {
+	if bytes.HasPrefix(body, []byte("\xff\xfe")) || bytes.HasPrefix(body, []byte("\xfe\xff")) {
+		return nil, h.badEncoding("UTF-16, want UTF-8", s)
+	}
+	if bytes.IndexByte(body, 0) < 0 {
+		return body, nil
+	}
+	return slices.DeleteFunc(body, func(c byte) bool { return c == 0 }), nil
+}
+
+// badEncoding refuses a body of which nothing can be read.
+func (h *Handler) badEncoding(detail string, s *scratch) *refusal {
+	refused := rejected(&event.Rejection{Reason: event.BadEncoding, Detail: detail}, s.raw)
+	h.counters.rejected[event.BadEncoding].Add(1)
+	return refused
 }
 
 // decompressor returns what turns raw into body, nil if nothing does, or false
@@ -145,7 +166,10 @@ func (h *Handler) decompressor(header http.Header) (func(*scratch) error, bool) 
 func (h *Handler) gunzip(s *scratch) error {
 	s.body = s.body[:0]
 	s.source.Reset(s.raw)
-	for s.source.Len() > 0 {
+	for member := 0; s.source.Len() > 0; member++ {
+		if member > 0 && s.skipPadding() {
+			break
+		}
 		err := s.gzip.Reset(&s.source)
 		if err == nil {
 			s.gzip.Multistream(false) // the library takes some damaged headers for the end
@@ -173,6 +197,21 @@ func (h *Handler) unzstd(s *scratch) error {
 		return errTooLong
 	}
 	return nil
+}
+
+// skipPadding goes over NUL bytes behind a member of gzip data, and reports whether
+// that is all there is.
+func (s *scratch) skipPadding() bool {
+	for {
+		c, err := s.source.ReadByte()
+		if err != nil {
+			return true
+		}
+		if c != 0 {
+			_ = s.source.UnreadByte() // of the byte before
+			return false
+		}
+	}
 }
 
 func noEOF(err error) error {

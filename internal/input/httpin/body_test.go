@@ -44,6 +44,9 @@ func TestContentEncodings(t *testing.T) {
 		{"larger window", "zstd", stream(zstd.WithWindowSize(16<<20), both), "413 Too large: the limit is 10485760 bytes, also after decompression"},
 		{"unknown", "br", both, "415 Unknown Content-Encoding: want gzip, zstd or none"},
 		{"two", "gzip, zstd", both, "415 Unknown Content-Encoding: want gzip, zstd or none"},
+		{"gzip with padding", "gzip", zip(both) + strings.Repeat("\x00", 512), "e1 e2"},
+		{"gzip with padding between members", "gzip", zip(both[:10]) + "\x00\x00" + zip(both[10:]) + "\x00", "e1 e2"},
+		{"UTF-16 inside", "gzip", zip("\xfe\xff\x00{\x00}"), "400 Cannot parse the submitted event: bad_encoding: UTF-16, want UTF-8"},
 		{"no gzip", "gzip", both, "400 Cannot parse the submitted event: bad_encoding: damaged compression: gzip: invalid header"},
 		{"no zstd", "zstd", both, "400 Cannot parse the submitted event: bad_encoding: damaged compression: invalid input: magic number mismatch"},
 		{"text after gzip", "gzip", zip(both) + "x", "400 Cannot parse the submitted event: bad_encoding: damaged compression: unexpected EOF"},
@@ -330,7 +333,7 @@ func TestWhatIsAroundASingleEvent(t *testing.T) {
 	for body, want := range map[string]int{
 		ev("a"): 200, ev("a") + "\n": 200, ev("a") + " \r\n": 200, "\n" + ev("a"): 200, " " + ev("a") + "\n\n": 200, "\ufeff" + ev("a"): 200,
 		"[" + ev("a") + "]\n": 200, strings.ReplaceAll(ev("a"), ",", ",\n"): 200,
-		ev("a") + "x": 400, ev("a") + "]": 400, ev("a")[1:]: 400, ev("a")[:20]: 400, ev("a") + "\n{": 400, ev("a") + "{}": 418, ev(""): 418,
+		ev("a") + "x": 400, ev("a") + "]": 400, ev("a")[1:]: 400, ev("a")[:20]: 400, ev("a") + "\n{": 400, "{}": 418, "\x00" + ev("a"): 200, ev("a") + "\ufeff\n": 200,
 	} {
 		h, in := newHandler(httpin.Options{})
 		if r := post(t, h.Events, body); r.Code != want {

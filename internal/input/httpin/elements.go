@@ -4,71 +4,88 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"dsiem/internal/event"
+	"dsiem/internal/input"
 )
 
-// elements walks over the objects of a body: an array of objects, or objects
-// one after the other, with or without white space between them. A byte order
-// mark at the start is ignored.
+// mark is a byte order mark.
+const mark = "\ufeff"
+
+// elements walks over the records of a body: JSON values one after the other, with
+// or without white space between them, and the elements of those that are arrays.
+// Byte order marks between them are ignored, and so may be syslog headers. That is
+// what a replay reads, too, see package input/file (docs/spec/correlation.md D42).
 //
-// It judges what stands between the objects, and finds out by brackets and
-// quotes where each of them ends. What is in them the decoder of events judges,
-// so that together they accept JSON and nothing else (FuzzElements).
+// It judges what stands between the records, and finds out by brackets and quotes
+// where each object ends. What is in them the decoder of events judges, so that
+// together they accept JSON and nothing else (FuzzElements).
 type elements struct {
 	body []byte
-	// text is the current element, after next has returned true.
-	text []byte
-	// rej says why there is no next element, nil at the end of the body.
+	// headers says that an object may stand behind a syslog header.
+	headers bool
+
+	// text is the current record, after next has returned true. other says that it is
+	// well-formed, but no object.
+	text  []byte
+	other bool
+	// rej says why there is no next record, nil at the end of the body.
 	rej *event.Rejection
 
 	at    int // in body, behind text
-	count int // elements so far
+	count int // records so far
 	array bool
-	lost  bool // what is wrong is not in the element with the number count
+	first bool // nothing of the array has been seen
+	some  bool // there was a value
+	lost  bool // what is wrong is not in the record with the number count
 }
 
-// next goes to the next element, and reports whether there is one.
+// next goes to the next record, and reports whether there is one.
 func (e *elements) next() bool {
-	more := false
+	for e.rej == nil {
+		e.lost = e.array && !e.first
+		more := e.skipBlanks()
+		switch {
+		case e.array && !e.first:
+			if more = e.separator(more); e.array {
+				return more && e.element()
+			}
+		case e.array:
+			e.first = false
+			if more && e.body[e.at] == ']' {
+				e.endArray()
+				continue
+			}
+			return e.element()
+		case !more && e.some:
+			return false
+		case !more:
+			e.lost = true
+			return e.fail("the body is empty")
+		case e.body[e.at] == '[':
+			e.array, e.first, e.some = true, true, true
+			e.at++
+		default:
+			e.some = true
+			if e.headers && e.body[e.at] != '{' {
+				e.at += input.SyslogHeader(e.body[e.at:])
+			}
+			return e.element()
+		}
+	}
+	return false
+}
+
+// separator goes to the next element of an array, or behind its end.
+func (e *elements) separator(more bool) bool {
 	switch {
-	case e.rej != nil:
-	case e.count == 0:
-		more = e.start()
-	case e.array:
-		more = e.separator()
-	default:
-		more = e.skipBlanks()
-	}
-	return more && e.element()
-}
-
-// start goes to the first element.
-func (e *elements) start() bool {
-	e.body = bytes.TrimPrefix(e.body, []byte("\ufeff"))
-	if !e.skipBlanks() {
-		return e.fail("the body is empty")
-	}
-	if e.body[e.at] != '[' {
-		return true
-	}
-	e.array = true
-	e.at++
-	if e.skipBlanks() && e.body[e.at] == ']' {
-		return e.end()
-	}
-	return true
-}
-
-// separator goes to the next element of an array.
-func (e *elements) separator() bool {
-	e.lost = true
-	if !e.skipBlanks() {
+	case !more:
 		return e.fail("unexpected end of text, want a comma or ] after an array element")
-	}
-	switch e.body[e.at] {
-	case ']':
-		return e.end()
-	case ',':
+	case e.body[e.at] == ']':
+		e.endArray()
+		return true
+	case e.body[e.at] == ',':
 		e.at++
 		e.skipBlanks()
 		e.lost = false
@@ -77,32 +94,55 @@ func (e *elements) separator() bool {
 	return e.fail("want a comma or ] after an array element")
 }
 
-// end goes over the end of an array, behind which nothing may be.
-func (e *elements) end() bool {
-	e.lost = true
+func (e *elements) endArray() {
 	e.at++
-	if e.skipBlanks() {
-		return e.fail("want nothing after the array")
-	}
-	return false
+	e.array = false
 }
 
-// element goes over an object.
+// element goes over a value.
 func (e *elements) element() bool {
 	e.count++
 	rest := e.body[e.at:]
-	if len(rest) > 0 && rest[0] != '{' {
-		e.lost = !e.array && e.count == 1
-		return e.fail("want an object, or an array of objects")
+	length := 0
+	e.other = len(rest) > 0 && rest[0] != '{'
+	switch {
+	case !e.other:
+		length = objectLength(rest)
+	case rest[0] == '[':
+		length = objectLength(rest)
+	case rest[0] == '"':
+		if n := stringLength(rest[1:]); n > 0 {
+			length = 1 + n
+		}
+	default:
+		if length = bytes.IndexAny(rest, " \t\r\n,[]{}\"\xef"); length < 0 {
+			length = len(rest)
+		}
+		if length == 0 || !isJSON(rest[:length]) {
+			return e.failElement("want an object, or an array of objects")
+		}
 	}
-	length := objectLength(rest)
 	if length == 0 {
 		e.at = len(e.body)
 		return e.fail("unexpected end of text")
 	}
 	e.text = rest[:length:length]
+	if e.other && !isJSON(e.text) {
+		return e.failElement("want an object, or an array of objects")
+	}
 	e.at += length
 	return true
+}
+
+// failElement fails for what is no value.
+func (e *elements) failElement(detail string) bool {
+	e.lost = !e.array && e.count == 1
+	return e.fail(detail)
+}
+
+// isJSON reports whether a text is a JSON value, be its encoding as it may.
+func isJSON(text []byte) bool {
+	return jsontext.Value(text).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
 func (e *elements) fail(detail string) bool {
@@ -110,7 +150,7 @@ func (e *elements) fail(detail string) bool {
 	return false
 }
 
-// position returns the number of the current element, or of the one that is
+// position returns the number of the current record, or of the one that is
 // wrong, counted from 1; 0 if it is the only one, or if what is wrong is in
 // none.
 func (e *elements) position() int {
@@ -120,11 +160,17 @@ func (e *elements) position() int {
 	return e.count
 }
 
-// skipBlanks goes over white space and reports whether anything follows.
+// skipBlanks goes over white space and byte order marks and reports whether
+// anything follows.
 func (e *elements) skipBlanks() bool {
 	for ; e.at < len(e.body); e.at++ {
 		switch e.body[e.at] {
 		case ' ', '\t', '\r', '\n':
+		case mark[0]:
+			if !bytes.HasPrefix(e.body[e.at:], []byte(mark)) {
+				return true
+			}
+			e.at += len(mark) - 1
 		default:
 			return true
 		}
@@ -132,8 +178,8 @@ func (e *elements) skipBlanks() bool {
 	return false
 }
 
-// objectLength returns the length of the object at the start of a text, 0 if it
-// has no end.
+// objectLength returns the length of the object or array at the start of a text, 0 if
+// it has no end.
 func objectLength(text []byte) int {
 	depth := 0
 	for i := 0; i < len(text); i++ {

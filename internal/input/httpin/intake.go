@@ -1,13 +1,14 @@
 // Package httpin takes events over HTTP: it reads a request's body in any
-// of its forms, decides for the whole request whether its events are taken, and
-// hands them over at once or not at all.
+// of its forms, takes the records that are events, says which ones are not, and
+// hands the events of a request over together or not at all.
 //
 // A Handler owns its counters and the memory that requests share; a Batch
 // belongs to whoever it was handed to. The package opens no port, knows no
-// route, and never keeps an event, drops one without counting it, or lets one
-// pass whose neighbour in the same request is refused (D41, D64).
+// route, and never keeps an event, drops one without counting it, or takes part of
+// a request without saying which part, so that sending again makes none twice.
 //
-// Source of the behaviour: spec/interfaces.md §3.2 to §3.4.
+// Source of the behaviour: docs/spec/interfaces.md §3.2 to §3.4 (its checks D41 and
+// D64), and decisions D34, D39, D40 and D42 of docs/spec/correlation.md.
 package httpin
 
 import (
@@ -15,9 +16,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,6 +90,17 @@ type Options struct {
 	MaxMemory int64
 	// Wait is the longest that Deliver may wait; 3 s if 0 or less.
 	Wait time.Duration
+	// MaxMessage, if not 0, is the size in bytes of the largest message (see
+	// event.AppendMessage) that Deliver can hand on. An event that makes a larger one
+	// is rejected by itself; it may be larger than the text it was read from.
+	MaxMessage int
+	// Rejected, if not nil, is told of the records of a request that are no events,
+	// when the request is answered for good: of the first ones, so that a large body
+	// does not cost more memory. The record is valid until it returns.
+	Rejected func(record []byte, reason, detail string)
+	// StartID tells the run of this node from all others. Events without an id get one
+	// that is made of it (D34); a random number if 0.
+	StartID uint64
 	// Logger gets what is wrong with requests, at most one line of each kind in
 	// ten seconds; nil is silence.
 	Logger *slog.Logger
@@ -100,6 +116,7 @@ type Handler struct {
 	scratch, batches sync.Pool
 	budget           budget
 	conns            atomic.Uint64 // the last ConnID given
+	ids              *event.IDs
 	counters         counters
 	warnings         [len(statuses)]log.Limit // of log lines, one for each status
 }
@@ -121,6 +138,7 @@ func New(o Options) *Handler {
 	h := &Handler{
 		o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		zstd: newZstd(o.MaxBody),
+		ids:  event.NewIDs(cmp.Or(o.StartID, rand.Uint64())),
 	}
 	// One body may have its raw form, twice that length when decompressed, and the
 	// events.
@@ -130,18 +148,16 @@ func New(o Options) *Handler {
 	return h
 }
 
-// Events answers a POST of normalized events: one object, an array of objects,
-// or many objects one after the other (JSON lines), of any Content-Type, plain
-// or compressed by gzip or zstd. Which statuses there are, Stats says. Beyond
-// what event.Decode wants, an event needs an event_id and a sensor that are not
-// empty, as the references' frontends do (spec/interfaces.md §3.2).
+// Events answers a POST of normalized events: one object, an array of objects, or
+// many of both one after the other (JSON lines), of any Content-Type, plain or
+// compressed by gzip or zstd. Which statuses there are, Stats says.
 func (h *Handler) Events(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, input.Normalized)
 }
 
 // SuricataEVE answers a POST of records of Suricata's eve.json, in the same
 // forms. Records that are no alerts are skipped. See input.DecodeSuricata for
-// the mapping; as there, an alert may be without a sensor.
+// the mapping.
 func (h *Handler) SuricataEVE(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, input.SuricataEVE)
 }
@@ -151,7 +167,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, format input.For
 	if refused := h.take(r, format, s); refused != nil {
 		h.answer(w, r, refused)
 	} else {
-		h.counters.request(http.StatusOK) // which is what net/http writes now
+		h.counters.request(http.StatusOK)
+		h.answerTaken(w, r, s)
 	}
 	s.release(&h.budget)
 	h.scratch.Put(s)
@@ -160,6 +177,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, format input.For
 // take takes the events of a request, or returns why it does not. The refusal
 // may alias the scratch memory.
 func (h *Handler) take(r *http.Request, format input.Format, s *scratch) *refusal {
+	whole, refused := allOrNothing(r.URL)
+	if refused != nil {
+		return refused
+	}
 	body, refused := h.read(r, s)
 	if refused != nil {
 		return refused
@@ -169,57 +190,149 @@ func (h *Handler) take(r *http.Request, format input.Format, s *scratch) *refusa
 	}
 	b := h.batches.Get().(*event.Batch) // the pool holds nothing else
 	b.Size = len(body)
-	if refused = h.decode(body, format, s, b); refused == nil && len(b.Events) > 0 {
+	refused = h.decode(body, format, s, b)
+	n := len(b.Events)
+	if refused == nil && s.report.first != nil && (n == 0 || whole) {
+		h.counters.withheld.Add(uint64(n))
+		refused = s.report.first
+	}
+	if refused == nil && n > 0 {
 		if refused = h.deliver(r, b); refused == nil {
+			s.report.accepted = n
+			h.tell(s)
 			return nil // b is no longer ours
 		}
 	}
 	b.Release()
+	if refused == nil || refused == s.report.first { // the sender will not come again
+		h.tell(s)
+	}
 	return refused
 }
 
-// decode reads the events of a body into b: all of them, or it returns why not.
-// A body that cannot be parsed is refused for that reason even if an event
-// before that place is invalid.
+// allOrNothing reports whether a sender wants its request to be taken or refused as a
+// whole (docs/spec/correlation.md D40).
+func allOrNothing(url *url.URL) (bool, *refusal) {
+	const key = "all_or_nothing"
+	if url.RawQuery == "" {
+		return false, nil
+	}
+	values, ok := url.Query()[key]
+	if !ok {
+		return false, nil
+	}
+	whole, err := strconv.ParseBool(values[0])
+	if err != nil || len(values) > 1 {
+		return false, &refusal{status: http.StatusBadRequest, field: key, detail: "want true or false"}
+	}
+	return whole, nil
+}
+
+// The records of one request that are listed in the answer, and that Options.Rejected
+// is told of.
+const listed, told = 100, 1000
+
+// report says what became of the records of one request.
+type report struct {
+	accepted int
+	// first is the refusal for the first record that is rejected.
+	first    *refusal
+	count    int              // rejected records
+	rejected []rejectedRecord // the first ones
+}
+
+// rejectedRecord is a record that is no event, and its place in the body from 0 on.
+type rejectedRecord struct {
+	index     int
+	text      []byte
+	rejection *event.Rejection
+}
+
+// reset empties the report, and lets go of what it refers to.
+func (r *report) reset() {
+	clear(r.rejected)
+	*r = report{rejected: r.rejected[:0]}
+}
+
+// add adds a record. position is that of the refusal.
+func (r *report) add(index, position int, text []byte, rej *event.Rejection) {
+	if r.first == nil {
+		r.first = rejected(rej, text)
+		r.first.event = position
+	}
+	if r.count++; len(r.rejected) < told {
+		r.rejected = append(r.rejected, rejectedRecord{index, text, rej})
+	}
+}
+
+// tell tells of the rejected records.
+func (h *Handler) tell(s *scratch) {
+	if h.o.Rejected == nil {
+		return
+	}
+	for _, r := range s.report.rejected {
+		h.o.Rejected(r.text, r.rejection.Reason.String(), r.detail())
+	}
+}
+
+// detail returns what is wrong with a record.
+func (r *rejectedRecord) detail() string {
+	if r.rejection.Field == "" {
+		return r.rejection.Detail
+	}
+	return r.rejection.Field + ": " + r.rejection.Detail
+}
+
+// decode reads the events of a body into b, and what is rejected into the report of s.
+// It returns why the body cannot be read, if it is not well-formed: nothing of it is
+// taken then, whatever is before that place.
 func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.Batch) *refusal {
 	if format == input.Normalized && isOneLine(body) {
 		// Most bodies are one event, whose end nobody has to look for then. What is
 		// wrong with others shows below.
-		if _, refused := decodeOne(body, format, &s.event); refused == nil {
+		if _, rej := h.decodeOne(body, format, &s.event); rej == nil {
 			add(b, &s.event, 1)
 			return nil
 		}
 	}
-	e := elements{body: body}
-	var invalid *refusal // the first one
-	valid, skipped := uint64(0), uint64(0)
+	e := elements{body: body, headers: format == input.SuricataEVE}
+	skipped := uint64(0)
 	for e.next() {
-		skip, refused := decodeOne(e.text, format, &s.event)
+		skip, rej := h.decodeOne(e.text, format, &s.event)
 		switch {
-		case refused == nil && skip:
+		case rej == nil && skip != 0:
 			skipped++
-		case refused == nil:
-			valid++
-			if invalid == nil {
-				add(b, &s.event, len(body)/len(e.text))
-			}
-		case refused.status != http.StatusTeapot:
+		case rej == nil:
+			add(b, &s.event, len(body)/len(e.text))
+		case rej.Reason == event.BadJSON && !e.other:
+			refused := rejected(rej, e.text)
 			refused.event = e.position()
-			return h.reject(refused, valid)
-		case invalid == nil:
-			invalid = refused
-			invalid.event = e.position()
+			return h.unreadable(refused, s, b)
+		default:
+			index := e.count - 1
+			h.counters.rejected[rej.Reason].Add(1)
+			s.report.add(index, e.position(), e.text, rej)
 		}
 	}
 	if e.rej != nil {
-		invalid = rejected(e.rej, body)
-		invalid.event = e.position()
-	}
-	if invalid != nil {
-		return h.reject(invalid, valid)
+		refused := rejected(e.rej, body)
+		refused.event = e.position()
+		return h.unreadable(refused, s, b)
 	}
 	h.counters.skipped.Add(skipped)
 	return nil
+}
+
+// unreadable counts what is refused with a body that is not well-formed.
+func (h *Handler) unreadable(refused *refusal, s *scratch, b *event.Batch) *refusal {
+	h.counters.rejected[refused.reason].Add(1)
+	h.counters.withheld.Add(uint64(len(b.Events)))
+	s.report.reset()
+	s.report.first = refused
+	s.report.rejected = append(s.report.rejected, rejectedRecord{
+		text: refused.text, rejection: &event.Rejection{Reason: refused.reason, Field: refused.field, Detail: refused.detail},
+	})
+	return refused
 }
 
 // isOneLine reports whether a body is one line that begins as an object does.
@@ -231,33 +344,20 @@ func isOneLine(body []byte) bool {
 	return end < 0 || end == len(body)-1
 }
 
-// reject counts the event for which a request is refused, and those that are
-// valid but refused with it.
-func (h *Handler) reject(refused *refusal, valid uint64) *refusal {
-	if refused.incomplete {
-		h.counters.incomplete.Add(1)
-	} else {
-		h.counters.rejected[refused.reason].Add(1)
-	}
-	h.counters.withheld.Add(valid)
-	return refused
-}
-
-// decodeOne reads one event, or reports that it is to be skipped, or returns
-// why the request is refused.
-func decodeOne(text []byte, format input.Format, ev *event.Event) (skip bool, refused *refusal) {
+// decodeOne reads one event, or returns why it is skipped or rejected.
+func (h *Handler) decodeOne(text []byte, format input.Format, ev *event.Event) (input.Skip, *event.Rejection) {
 	skip, rej := input.Decode(input.Record{Data: text}, format, ev)
-	switch {
-	case rej != nil:
-		return false, rejected(rej, text)
-	case skip || format != input.Normalized:
-		return skip, nil
-	case ev.ID == "":
-		return false, incomplete("event_id", text)
-	case ev.Sensor == "":
-		return false, incomplete("sensor", text)
+	// A text gets three times as long at most, if all of it has to be repaired, apart
+	// from the keys that each message has.
+	const growth, keys = 3, 1 << 10
+	if limit := h.o.MaxMessage; limit > 0 && len(text)*growth+keys > limit && rej == nil && skip == 0 {
+		if size := len(event.AppendMessage(nil, ev, event.Carrier{})); size > limit {
+			return 0, &event.Rejection{
+				Reason: event.TooLarge, Detail: fmt.Sprintf("a message of %d bytes, the limit is %d", size, limit),
+			}
+		}
 	}
-	return false, nil
+	return skip, rej
 }
 
 // firstEvents is the most events that a batch has room for before they are
@@ -286,12 +386,14 @@ func (h *Handler) deliver(r *http.Request, b *event.Batch) *refusal {
 			return h.limited(r, err, n)
 		}
 	}
-	h.stamp(b)
+	withoutID, repaired := h.stamp(b)
 	ctx := newPatience(r.Context(), h.o.Wait)
 	defer ctx.stop()
 	switch err := h.o.Deliver(ctx, b); { //nolint:contextcheck // it is the request's with a deadline
 	case err == nil:
 		h.counters.accepted.Add(uint64(n))
+		h.counters.withoutID.Add(withoutID)
+		h.counters.repaired.Add(repaired)
 		return nil
 	case errors.Is(err, ErrTooLarge):
 		h.counters.rejected[event.TooLarge].Add(uint64(n))
@@ -316,13 +418,24 @@ func (h *Handler) unavailable(err error, n int) *refusal {
 	return &refusal{status: http.StatusServiceUnavailable, cause: err}
 }
 
-// stamp sets what the frontend says about events: when they came, and as which
-// ones of this process (spec/interfaces.md §3.4).
-func (h *Handler) stamp(b *event.Batch) {
+// stamp sets what the frontend says about events: when they came, as which ones of
+// this process (docs/spec/interfaces.md §3.4), and an id where the sender gave none
+// (docs/spec/correlation.md D34). It returns how many these are, and how many had bad
+// encoding.
+func (h *Handler) stamp(b *event.Batch) (withoutID, repaired uint64) {
 	now := h.o.Now().UnixNano()
 	conn := h.conns.Add(uint64(len(b.Events))) - uint64(len(b.Events))
 	for i := range b.Events {
 		conn++
-		b.Events[i].ConnID, b.Events[i].ReceivedAt = conn, now
+		ev := &b.Events[i]
+		ev.ConnID, ev.ReceivedAt = conn, now
+		if ev.ID == "" {
+			ev.ID = h.ids.Next()
+			withoutID++
+		}
+		if ev.Repaired > 0 {
+			repaired++
+		}
 	}
+	return withoutID, repaired
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -52,41 +53,55 @@ func TestStatuses(t *testing.T) {
 		{"blanks everywhere", "\n [ " + ev("e1") + " ,\t" + ev("e2") + "\r\n] ", 200, "", []string{"e1 e2"}},
 		{"T33 no JSON", `not json`, 400, parse + `bad_json: at byte 0 of the body: want an object, or an array of objects`, nil},
 		{"T33 empty body", ``, 400, parse + `bad_json: at byte 0 of the body: the body is empty`, nil},
-		{"blank body", " \n\ufeff", 400, parse + `bad_json: at byte 2 of the body: want an object, or an array of objects`, nil},
-		{"null", `null`, 400, parse + `bad_json: at byte 0 of the body: want an object, or an array of objects`, nil},
+		{"blank body", " \n\ufeff", 400, parse + `bad_json: at byte 5 of the body: the body is empty`, nil},
+		{"null", `null`, 400, parse + `bad_json: not an object`, nil},
 		{"T34 empty object", `{}`, 418, invalid + `bad_timestamp: timestamp: missing`, nil},
-		{"T35 D41 one of two is invalid", `[` + ev("e1") + `,{}]`, 418, invalid + `event 2 of the body, counted from 1: bad_timestamp: timestamp: missing`, nil},
-		{"D41 the first of two lines is invalid", "{}\n" + ev("e1"), 418, invalid + `event 1 of the body, counted from 1: bad_timestamp: timestamp: missing`, nil},
+		// T35, T38, D41 and D64 as decisions D39 and D40 of correlation.md have them.
+		{"T35 D40 one of two is invalid", `[` + ev("e1") + `,{}]`, 200, `{"accepted":1,"rejected":[{"index":1,"reason":"bad_timestamp","detail":"timestamp: missing"}]}`, []string{"e1"}},
+		{"D40 the first of two lines is invalid", "{}\n" + ev("e1"), 200, `{"accepted":1,"rejected":[{"index":0,"reason":"bad_timestamp","detail":"timestamp: missing"}]}`, []string{"e1"}},
 		{"only one in an array", `[{}]`, 418, invalid + `event 1 of the body, counted from 1: bad_timestamp: timestamp: missing`, nil},
-		{"the first one counts", `[{},` + ev("e1", `"src_port":70000`) + `]`, 418, invalid + `event 1 of the body, counted from 1: bad_timestamp: timestamp: missing`, nil},
+		{"none is valid, the first one counts", `[{},` + ev("e1", `"src_port":70000`) + `]`, 418, invalid + `event 1 of the body, counted from 1: bad_timestamp: timestamp: missing`, nil},
 		{"T36 no title", ev("e1", `"title":null`), 200, "", []string{"e1"}},
 		{"T37 null and unknown member", ev("e1", `"custom_data1":null`, `"x":1`), 200, "", []string{"e1"}},
-		{"T38 number as string", ev("e1", `"plugin_id":"1001"`), 400, parse + `bad_type: plugin_id: want a number`, nil},
-		{"wrong type", ev("e1", `"title":[]`), 400, parse + `bad_type: title: want a string`, nil},
-		{"not UTF-8", ev("\xff"), 400, parse + `bad_encoding: not valid UTF-8`, nil},
+		{"T38 D39 number as string", ev("e1", `"plugin_id":"1001"`), 200, "", []string{"e1"}},
+		{"D39 number in another notation", ev("e1", `"src_port":8.0e1`), 200, "", []string{"e1"}},
+		{"D39 no number", ev("e1", `"plugin_id":"x"`), 400, parse + `bad_type: plugin_id: want a number`, nil},
+		{"D39 what only informs", ev("e1", `"title":[]`, `"sensor":{}`, `"conn_id":true`), 200, "", []string{"e1"}},
+		{"D39 wrong type", ev("e1", `"custom_data1":[]`), 400, parse + `bad_type: custom_data1: want a string`, nil},
+		{"D39 not UTF-8", ev("\xff"), 200, "", []string{"\ufffd"}},
+		{"UTF-16", "\xff\xfe{\x00}\x00", 400, parse + `bad_encoding: UTF-16, want UTF-8`, nil},
 		{"key twice", `{"src_port":1,"src_port":1}`, 400, parse + `duplicate_key: src_port: given twice`, nil},
+		{"D39 key twice that informs", ev("e1", `"title":"a","title":"b"`), 200, "", []string{"e1"}},
 		{"D42 timestamp", ev("e1", `"timestamp":"yesterday"`), 418, invalid + `bad_timestamp: timestamp: "yesterday": want a date as in 2006-01-02`, nil},
 		{"D42 address", ev("e1", `"dst_ip":"localhost"`), 418, invalid + `bad_address: dst_ip: "localhost": want an IPv4 or IPv6 address`, nil},
 		{"out of range", ev("e1", `"dst_port":65536`), 418, invalid + `out_of_range: dst_port: want a non-negative integer of 16 bits`, nil},
 		{"no identity", ev("e1", `"plugin_sid":0`), 418, invalid + `no_identity: want plugin_id and plugin_sid, or product and category`, nil},
 		{"taxonomy", ev("e1", `"plugin_sid":0`, `"product":"p"`, `"category":"c"`), 200, "", []string{"e1"}},
-		{"no id", ev(""), 418, invalid + `event_id: missing or empty`, nil},
-		{"no sensor", ev("e1", `"sensor":null`), 418, invalid + `sensor: missing or empty`, nil},
-		{"sensor in the second line", ev("e1") + ev("e2", `"sensor":""`), 418, invalid + `event 2 of the body, counted from 1: sensor: missing or empty`, nil},
-		{"what cannot be parsed is worse than what is invalid", `[{},` + ev("e1", `"title":1`) + `]`, 400, parse + `event 2 of the body, counted from 1: bad_type: title: want a string`, nil},
-		{"and so is a broken array", `[{},` + ev("e1"), 400, parse + `bad_json: at byte 206 of the body: unexpected end of text, want a comma or ] after an array element`, nil},
-		{"element that is no object", `[` + ev("e1") + `,1]`, 400, parse + `event 2 of the body, counted from 1: bad_json: at byte 204 of the body: want an object, or an array of objects`, nil},
+		{"D39 no sensor", ev("e1", `"sensor":null`), 200, "", []string{"e1"}},
+		{"D39 sensor in the second line", ev("e1") + ev("e2", `"sensor":""`), 200, "", []string{"e1 e2"}},
+		{"none is valid, what cannot be parsed is first", `[` + ev("e1", `"product":{}`) + `,{}]`, 400, parse + `event 1 of the body, counted from 1: bad_type: product: want a string`, nil},
+		{"none is valid, what cannot be parsed is later", `[{},` + ev("e1", `"product":{}`) + `]`, 418, invalid + `event 1 of the body, counted from 1: bad_timestamp: timestamp: missing`, nil},
+		{"a broken array takes none", `[{},` + ev("e1"), 400, parse + `bad_json: at byte 206 of the body: unexpected end of text, want a comma or ] after an array element`, nil},
+		{"broken inside another one", ev("e1") + `{"a":}`, 400, parse + `event 2 of the body, counted from 1: bad_json: at byte 5: invalid character '}' at start of value`, nil},
+		{"D40 element that is no object", `[` + ev("e1") + `,1]`, 200, `{"accepted":1,"rejected":[{"index":1,"reason":"bad_json","detail":"not an object"}]}`, []string{"e1"}},
+		{"element that is nothing", `[` + ev("e1") + `,x]`, 400, parse + `event 2 of the body, counted from 1: bad_json: at byte 204 of the body: want an object, or an array of objects`, nil},
 		{"no comma", `[{}{}]`, 400, parse + `bad_json: at byte 3 of the body: want a comma or ] after an array element`, nil},
 		{"comma too many", `[{},]`, 400, parse + `event 2 of the body, counted from 1: bad_json: at byte 4 of the body: want an object, or an array of objects`, nil},
-		{"text after the array", `[] x`, 400, parse + `bad_json: at byte 3 of the body: want nothing after the array`, nil},
-		{"two arrays", `[{}][{}]`, 400, parse + `bad_json: at byte 4 of the body: want nothing after the array`, nil},
+		{"text after the array", `[] x`, 400, parse + `bad_json: at byte 3 of the body: want an object, or an array of objects`, nil},
+		{"D42 two arrays", `[` + ev("e1") + `]` + "\n[" + ev("e2") + `]`, 200, "", []string{"e1 e2"}},
+		{"D42 arrays, lines and marks", "\ufeff[" + ev("e1") + "]\ufeff" + ev("e2") + "[]\n\ufeff" + ev("e3") + "\ufeff", 200, "", []string{"e1 e2 e3"}},
+		{"D42 NUL bytes", strings.Repeat("\x00", 5000) + strings.Replace(ev("e1"), "1", "\x001", 1) + "\x00\n\x00", 200, "", []string{"e1"}},
+		{"D41 Elasticsearch", `{"_index":"x","_source":` + ev("e1") + "}\n" + `{"_source":` + ev("e2") + "}", 200, "", []string{"e1 e2"}},
 		{"text after the object", ev("e1") + " x", 400, parse + `event 2 of the body, counted from 1: bad_json: at byte 203 of the body: want an object, or an array of objects`, nil},
 		{"cut object", `{"a":"`, 400, parse + `bad_json: at byte 6 of the body: unexpected end of text`, nil},
+		{"cut string", ev("e1") + `"x`, 400, parse + `event 2 of the body, counted from 1: bad_json: at byte 204 of the body: unexpected end of text`, nil},
 		{"cut array", `[`, 400, parse + `event 1 of the body, counted from 1: bad_json: at byte 1 of the body: unexpected end of text`, nil},
 		{"wrong brackets", `{"a":[}}`, 400, parse + `bad_json: at byte 6: invalid character '}' at start of value`, nil},
 		{"broken inside", `{"a":}`, 400, parse + `bad_json: at byte 5: invalid character '}' at start of value`, nil},
+		{"syslog is for Suricata", "h s: " + ev("e1"), 400, parse + `bad_json: at byte 0 of the body: want an object, or an array of objects`, nil},
 		{"braces and quotes in strings", ev("e1", `"title":"}\"]{\\"`) + "\n", 200, "", []string{"e1"}},
-		{"event too large", `[` + ev("e1") + `,{"x":"` + strings.Repeat("x", event.MaxSize) + `"}]`, 413, "Too large: event 2 of the body, counted from 1: too_large: 1048584 bytes, the limit is 1048576", nil},
+		{"D40 event too large", `[` + ev("e1") + `,{"x":"` + strings.Repeat("x", event.MaxSize) + `"}]`, 200, `{"accepted":1,"rejected":[{"index":1,"reason":"too_large","detail":"1048584 bytes, the limit is 1048576"}]}`, []string{"e1"}},
+		{"only one, too large", `[{"x":"` + strings.Repeat("x", event.MaxSize) + `"}]`, 413, "Too large: event 1 of the body, counted from 1: too_large: 1048584 bytes, the limit is 1048576", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -102,6 +117,34 @@ func TestStatuses(t *testing.T) {
 			}
 			testkit.Equal(t, stats(h).Requests, map[int]uint64{c.status: 1})
 		})
+	}
+}
+
+// D34: an event without an id gets one, which no other event has.
+func TestEventsWithoutID(t *testing.T) {
+	t.Parallel()
+	h, in := newHandler(httpin.Options{StartID: 61})
+	other, more := newHandler(httpin.Options{})
+	for _, id := range []string{`"event_id":""`, `"event_id":null`, `"event_id":{}`, `"event_id":["a"]`, `"x":1`} {
+		body := strings.Replace(ev("x", id), `"event_id":"x",`, "", 1)
+		post(t, h.Events, body+ev("e")+body)
+		post(t, other.Events, body)
+	}
+	post(t, h.Events, ev("x", `"event_id":7`))
+	seen := map[string]bool{}
+	for _, batch := range append(in.take(), more.take()...) {
+		for id := range strings.FieldsSeq(batch) {
+			if id == "e" || id == "7" {
+				continue
+			}
+			if seen[id] || !regexp.MustCompile(`^[0-9A-Za-z]{16}$`).MatchString(id) {
+				t.Errorf("id %q", id)
+			}
+			seen[id] = true
+		}
+	}
+	if len(seen) != 15 || !seen["0000000z00000001"] || h.Stats().WithoutID != 10 {
+		t.Errorf("%d ids: %v, %d counted", len(seen), seen, h.Stats().WithoutID)
 	}
 }
 
@@ -143,11 +186,11 @@ func TestTokensAreTakenForWholeRequestsThatAreValid(t *testing.T) {
 	t.Parallel()
 	tokens := new(fakeLimit)
 	h, in := newHandler(httpin.Options{Limiter: tokens})
-	for _, body := range []string{ev("a"), "[]", ev("b") + ev("c") + ev("d"), ev("e") + "{}", "x"} {
+	for _, body := range []string{ev("a"), "[]", ev("b") + ev("c") + ev("d"), ev("e") + "{}", "{}", ev("f") + "x"} {
 		post(t, h.Events, body)
 	}
-	testkit.Equal(t, tokens.asked, []int{1, 3})
-	testkit.Equal(t, in.take(), []string{"a", "b c d"})
+	testkit.Equal(t, tokens.asked, []int{1, 3, 1})
+	testkit.Equal(t, in.take(), []string{"a", "b c d", "e"})
 
 	tokens.err = errors.New("too fast")
 	r := post(t, h.Events, ev("e")+ev("f"))
@@ -157,8 +200,8 @@ func TestTokensAreTakenForWholeRequestsThatAreValid(t *testing.T) {
 	}
 	testkit.Equal(t, in.take(), []string(nil))
 	testkit.Equal(t, stats(h), httpin.Stats{
-		Requests: map[int]uint64{200: 3, 400: 1, 418: 1, 429: 1}, Accepted: 4, Limited: 2, Withheld: 1,
-		Rejected: func() (n [event.Reasons]uint64) { n[event.BadTimestamp], n[event.BadJSON] = 1, 1; return n }(),
+		Requests: map[int]uint64{200: 4, 400: 1, 418: 1, 429: 1}, Accepted: 5, Limited: 2, Withheld: 1,
+		Rejected: func() (n [event.Reasons]uint64) { n[event.BadTimestamp], n[event.BadJSON] = 2, 1; return n }(),
 	})
 }
 
@@ -251,7 +294,7 @@ func TestABatchBelongsToItsReceiver(t *testing.T) {
 	for i := range 20 {
 		post(t, h.Events, ev(fmt.Sprint("a", i)))
 		post(t, h.Events, ev(fmt.Sprint("b", i))+ev(fmt.Sprint("c", i)), "Content-Encoding: identity")
-		post(t, h.Events, ev("x")+ev("y")+"{}")
+		post(t, h.Events, ev("x")+ev("y")+"x")
 	}
 	var want []string
 	for i := range 20 {

@@ -16,6 +16,8 @@ func TestEventsAreCountedByOutcome(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	h.Register(reg)
 	want := []string{
+		`dsiem_events_repaired_total 0`,
+		`dsiem_events_without_id_total 0`,
 		`dsiem_http_events_total{outcome="accepted"} 0`,
 		`dsiem_http_events_total{outcome="bad_address"} 0`,
 		`dsiem_http_events_total{outcome="bad_encoding"} 0`,
@@ -23,7 +25,6 @@ func TestEventsAreCountedByOutcome(t *testing.T) {
 		`dsiem_http_events_total{outcome="bad_timestamp"} 0`,
 		`dsiem_http_events_total{outcome="bad_type"} 0`,
 		`dsiem_http_events_total{outcome="duplicate_key"} 0`,
-		`dsiem_http_events_total{outcome="incomplete"} 0`,
 		`dsiem_http_events_total{outcome="limited"} 0`,
 		`dsiem_http_events_total{outcome="no_identity"} 0`,
 		`dsiem_http_events_total{outcome="out_of_range"} 0`,
@@ -39,7 +40,8 @@ func TestEventsAreCountedByOutcome(t *testing.T) {
 	c.accepted.Store(512)
 	c.limited.Store(40)
 	c.unavailable.Store(3)
-	c.incomplete.Store(6)
+	c.withoutID.Store(6)
+	c.repaired.Store(9)
 	c.withheld.Store(7)
 	c.skipped.Store(8)
 	for reason := range c.rejected {
@@ -48,6 +50,8 @@ func TestEventsAreCountedByOutcome(t *testing.T) {
 	c.rejected[event.BadJSON].Store(5)
 	c.rejected[event.NoIdentity].Store(2)
 	want = []string{
+		`dsiem_events_repaired_total 9`,
+		`dsiem_events_without_id_total 6`,
 		`dsiem_http_events_total{outcome="accepted"} 512`,
 		`dsiem_http_events_total{outcome="bad_address"} 99`,
 		`dsiem_http_events_total{outcome="bad_encoding"} 99`,
@@ -55,7 +59,6 @@ func TestEventsAreCountedByOutcome(t *testing.T) {
 		`dsiem_http_events_total{outcome="bad_timestamp"} 99`,
 		`dsiem_http_events_total{outcome="bad_type"} 99`,
 		`dsiem_http_events_total{outcome="duplicate_key"} 99`,
-		`dsiem_http_events_total{outcome="incomplete"} 6`,
 		`dsiem_http_events_total{outcome="limited"} 40`,
 		`dsiem_http_events_total{outcome="no_identity"} 2`,
 		`dsiem_http_events_total{outcome="out_of_range"} 99`,

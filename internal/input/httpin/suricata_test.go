@@ -34,7 +34,12 @@ func TestSuricataEVE(t *testing.T) {
 		{"lines", alert + "\n" + bare + "\n", 200, "", []string{"77-2001219-1686926482.345678000 192.0.2.7:0-192.0.2.8:0-1-1686904882.000000000"}, 0},
 		{"nothing but other records", flow + "\n" + flow, 200, "", nil, 2},
 		{"a sensor is not needed", bare, 200, "", []string{"192.0.2.7:0-192.0.2.8:0-1-1686904882.000000000"}, 0},
-		{"gone with another one", flow + "\n" + alert + "\n{}", 400, "Cannot parse the submitted event: event 3 of the body, counted from 1: bad_type: event_type: want a string, as Suricata writes", nil, 0},
+		{"with a bad one, D40", flow + "\n" + alert + "\n{}", 200, `{"accepted":1,"rejected":[{"index":2,"reason":"bad_type","detail":"event_type: want a string, as Suricata writes"}]}`, []string{"77-2001219-1686926482.345678000"}, 1},
+		{"others and a bad one", flow + "\n{}", 400, "Cannot parse the submitted event: event 2 of the body, counted from 1: bad_type: event_type: want a string, as Suricata writes", nil, 1},
+		{"case 20, an alert without addresses", alert + `{"event_type":"alert","timestamp":"2023-06-16T08:41:22Z","alert":{"signature_id":1}}` + alert, 200, "", []string{"77-2001219-1686926482.345678000 77-2001219-1686926482.345678000"}, 1},
+		{"D41 syslog", "Jan  1 09:00:00 ids suricata[1]: @cee: " + alert + "\n<13>h suricata: " + flow + "\n", 200, "", []string{"77-2001219-1686926482.345678000"}, 1},
+		{"D41 Elasticsearch", `{"_source":` + alert + `}`, 200, "", []string{"77-2001219-1686926482.345678000"}, 0},
+		{"no syslog in an array", "[h s: " + alert + "]", 400, "Cannot parse the submitted event: event 1 of the body, counted from 1: bad_json: at byte 1 of the body: want an object, or an array of objects", nil, 0},
 		{"invalid", `{"event_type":"alert","timestamp":"2023-06-16T08:41:22Z","src_ip":"192.0.2.7"}`, 418, "Not a valid event: bad_address: dest_ip: missing", nil, 0},
 		{"normalized event", ev("e1"), 400, "Cannot parse the submitted event: bad_type: event_type: want a string, as Suricata writes", nil, 0},
 	} {
