@@ -27,6 +27,7 @@ type Correlator struct {
 	observer observers
 	traced   bool
 	clock    func() time.Time
+	ids      *event.IDs
 	decoders int
 	counts   counts
 	delays   delays
@@ -61,9 +62,12 @@ func NewCorrelator(o Options) *Correlator {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.IDs == nil {
+		o.IDs = event.NewIDs(0)
+	}
 	o.Engine.Lookups = o.Lookups != nil
 	c := &Correlator{
-		source: o.Source, config: o.Config, observer: o.Observers, traced: o.Traced, clock: o.Clock,
+		source: o.Source, config: o.Config, observer: o.Observers, traced: o.Traced, clock: o.Clock, ids: o.IDs,
 		engines: shard.New(o.Config.Plans, o.Config.Assets, o.Engine, shard.Count(o.Shards)), decoders: runtime.GOMAXPROCS(0),
 		begun: make(chan struct{}), asks: make(chan func()), stopped: make(chan struct{}),
 	}
@@ -379,8 +383,13 @@ func (c *Correlator) offer(now int64, ev *event.Event, i int) {
 		c.counts.whitelisted.Add(1)
 		return
 	}
-	if ev.ID == "" {
+	if ev.ID == "" { // of a frontend that gives none (docs/spec/correlation.md D34)
 		c.counts.withoutID.Add(1)
+		var message []byte
+		if i < len(c.batch.Texts) {
+			message = c.batch.Texts[i]
+		}
+		ev.ID = c.ids.OfMessage(message, ev.ConnID)
 	}
 	c.arrival = c.arrivalOf(now, ev.ReceivedAt)
 	c.delays.offered(c.portion.Received, ev, c.arrival)

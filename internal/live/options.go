@@ -7,6 +7,7 @@ import (
 	"dsiem/internal/config"
 	"dsiem/internal/correlate"
 	"dsiem/internal/enrich"
+	"dsiem/internal/event"
 )
 
 // Options are the parts of a Correlator. Config, Source and Output must be given.
@@ -28,6 +29,9 @@ type Options struct {
 	// Observers want to know; Traced is whether one of them wants trace contexts.
 	Observers []Observer
 	Traced    bool
+	// IDs gives ids to events that come as messages without one; they may be the same
+	// events again if it is nil.
+	IDs *event.IDs
 	// Clock is the clock, time.Now if nil. It does not go back.
 	Clock func() time.Time
 	// Logger gets the lines about backlogs; nil is silence.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"dsiem/internal/confdist"
 	"dsiem/internal/config"
 	"dsiem/internal/enrich"
+	"dsiem/internal/event"
 	"dsiem/internal/jsonfile"
 	"dsiem/internal/live"
 	"dsiem/internal/output/file"
@@ -145,7 +147,7 @@ func (b *backend) assemble() {
 		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: &b.writer,
 		Lookups: b.enricher, LookupWait: o.EnrichWait,
 		Overload:  live.Overload{MaxDelay: o.MaxDelay, Hold: max(o.HoldDuration, time.Second), Signal: b.signal},
-		Observers: append(observers, o.Observers...), Traced: b.tracer.Tracing(), Clock: b.clock, Logger: b.target("backlog"),
+		Observers: append(observers, o.Observers...), Traced: b.tracer.Tracing(), IDs: event.NewIDs(rand.Uint64()), Clock: b.clock, Logger: b.target("backlog"),
 	})
 }
 

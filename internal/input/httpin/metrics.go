@@ -24,7 +24,7 @@ func (h *Handler) Register(reg prometheus.Registerer) {
 	}
 	add("withheld", func(s Stats) uint64 { return s.Withheld })
 	add("skipped", func(s Stats) uint64 { return s.Skipped })
-	s.Counter("dsiem_events_without_id_total", "Events that came without an event_id and got one here.",
+	s.Counter("dsiem_http_events_without_id_total", "Events that came over HTTP without an event_id and got one here.",
 		func(s Stats) uint64 { return s.WithoutID })
 	s.Counter("dsiem_events_repaired_total", "Events with bytes that are not UTF-8, which became U+FFFD.",
 		func(s Stats) uint64 { return s.Repaired })
