@@ -230,8 +230,12 @@ func eventExchanges(event string) []exchange {
 		{"POST", "/events", map[string]string{"Content-Encoding": "gzip"}, "no gzip", 400},
 		{"POST", "/events", asJSON(), "{}", 418},
 		{"POST", "/events", nil, "{}", 418},
-		{"POST", "/events", asJSON(), "[" + event + ", {}]", 418},
-		{"POST", "/events/suricata-eve", asJSON(), `{"event_type": "alert"}`, 418},
+		{"POST", "/events", map[string]string{"Accept": "application/json"}, "[" + event + ", {}]", 200},
+		{"POST", "/events", nil, "[" + event + ", {}, 7]", 200},
+		{"POST", "/events", nil, event + strings.Repeat("{}", 200), 200},
+		{"POST", "/events?all_or_nothing=true", asJSON(), "[" + event + ", {}]", 418},
+		{"POST", "/events?all_or_nothing=x", nil, event, 400},
+		{"POST", "/events/suricata-eve", asJSON(), `{"event_type": "alert", "src_ip": "192.0.2.7"}`, 418},
 		{"POST", "/events", map[string]string{"Content-Encoding": "br"}, event, 415},
 		{"POST", "/events", map[string]string{"Sec-Fetch-Site": "cross-site"}, event, 403},
 	}
@@ -418,7 +422,8 @@ func (d *documented) check(t *testing.T, e exchange) {
 		RequestValidationInput: input, Status: answer.status, Header: answer.header, Body: io.NopCloser(bytes.NewReader(answer.body)),
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true, MultiError: true,
-			ExcludeResponseBody: !slices.Contains(checked, kind),
+			// Where nothing was rejected there may be no body, which a document cannot say.
+			ExcludeResponseBody: !slices.Contains(checked, kind) || len(answer.body) == 0 && strings.HasPrefix(e.path, "/events"),
 		},
 	})
 	if err != nil {
