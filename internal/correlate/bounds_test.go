@@ -307,7 +307,7 @@ func TestOneSourceHasSoManyBacklogs(t *testing.T) {
 	}
 }
 
-// Scenario 12 of spec/time.md: a flood on an always-active directive writes at most
+// Scenario 12 of docs/spec/correlation.md §15: a flood on an always-active directive writes at most
 // one alarm line a second, and what it writes grows with the number of its events.
 func TestFloodWritesLinesBySeconds(t *testing.T) {
 	e := engineFor(correlate.Options{}, alwaysActive())

@@ -14,7 +14,7 @@
 // # Time
 //
 // An event's own time decides what it belongs to; the time of its arrival decides
-// when a stage stops waiting (spec/time.md). Step takes the arrival, in UNIX
+// when a stage stops waiting (docs/spec/correlation.md §15). Step takes the arrival, in UNIX
 // nanoseconds like every time here but those of Options, which are durations in
 // seconds. The clock of an engine is the last arrival or Expire; it never goes back.
 // A replay has no arrivals: there it is the largest time of the events so far. An
@@ -41,7 +41,7 @@
 // by Remember. Remembered belongs to one engine: the next run has as many of them, or
 // gives it up.
 //
-// Source of the behaviour: spec/correlation.md §3–§7, §11, §14; spec/time.md.
+// Source of the behaviour: spec/correlation.md §3–§7, §11, §14; docs/spec/correlation.md §15.
 package correlate
 
 import (

@@ -15,7 +15,7 @@ const savedFolder = "SAVED"
 // the scenario is silent.
 type Options struct {
 	MinAlarmLifetime time.Duration
-	// OrderTolerance, LookBack and Remember are as spec/time.md has them.
+	// OrderTolerance, LookBack and Remember are as docs/spec/correlation.md §15 has them.
 	OrderTolerance, LookBack, Remember time.Duration
 	MaxAlarmValues                     int
 	MedRiskMin, MedRiskMax             int
