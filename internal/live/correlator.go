@@ -169,10 +169,10 @@ func (c *Correlator) Run(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), LastEvents)
 			defer cancel()
 			c.drain(last, ticker.C)
-			c.keep()
-			now := c.clock()
-			c.hand(now, c.engines.Flush()) // lines that waited for their second to end (D37)
-			c.gauge()
+			if !c.keep() {
+				c.tick() // nothing waits, so time passes
+			}
+			c.hand(c.clock(), c.engines.Flush()) // lines that waited for their second to end (D37)
 			return nil
 		}
 	}
@@ -225,14 +225,17 @@ func (c *Correlator) done() {
 	c.played = c.played[:0]
 }
 
-// keep gives back the events that there was no time for.
-func (c *Correlator) keep() {
+// keep gives back the events that there was no time for, and reports whether there
+// are any.
+func (c *Correlator) keep() (some bool) {
 	for c.more() {
+		some = true
 		c.batch.Skip(c.next)
 		c.source.Keep(c.batch)
 		c.batch, c.next = nil, 0
 	}
 	c.done()
+	return some
 }
 
 // drain plays events until none waits, ctx ends, or their lines would be lost.

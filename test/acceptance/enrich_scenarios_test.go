@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -240,7 +241,11 @@ func TestE09_AnswersWithoutFinding(t *testing.T) {
 	var want []string
 	for stage := range 3 {
 		for _, dst := range []string{nothing, teapot, broken, garbled} {
-			publish(nats, ev{id: dst, sid: stage + 1, dst: dst, port: 80}.String())
+			id := dst
+			if stage > 0 { // an id that a lower stage has is swallowed (D35 a)
+				id = fmt.Sprint(dst, "-", stage)
+			}
+			publish(nats, ev{id: id, sid: stage + 1, dst: dst, port: 80}.String())
 			want = append(want, dst+" 4/"+[]string{"F--", "FF-", "FFF"}[stage])
 			n.wantLines(want...)
 		}
