@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/google/renameio/v2"
 
@@ -51,6 +52,7 @@ func loadRemembered(dir string) (r *correlate.Remembered, problem, err error) {
 // LoadRemembered hands on what the engines of the last run remembered, after Load. A
 // file that cannot be understood is reported and left out.
 func (s *Store) LoadRemembered(restore func(*correlate.Remembered)) error {
+	defer debug.FreeOSMemory() // the text is several times larger than what is made of it
 	for _, dir := range []string{s.dir, s.checkpoints()} {
 		r, problem, err := loadRemembered(dir)
 		if err != nil {

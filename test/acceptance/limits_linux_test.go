@@ -22,7 +22,7 @@ func limitFileSize(t *testing.T, n *node, bytes uint64) {
 func mountSmall(t *testing.T, dir string) {
 	t.Helper()
 	testkit.Check(t, os.MkdirAll(dir, 0o750))
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
 		t.Skipf("a file system cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() { testkit.Check(t, unix.Unmount(dir, unix.MNT_DETACH)) })

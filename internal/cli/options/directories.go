@@ -15,10 +15,7 @@ var builtByGoRun = regexp.MustCompile(`(^|/)(go-build\d+/b\d+/exe|[0-9a-f]{2}/[0
 // locate sets the directories of a mode that are not set to those below the root
 // directory (spec/interfaces.md §7.1).
 func (s *settings) locate(r *resolved, system *System) error {
-	wanted := map[*string]string{&s.ConfigDir: "configs"}
-	if r.mode&engineModes != 0 {
-		wanted[&s.LogDir] = "logs"
-	}
+	wanted := map[*string]string{&s.ConfigDir: "configs", &s.LogDir: "logs"}
 	if r.mode&intakeModes != 0 {
 		wanted[&s.HTTP.WebDir] = filepath.Join("web", "dist")
 	}

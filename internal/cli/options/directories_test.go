@@ -52,12 +52,12 @@ func TestDirectories(t *testing.T) {
 		executable  string
 	}{
 		{standaloneMode, locations{}, locations{Config: in("configs"), Log: in("logs"), Web: in("web", "dist")}, link},
-		{frontendMode, locations{}, locations{Config: in("configs"), Web: in("web", "dist")}, link},
+		{frontendMode, locations{}, locations{Config: in("configs"), Log: in("logs"), Web: in("web", "dist")}, link},
 		{backendMode, locations{}, locations{Config: in("configs"), Log: in("logs")}, link},
 		{backendMode, locations{Config: "c"}, locations{Config: "c", Log: in("logs")}, link},
 		{standaloneMode, locations{Root: "r", Log: "l"}, locations{"r", filepath.Join("r", "configs"), "l", filepath.Join("r", "web", "dist")}, ""},
 		{backendMode, locations{Config: "c", Log: "l"}, locations{Config: "c", Log: "l"}, ""},
-		{frontendMode, locations{Config: "c", Web: "w"}, locations{Config: "c", Web: "w"}, ""},
+		{frontendMode, locations{Config: "c", Log: "l", Web: "w"}, locations{Config: "c", Log: "l", Web: "w"}, ""},
 		{standaloneMode, locations{"", "c", "l", "w"}, locations{"", "c", "l", "w"}, ""},
 	} {
 		got, r, err := locate(t, tt.mode, tt.given, tt.executable)

@@ -48,9 +48,9 @@ func TestDefaultsOfFrontend(t *testing.T) {
 	t.Parallel()
 	want := &node.Options{
 		Mode: "cluster-frontend", Node: "fe",
-		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"),
-		NATS:      "nats://dsiem-nats:4222",
-		MaxEPS:    1000, MinEPS: 100, HoldDuration: 10 * time.Second,
+		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"),
+		NATS:   "nats://dsiem-nats:4222",
+		MaxEPS: 1000, MinEPS: 100, HoldDuration: 10 * time.Second,
 		Engine:        correlate.Options{Status: "Open", Tag: "Identified Threat"},
 		Statuses:      []string{"Open", "In-Progress", "Closed"},
 		Tags:          []string{"Identified Threat", "False Positive", "Valid Threat", "Security Incident"},

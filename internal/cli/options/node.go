@@ -74,10 +74,10 @@ func directoryOptions(s *settings) []*option {
 			help: "Directory of the configuration files.",
 		},
 		{
-			name: "log-dir", aliases: []string{"logs-dir"}, modes: engineModes,
+			name: "log-dir", aliases: []string{"logs-dir"},
 			env:   []string{"DSIEM_LOG_DIR", "DSIEM_LOGDIR", "DSIEM_LOGS_DIR", "DSIEM_LOGSDIR"},
 			value: text{p: &s.LogDir, form: "DIR"}, shown: "logs beside the program",
-			help: "Directory of the alarm files and, below it, the saved backlogs.",
+			help: "Directory of the alarm files, the rejected records and, below it, the saved backlogs.",
 		},
 		{
 			name: "web-dir", env: []string{"DSIEM_WEB_DIR", "DSIEM_WEBDIR"}, modes: intakeModes,
