@@ -70,7 +70,7 @@ func first(list []string) string {
 }
 
 type replayCommand struct {
-	Inputs []string `arg:"" name:"file" help:"Event files, merged by time: one event a line or one JSON array, plain or gzip; - is standard input."`
+	Inputs []string `arg:"" name:"file" help:"Event files, merged by time: JSON lines or arrays, plain, gzip or zstd; - is standard input."`
 
 	Config string `required:"" placeholder:"DIR" help:"Directory of assets_*.json and directives_*.json."`
 	Out    string `placeholder:"DIR" default:"out" help:"Directory for siem_alarms.json and siem_alarm_events.json (${default})."`

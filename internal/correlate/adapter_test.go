@@ -173,6 +173,7 @@ func (s *engines) Step(clock int64, ev *event.Event) {
 	s.clock = max(s.clock, clock)
 	s.do(&op{kind: stepping, clock: clock, event: *ev})
 }
+
 func (s *engines) Expire(clock int64) {
 	if clock != math.MaxInt64 {
 		s.clock = max(s.clock, clock)

@@ -84,6 +84,9 @@ func (m *ended) hasOfGroup(directive int32, mark uint64, group uint32) bool {
 	})
 }
 
+// mostRecords is the number of records of one event that are looked at.
+const mostRecords = 256
+
 // contains reports whether an event like one with a mark, but for the ports, is
 // remembered of a directive that fits.
 func (m *ended) contains(directive int32, mark uint64, fits func(*endedEvent) bool) bool {
@@ -91,7 +94,10 @@ func (m *ended) contains(directive int32, mark uint64, fits func(*endedEvent) bo
 		return false
 	}
 	m.link()
-	for place := *m.chains.head(m.hash(directive, mark)); m.events.has(place); {
+	// One event may have been recorded in any number of backlogs: whoever makes many
+	// must not make this long, so that only the newest are looked at.
+	place := *m.chains.head(m.hash(directive, mark))
+	for walked := 0; walked < mostRecords && m.events.has(place); walked++ {
 		x := m.events.at(place)
 		if x.mark>>markPorts == mark>>markPorts && max(x.directive, ^x.directive) == directive && fits(x) {
 			return true

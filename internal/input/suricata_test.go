@@ -133,11 +133,13 @@ func TestDecodeSuricataOptionalValues(t *testing.T) {
 		{"flow as a word", m{"flow_id": `"abc"`}, func(e *event.Event) { e.ID = "abc-2001219-1686926482.345678000-allowed" }},
 		{"flow as a fraction", m{"flow_id": `-1.5`}, func(e *event.Event) { e.ID = "-1.5-2001219-1686926482.345678000-allowed" }},
 		{
-			"flow as an object", m{"flow_id": `{"a":1}`},
+			"flow as an object",
+			m{"flow_id": `{"a":1}`},
 			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000-allowed" },
 		},
 		{
-			"empty flow", m{"flow_id": `""`},
+			"empty flow",
+			m{"flow_id": `""`},
 			func(e *event.Event) { e.ID = "192.0.2.7:4904-[2001:db8::22]:22-2001219-1686926482.345678000-allowed" },
 		},
 		{"long flow", m{"flow_id": `"` + strings.Repeat("x", 65) + `"`}, func(e *event.Event) {
@@ -200,7 +202,8 @@ func TestDecodeSuricataTimestamp(t *testing.T) {
 			t.Errorf("%s: %d s %d ns, want %d s 500000000 ns", in, ev.Seconds, ev.Nanos, want)
 		}
 	}
-	for _, in := range []string{`""`, `"2023-01-01"`, `"2023-01-01T00:00"`, `"2023-01-01T00:00:00.5-06"`, `"12:00:00"`, `"2023-01-01T24:00:00"`, ``,
+	for _, in := range []string{
+		`""`, `"2023-01-01"`, `"2023-01-01T00:00"`, `"2023-01-01T00:00:00.5-06"`, `"12:00:00"`, `"2023-01-01T24:00:00"`, ``,
 		`"2023-01-01T00:00:00.5Atlantis Standard Time"`, `"2023-01-01T00:00:00.5Standard Time"`, `"2023-01-01T00:00:00.5W. Europe"`,
 		`"2023-01-01T00:00:00.5UTC+99"`, `"W. Europe Standard Time"`, `"2023-01-01T00:00W. Europe Standard Time"`,
 		`"1900-01-00T00:00:14.199185+0000"`,

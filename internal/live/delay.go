@@ -107,7 +107,7 @@ func (d *delays) look(now time.Time, s correlate.Stats) {
 		}
 		d.told[kind] = now
 		attrs := []any{"kind", swallowedKind(kind), "events", n, "matched", matched, "manual", "docs/time.md"}
-		if sensor := d.sensor(kind, s); sensor != "" {
+		if sensor := d.sensor(kind); sensor != "" {
 			attrs = append(attrs, "sensor", sensor)
 		}
 		d.logger.Warn("more than one in a hundred events of the last minute did not count as they came", attrs...)
@@ -116,7 +116,7 @@ func (d *delays) look(now time.Time, s correlate.Stats) {
 }
 
 // sensor names a sensor that sent events of a kind.
-func (d *delays) sensor(kind int, s correlate.Stats) string {
+func (d *delays) sensor(kind int) string {
 	if kind == late {
 		return d.lateSensor
 	}

@@ -43,7 +43,7 @@ func (s *stops) run(ctx context.Context, failed func(), parts ...func(context.Co
 	}
 	s.push(func(context.Context) error {
 		cancel()
-		var errs []error
+		errs := make([]error, 0, len(parts))
 		for range parts {
 			errs = append(errs, <-results)
 		}

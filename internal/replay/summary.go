@@ -183,6 +183,12 @@ func (s *Summary) WriteJSON(w io.Writer) error {
 	return err
 }
 
+// note is a line of the summary that is shown if its number is above 0.
+type note struct {
+	n    int
+	what string
+}
+
 // WriteText writes the summary for people.
 func (s *Summary) WriteText(w io.Writer) error {
 	var b strings.Builder
@@ -191,40 +197,31 @@ func (s *Summary) WriteText(w io.Writer) error {
 	}
 	e, l := &s.Events, &s.Backlogs
 	line("events", "%s read, %s offered, %s matched", text.Group(e.Read), text.Group(e.Offered), text.Group(e.Matched))
-	if n := e.Skipped - e.NoAddresses; n > 0 {
-		line("", "%s skipped, %s", text.Group(n), input.NoAlert)
+	notes := func(list ...note) {
+		for _, x := range list {
+			if x.n > 0 {
+				line("", "%s %s", text.Group(x.n), x.what)
+			}
+		}
 	}
-	if n := e.NoAddresses; n > 0 {
-		line("", "%s skipped, %s", text.Group(n), input.NoAddresses)
-	}
-	if n := e.Whitelisted; n > 0 {
-		line("", "%s dropped, from whitelisted addresses", text.Group(n))
-	}
-	if n := e.WithoutID; n > 0 {
-		line("", "%s without an event_id, which got one", text.Group(n))
-	}
-	if n := e.Repaired; n > 0 {
-		line("", "%s with bytes that are not UTF-8, replaced by U+FFFD", text.Group(n))
-	}
-	if n := e.Future; n > 0 {
-		line("", "%s dated ahead of the events around them, and taken for their time: %s", text.Group(n), futureText(s.Future, n))
-	}
-	if n := e.Late; n > 0 {
-		line("", "%s more than a minute older than an event before them", text.Group(n))
-	}
+	notes(
+		note{e.Skipped - e.NoAddresses, "skipped, " + input.NoAlert.String()},
+		note{e.NoAddresses, "skipped, " + input.NoAddresses.String()},
+		note{e.Whitelisted, "dropped, from whitelisted addresses"},
+		note{e.WithoutID, "without an event_id, which got one"},
+		note{e.Repaired, "with bytes that are not UTF-8, replaced by U+FFFD"},
+		note{e.Future, "dated ahead of the events around them, and taken for their time: " + futureText(s.Future, e.Future)},
+		note{e.Late, "more than a minute older than an event before them"},
+	)
 	if e.Repeated+e.OutOfOrder+e.Outside+e.Known > 0 {
 		line("", "matches not counted: %s repeated, %s out of order, %s outside, %s known",
 			text.Group(e.Repeated), text.Group(e.OutOfOrder), text.Group(e.Outside), text.Group(e.Known))
 	}
-	if e.LookedBack > 0 {
-		line("", "%s looked back to", text.Group(e.LookedBack))
-	}
-	if e.Forgotten > 0 {
-		line("", "%s forgotten early, there were too many", text.Group(e.Forgotten))
-	}
-	if e.Truncated > 0 {
-		line("", "%s with a value that an alarm does not list", text.Group(e.Truncated))
-	}
+	notes(
+		note{int(e.LookedBack), "looked back to"},
+		note{int(e.Forgotten), "forgotten early, there were too many"},
+		note{int(e.Truncated), "with a value that an alarm does not list"},
+	)
 	if e.Rejected > 0 {
 		var reasons []string
 		for reason, n := range s.rejections {

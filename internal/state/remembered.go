@@ -61,10 +61,10 @@ func (s *Store) LoadRemembered(restore func(*correlate.Remembered)) error {
 		if problem != nil {
 			s.logger.Error("remembered events discarded", "file", filepath.Join(dir, rememberedName), "error", problem)
 		}
+		if dir == s.dir && (r != nil || problem != nil) {
+			s.loaded = append(s.loaded, filepath.Join(dir, rememberedName))
+		}
 		if r != nil {
-			if dir == s.dir {
-				s.loaded = append(s.loaded, filepath.Join(dir, rememberedName))
-			}
 			restore(r)
 			return nil
 		}

@@ -61,20 +61,12 @@ func (v *value) scan(text []byte) (n int, end ending) {
 			if i == len(text) {
 				return i, unfinished
 			}
-			c = text[i]
-			switch {
-			case c == '\\':
-				v.at = inEscape
-				continue
-			case c != '"':
+			switch v.special(text[i]) {
+			case broken:
 				return i, broken
-			case v.name:
-				v.at, v.name = wantColon, false
-				continue
-			}
-			v.at = wantMore
-			if len(v.stack) == 0 {
+			case complete:
 				return i + 1, complete
+			case unfinished:
 			}
 		case v.at > inString:
 			again, ok := v.part(c)
@@ -96,6 +88,24 @@ func (v *value) scan(text []byte) (n int, end ending) {
 		}
 	}
 	return len(text), unfinished
+}
+
+// special takes a character of a string that has a meaning there.
+func (v *value) special(c byte) ending {
+	switch {
+	case c == '\\':
+		v.at = inEscape
+	case c != '"':
+		return broken
+	case v.name:
+		v.at, v.name = wantColon, false
+	default:
+		v.at = wantMore
+		if len(v.stack) == 0 {
+			return complete
+		}
+	}
+	return unfinished
 }
 
 // plain goes over text that has no meaning in a string.
@@ -162,7 +172,7 @@ func (v *value) begin(c byte) ending {
 	case c == 't':
 		v.at, v.literal = inLiteral, "rue"
 	case c == 'f':
-		v.at, v.literal = inLiteral, "alse"
+		v.at, v.literal = inLiteral, "false"[1:]
 	case c == 'n':
 		v.at, v.literal = inLiteral, "ull"
 	default:

@@ -91,7 +91,7 @@ func FuzzElements(f *testing.F) {
 func glued(body []byte, values []string) bool {
 	for _, v := range values {
 		if c := v[0]; c != '{' && c != '[' && c != '"' {
-			if at := bytes.Index(body, []byte(v)); at >= 0 {
+			if bytes.Contains(body, []byte(v)) {
 				return true
 			}
 		}

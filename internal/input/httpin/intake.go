@@ -138,7 +138,7 @@ func New(o Options) *Handler {
 	h := &Handler{
 		o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		zstd: newZstd(o.MaxBody),
-		ids:  event.NewIDs(cmp.Or(o.StartID, rand.Uint64())),
+		ids:  event.NewIDs(cmp.Or(o.StartID, rand.Uint64())), //nolint:gosec // it tells runs apart, it is no secret
 	}
 	// One body may have its raw form, twice that length when decompressed, and the
 	// events.

@@ -3,6 +3,7 @@ package rejects_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -61,7 +62,9 @@ func run(t *testing.T, o rejects.Options, add func(*rejects.File)) []string {
 	go func() { done <- f.Run(ctx) }()
 	add(f)
 	cancel()
-	<-done
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 	reg := prometheus.NewPedanticRegistry()
 	f.Register(reg)
 	return testkit.Samples(t, reg)
@@ -92,7 +95,7 @@ func TestRecordsAreKept(t *testing.T) {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 	// It is added to, and others may not read it.
-	if err := os.Chmod(filepath.Join(dir, rejects.Name), 0o644); err != nil { //nolint:gosec // as somebody may have made it
+	if err := os.Chmod(filepath.Join(dir, rejects.Name), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run(t, o, func(f *rejects.File) { f.Add([]byte("more"), "r", "d") })
