@@ -34,7 +34,7 @@ type subject interface {
 	Counters() map[string]uint64
 }
 
-// settings are the options of spec/time.md; times are seconds, and 0 is off.
+// settings are the options of spec/correlation.md §15; times are seconds, and 0 is off.
 type settings struct {
 	OrderTolerance         int64
 	LookBack, Remember     int64

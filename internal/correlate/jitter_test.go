@@ -131,7 +131,7 @@ func failures(n, after int) func(*rand.Rand, int) []jitterEvent {
 	}
 }
 
-// TestAttacksAreFoundThroughJitter is the table of scenario 5 of spec/time.md: run it
+// TestAttacksAreFoundThroughJitter is the table of scenario 5 of spec/correlation.md §15: run it
 // with -v. Where only jitter is between an attack and being found it is found; what
 // is beyond that (limits of D33) is shown.
 func TestAttacksAreFoundThroughJitter(t *testing.T) {

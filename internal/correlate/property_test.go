@@ -25,7 +25,7 @@ type world struct {
 	assets     []asset.Asset
 	directives []*directive.Directive
 	opts       settings
-	bounds     bounds // those of spec/time.md, unless a test lowers them
+	bounds     bounds // those of spec/correlation.md §15, unless a test lowers them
 	ops        []op
 }
 
@@ -95,7 +95,7 @@ func play(s subject, ops []op) []string {
 
 // kind of world.
 type kind struct {
-	// plain worlds are those on which spec/time.md changes nothing (its chapter
+	// plain worlds are those on which spec/correlation.md §15 changes nothing (its chapter
 	// on compatibility): in order, in time, unique ids, at most one line per alarm
 	// and second, no falling risk.
 	plain bool

@@ -19,7 +19,7 @@ import (
 	"dsiem/internal/event"
 )
 
-// The decisions of spec/time.md, one by one, shown on the reference; what is
+// The decisions of spec/correlation.md §15, one by one, shown on the reference; what is
 // expected comes from the text. Times are seconds after the start of a world.
 
 // stages is a directive whose stages have the SIDs 1, 2, 3 ... and the given

@@ -18,7 +18,7 @@ import (
 	"dsiem/internal/event"
 )
 
-// reference is a second engine, written from spec/time.md (decisions D28 to
+// reference is a second engine, written from spec/correlation.md §15 (decisions D28 to
 // D38) and spec/correlation.md alone: no index, no plan, no code shared with
 // the real one but documents, directives and events. It scans every rule of
 // every live backlog for every event, and everything it remembers whenever it
@@ -68,7 +68,7 @@ type refArrival struct {
 	number int
 }
 
-// refIdentity is what makes two events the same event (time.md, Words): what
+// refIdentity is what makes two events the same event (spec/correlation.md §15, words): what
 // was sent, not what D28 makes of it.
 type refIdentity struct {
 	id               string

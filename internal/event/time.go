@@ -7,7 +7,7 @@ import (
 )
 
 // The last time that an event may have: nanoseconds since 1970 fit in 63 bits, so
-// that whoever orders events need not think of more (spec/time.md).
+// that whoever orders events need not think of more (spec/correlation.md §15).
 const (
 	maxSeconds = math.MaxInt64 / 1_000_000_000
 	maxNanos   = math.MaxInt64 % 1_000_000_000

@@ -28,9 +28,15 @@ func fullSaved() alarm.Saved {
 			}},
 			SrcIPs: addr, DstIPs: addr, Networks: []string{"10.0.0.0/8"},
 			IntelHits: hit, Vulnerabilities: hit, CustomData: []alarm.CustomData{{Label: "l", Content: "c"}},
+			Truncated: alarm.Truncated{SrcIPs: 1},
 		},
-		Extras:      []alarm.Extra{{EventIDs: []event.IDHash{1}, StickyTexts: []string{"t"}, StickyNumbers: []uint64{1}, Origin: []string{}}},
+		Extras: []alarm.Extra{{
+			EventIDs: []event.IDHash{1}, StickyTexts: []string{"t"}, StickyNumbers: []uint64{1}, Origin: []string{},
+			Events: []alarm.Identity{{Same: 1}}, Others: []alarm.OtherEvent{{ID: 1}},
+		}},
 		LastSrcPort: 1, LastDstPort: 1, ExpandedTitle: "t",
+		Arrival: 1, Opened: 1, Latest: 1, Opener: netip.MustParseAddr("10.0.0.1"), LineTime: 1, LineDue: true,
+		LongData: [event.CustomFields]event.IDHash{1, 1, 1}, Unlisted: alarm.Unlisted{Value: 1},
 	}
 }
 

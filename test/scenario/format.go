@@ -43,7 +43,7 @@ func savedBacklogFields() []field {
 
 // savedRuleFields is the format of a rule in a saved backlog (§11.2).
 func savedRuleFields() []field {
-	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids? saved_events? saved_other_events? saved_origin?")...)
+	return append(ruleFields(), fields("saved_sticky_diffdata? saved_event_ids? saved_origin? saved_events? saved_other_events?")...)
 }
 
 // fields reads a list of keys; ? marks those left out when empty.
