@@ -35,7 +35,7 @@ func fullSaved() alarm.Saved {
 			Events: []alarm.Identity{{Same: 1}}, Others: []alarm.OtherEvent{{ID: 1}},
 		}},
 		LastSrcPort: 1, LastDstPort: 1, ExpandedTitle: "t",
-		Arrival: 1, Opened: 1, Latest: 1, Opener: netip.MustParseAddr("10.0.0.1"), LineTime: 1, LineDue: true,
+		Arrival: 1, Opened: 1, Latest: 1, Opener: netip.MustParseAddr("10.0.0.1"), Opening: alarm.OtherEvent{ID: 1}, LineTime: 1, LineDue: true,
 		LongData: [event.CustomFields]event.IDHash{1, 1, 1}, Unlisted: alarm.Unlisted{Value: 1},
 	}
 }
