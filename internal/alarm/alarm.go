@@ -180,6 +180,9 @@ type Saved struct {
 	// Opener is the source of the event that opened the backlog, if it is not the first
 	// of SrcIPs; else the zero Addr.
 	Opener netip.Addr
+	// Opening is the event that opened the backlog, if it is not the first of those of
+	// stage 1 any more; else the zero OtherEvent.
+	Opening OtherEvent
 	// LineTime is the second of the clock of the last alarm line, and LineDue says
 	// that another one is to be written in a later second, of an alarm whose directive
 	// is always-active (D37).

@@ -298,6 +298,10 @@ func (w *writer) saved(s *Saved) {
 		w.key("saved_opener")
 		appendAddr(w, &s.Opener)
 	}
+	if s.Opening != (OtherEvent{}) {
+		w.key("saved_opening_event")
+		appendOther(w, &s.Opening)
+	}
 	w.numberIf("saved_line_time", s.LineTime)
 	if s.LineDue {
 		w.key("saved_line_due")

@@ -192,6 +192,9 @@ func (e *Engine) saveOpening(b *backlog, s *alarm.Saved) {
 	if b.nanos > 0 {
 		s.Opened = b.openedAt()
 	}
+	if opening := b.stages[0].first; b.stages[0].filled && opening != e.records(b, 0)[0] {
+		s.Opening = alarm.OtherEvent{ID: opening.id, Identity: opening.saved()}
+	}
 	if b.origin.src != e.sources(b)[0] {
 		s.Opener = b.origin.src.addr()
 	}
@@ -266,11 +269,6 @@ func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
 	}
 	for _, one := range others {
 		x.Others = append(x.Others, alarm.OtherEvent{ID: one.id, Identity: one.saved()})
-	}
-	// What opened the backlog is the first event of stage 1, unless it has been forgotten
-	// there: then it is told apart by having nobody's id, or being one of the events.
-	if opener := b.stages[0].first; stage == 0 && events[0] != opener {
-		x.Others = append(x.Others, alarm.OtherEvent{ID: opener.id, Identity: opener.saved()})
 	}
 }
 

@@ -502,22 +502,24 @@ func (r *restorer) progress(b *backlog, i int) {
 		r.owner.lastSent = never // not known; see RestoreRemembered
 	}
 	for _, other := range x.Others {
-		one := record{id: other.ID, identity: identity{same: other.Same, mark: other.Mark}}
-		switch known := e.recorded(b, i, other.ID); {
-		case known != nil && *known != one:
-			e.recordOther(b, i, one)
-		case i == 0: // the opening event, see saveEvents
-			first := &e.progress(b, 0).first
-			if events := &e.store.more(b).restOf(0).events; events.len() == 0 {
-				events.add(e.index.salt, *first)
-			}
-			*first = one
+		if e.recorded(b, i, other.ID) != nil {
+			e.recordOther(b, i, recordOf(other))
 		}
+	}
+	if p := &b.stages[0]; i == 0 && p.filled && r.saved.Opening.ID != 0 {
+		if events := &e.store.more(b).restOf(0).events; events.len() == 0 {
+			events.add(e.index.salt, p.first)
+		}
+		p.first = recordOf(r.saved.Opening)
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
 	for _, v := range savedSticky(kind, x) {
 		e.store.more(b).restOf(i).addValue(v)
 	}
+}
+
+func recordOf(saved alarm.OtherEvent) record {
+	return record{id: saved.ID, identity: identity{same: saved.Same, mark: saved.Mark}}
 }
 
 // savedSticky returns the saved values of a sticky_different field. Others, such

@@ -90,7 +90,11 @@ func aSaved(id string) *rapid.Generator[alarm.Saved] {
 			ExpandedTitle: text("expanded title"),
 			Arrival:       rapid.Int64Range(0, 9223372036).Draw(t, "arrival"),
 			Opened:        rapid.Int64Min(0).Draw(t, "opened"), Latest: rapid.Int64Min(0).Draw(t, "latest"),
-			Opener:   anAddr().Draw(t, "opener"),
+			Opener: anAddr().Draw(t, "opener"),
+			Opening: alarm.OtherEvent{
+				ID:       event.IDHash(rapid.Uint64().Draw(t, "opening id")),
+				Identity: alarm.Identity{Same: rapid.Uint64().Draw(t, "opening"), Mark: rapid.Uint64().Draw(t, "opening mark")},
+			},
 			LineTime: rapid.Int64Range(0, 9223372036).Draw(t, "line time"), LineDue: rapid.Bool().Draw(t, "line due"),
 		}
 		for i := range s.LongData {

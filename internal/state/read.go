@@ -124,6 +124,7 @@ func (r *reader) backlog(s *jsonfile.Scope) *alarm.Saved {
 		Opened:        number[int64](s, "saved_opened", jsonfile.Range{Max: math.MaxInt64}),
 		Latest:        number[int64](s, "saved_latest", jsonfile.Range{Max: math.MaxInt64}),
 		Opener:        opener(s),
+		Opening:       opening(s),
 		LineTime:      seconds(s, "saved_line_time", false),
 		LineDue:       s.Bool("saved_line_due"),
 		Successor:     s.Object.Get("saved_src_socketaddr") != nil || s.Object.Get("saved_dst_socketaddr") != nil,
@@ -160,6 +161,20 @@ func opener(s *jsonfile.Scope) netip.Addr {
 		s.Errorf(s.Object.Get(key).Offset, key, "%s is not an address", jsonfile.Quote(text))
 	}
 	return addr
+}
+
+// opening reads an event that may be missing.
+func opening(s *jsonfile.Scope) alarm.OtherEvent {
+	const key = "saved_opening_event"
+	text := s.String(key, false, "")
+	if text == "" {
+		return alarm.OtherEvent{}
+	}
+	one, ok := alarm.ParseOtherEvent(text)
+	if !ok {
+		s.Errorf(s.Object.Get(key).Offset, key, "%s is not 48 hex digits", jsonfile.Quote(text))
+	}
+	return one
 }
 
 // truncated reads what is known of values that an alarm does not list.

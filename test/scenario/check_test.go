@@ -264,8 +264,8 @@ func TestCheckOfAlarmsAsJSONKeepsWhatWantSays(t *testing.T) {
 		t.Errorf("no output: %v", err)
 	}
 	bad := timeoutResult()
-	bad.Alarms = []byte(strings.Replace(timeoutAlarms, `"risk":4`, `"risk":0`, 1))
-	if err := s.NewChecker().Check(s.Runs[0], bad); err == nil || !strings.Contains(err.Error(), "risk is 0") {
+	bad.Alarms = []byte(strings.Replace(timeoutAlarms, `"risk":4`, `"risk":-1`, 1))
+	if err := s.NewChecker().Check(s.Runs[0], bad); err == nil || !strings.Contains(err.Error(), "risk is -1") {
 		t.Errorf("a bad line before the last: %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func ruleFields() []field {
 // savedBacklogFields is the format of a saved backlog (§11.2).
 func savedBacklogFields() []field {
 	return append(alarmFields(), fields("saved_last_srcport? saved_last_dstport? saved_expanded_title? saved_arrival? saved_opened? saved_latest?"+
-		" saved_opener? saved_line_time? saved_line_due? saved_long_data1? saved_long_data2? saved_long_data3? saved_unlisted?")...)
+		" saved_opener? saved_opening_event? saved_line_time? saved_line_due? saved_long_data1? saved_long_data2? saved_long_data3? saved_unlisted?")...)
 }
 
 // savedRuleFields is the format of a rule in a saved backlog (§11.2).
