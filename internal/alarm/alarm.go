@@ -5,7 +5,7 @@
 // The package is pure. Other people's Logstash, Kibana and scripts read these
 // documents, so key order, omission and number formats are a contract.
 //
-// Source of the formats: spec/correlation.md §8, §11.2, decisions D5, D6, D20.
+// Source of the formats: docs/spec/correlation.md §8, §11.2, decisions D5, D6, D20.
 package alarm
 
 import (

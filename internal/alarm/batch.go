@@ -1,6 +1,6 @@
 package alarm
 
-// The names of the files that alarms are written to (spec/correlation.md §8).
+// The names of the files that alarms are written to (docs/spec/correlation.md §8).
 const (
 	// AlarmsFile has the alarms, a line for each state that is published.
 	AlarmsFile = "siem_alarms.json"

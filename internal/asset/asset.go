@@ -4,7 +4,7 @@
 //
 // The package is pure. A Table never changes after loading and may be shared.
 //
-// Source of the behaviour: spec/correlation.md §10, decisions D22–D24.
+// Source of the behaviour: docs/spec/correlation.md §10, decisions D22–D24.
 package asset
 
 import (

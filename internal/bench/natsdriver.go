@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// eventsSubject is where backends expect events (spec/interfaces.md §4.1).
+	// eventsSubject is where backends expect events (docs/spec/interfaces.md §4.1).
 	eventsSubject = "dsiem_events"
 	// window is the number of events that may be on their way at full speed: far
 	// less than the server has room for, far more than are under way when it does

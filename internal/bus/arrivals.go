@@ -30,7 +30,7 @@ const (
 )
 
 // arrivals finds the messages that frontends published and that did not come
-// (decision D44 of spec/correlation.md), by the numbers that frontends give to
+// (decision D44 of docs/spec/correlation.md), by the numbers that frontends give to
 // their messages without a gap. What comes first of a frontend is the beginning.
 //
 // A number that is missing counts when it is late by more than grace, or when too

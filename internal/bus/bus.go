@@ -10,7 +10,7 @@
 // what is published while a node is away is lost for it, which the node finds out
 // by the numbers of what it gets later.
 //
-// Source of the behaviour: spec/interfaces.md §4.
+// Source of the behaviour: docs/spec/interfaces.md §4.
 package bus
 
 import (
@@ -27,7 +27,7 @@ import (
 	"dsiem/internal/observe/log"
 )
 
-// The subjects of the protocol (spec/interfaces.md §4.1). They are fixed: the
+// The subjects of the protocol (docs/spec/interfaces.md §4.1). They are fixed: the
 // nodes of a cluster may be of different Dsiem generations.
 const (
 	EventsSubject   = "dsiem_events"

@@ -28,7 +28,7 @@ const (
 )
 
 // Connect connects to NATS. It tries until it succeeds or the
-// context ends, with a warning for each failed attempt (spec/interfaces.md
+// context ends, with a warning for each failed attempt (docs/spec/interfaces.md
 // §4.5); only options that can never work — a malformed URL, an unreadable file
 // — are an error at once. The context does not limit the life of the
 // connection. No error and no log line holds a password or token.

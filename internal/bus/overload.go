@@ -29,7 +29,7 @@ func (o *overload) abandon(log *slog.Logger) {
 // PublishOverload tells all frontends that this backend is overloaded, or that
 // it no longer is. While the connection is lost the signal waits in memory for
 // the next one, and a later signal takes its place; it may wait for an attempt
-// to reconnect that is under way (spec/interfaces.md §4.1, §4.6). It returns
+// to reconnect that is under way (docs/spec/interfaces.md §4.1, §4.6). It returns
 // ErrClosed when the connection has ended.
 func (c *Conn) PublishOverload(overloaded bool) error {
 	payload := "false"

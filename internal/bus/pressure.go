@@ -15,7 +15,7 @@ const (
 )
 
 // Pressure decides when a backend signals overload to the frontends: when
-// events that it evaluates were received too long ago (spec/interfaces.md
+// events that it evaluates were received too long ago (docs/spec/interfaces.md
 // §4.6). It reads no clock; the times that one value is given must not go back.
 // One goroutine owns it, except for Late.
 type Pressure struct {

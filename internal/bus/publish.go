@@ -37,7 +37,7 @@ const (
 	maxBatchEvents = 16 << 10
 )
 
-// PublishEvents publishes events to all backends (spec/interfaces.md §4.1), one
+// PublishEvents publishes events to all backends (docs/spec/interfaces.md §4.1), one
 // message for each payload, in this order. It may be called from any number of
 // goroutines: what they publish at the same time shares one confirmation.
 //

@@ -15,7 +15,7 @@ import (
 
 const (
 	// unboundedPending is the number of events that may wait when the operator
-	// set no limit (spec/interfaces.md §5.2).
+	// set no limit (docs/spec/interfaces.md §5.2).
 	unboundedPending = 1_000_000
 
 	// Many small events must never be stopped by the limit on bytes; it only
@@ -28,7 +28,7 @@ const (
 	loggedSignal = 32
 )
 
-// Subscribe takes events from now on (spec/interfaces.md §4.1): every backend
+// Subscribe takes events from now on (docs/spec/interfaces.md §4.1): every backend
 // gets every event. It returns when the server has confirmed the subscription,
 // waiting for a lost connection if need be, or with an error when the context
 // ends or the server denies it. A Conn takes one subscription of events.
@@ -61,7 +61,7 @@ func (c *Conn) Subscribe(ctx context.Context, pending int, handle func(data []by
 
 // SubscribeOverload takes overload signals from now on, from all backends, with
 // the guarantees of Subscribe. Anything but the five and four letters of false
-// and true is ignored with a log line (spec/interfaces.md §4.4); a flood of
+// and true is ignored with a log line (docs/spec/interfaces.md §4.4); a flood of
 // such messages is not logged one by one.
 func (c *Conn) SubscribeOverload(ctx context.Context, handle func(overloaded bool)) error {
 	_, err := c.subscribe(ctx, OverloadSubject, 0, func(m *nats.Msg) {

@@ -16,7 +16,7 @@ type process struct {
 	Streams
 	environ []string // NAME=value
 	// executable returns the path of the running program. Its directory holds
-	// configs, logs and web/dist, unless they are elsewhere (spec/interfaces.md
+	// configs, logs and web/dist, unless they are elsewhere (docs/spec/interfaces.md
 	// §7.1). directory returns the working directory.
 	executable, directory func() (string, error)
 	// serve runs a node until the context ends. It logs why it failed.
@@ -41,7 +41,7 @@ const (
 
 // programCalled returns what a program is: dsiem-backend and dsiem-frontend are
 // that by their names, whatever they were built as. Any other name leaves a
-// program what it was built as (spec/interfaces.md §1.6, binary names): in the
+// program what it was built as (docs/spec/interfaces.md §1.6, binary names): in the
 // seed's container dsiem-backend is called dsiem, and so are its messages.
 func programCalled(path string, built options.Program) options.Program {
 	switch strings.TrimSuffix(filepath.Base(path), ".exe") {
@@ -91,7 +91,7 @@ func run(ctx context.Context, proc *process, p options.Program, args []string) i
 		return exitCode(versionCommand{}.Run(p, proc.Streams), p, proc.Streams)
 	case asked != "": // --help
 		return runOthers(ctx, p, []string{"--help"}, proc.Streams)
-	case len(args) == 0 && p.Mode != "": // as for the seed, spec/interfaces.md §11 T2
+	case len(args) == 0 && p.Mode != "": // as for the seed, docs/spec/interfaces.md §11 T2
 		_ = runOthers(ctx, p, []string{"--help"}, Streams{In: proc.In, Out: proc.Err, Err: proc.Err})
 		return exitUsage
 	case len(args) == 0:

@@ -11,7 +11,7 @@ import (
 
 // untilSignal returns a context that ends with the first signal that asks the
 // process to end. The second one ends it at once, with exit code 1
-// (spec/interfaces.md §5.6). stop gives the signals back.
+// (docs/spec/interfaces.md §5.6). stop gives the signals back.
 func untilSignal(parent context.Context, proc *process) (ctx context.Context, stop func()) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // by nohup

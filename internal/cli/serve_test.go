@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The tests T01 to T12 are the checks of spec/interfaces.md §11, as far as the
+// The tests T01 to T12 are the checks of docs/spec/interfaces.md §11, as far as the
 // command line decides them: what a node gets, not what it does with it.
 
 // That each option is in it, package options tests.

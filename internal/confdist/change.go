@@ -102,7 +102,7 @@ func (s *Server) logChange(r *http.Request, message string, about ...any) {
 	s.o.Logger.Info(message, about...) //nolint:sloglint // the callers' messages are constant
 }
 
-// check returns why a file must not be taken (spec/interfaces.md §2.3).
+// check returns why a file must not be taken (docs/spec/interfaces.md §2.3).
 func (s *Server) check(name string, content []byte) error {
 	key, hasList := listKey(name)
 	if !hasList {

@@ -17,7 +17,7 @@
 // them. It asks nobody for a password; who may reach the handlers is up to the
 // program that registers them.
 //
-// Source of the behaviour: spec/interfaces.md §2.
+// Source of the behaviour: docs/spec/interfaces.md §2.
 package confdist
 
 import (
@@ -89,7 +89,7 @@ type Result struct {
 // Download brings the assets, intel and vuln files of the frontend and the
 // directives of this node into the folder, replacing files of the same names,
 // and removes what an earlier Download brought and the frontend no longer lists
-// (spec/interfaces.md §2.5).
+// (docs/spec/interfaces.md §2.5).
 //
 // It repeats everything when the frontend does not answer, or answers with
 // anything but status 200 and JSON, with a warning for each failed attempt, and
@@ -185,7 +185,7 @@ func frontendURL(text string) (u *url.URL, ok bool, err error) {
 
 // redacted returns a URL without credentials and query. Unlike log.Redact it puts
 // no mask in their place: operators key on the line "downloading URL"
-// (spec/interfaces.md §6.3), and the URL in it must be one that can be opened.
+// (docs/spec/interfaces.md §6.3), and the URL in it must be one that can be opened.
 func redacted(u *url.URL) string {
 	bare := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return bare.String()

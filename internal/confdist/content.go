@@ -12,7 +12,7 @@ import (
 )
 
 // errNoEntry is the references' text for a file whose list is empty
-// (spec/interfaces.md §2.3).
+// (docs/spec/interfaces.md §2.3).
 var errNoEntry = errors.New("content doesn't have a valid entry")
 
 // validJSON reads to the end and makes sure that there is exactly one JSON
@@ -63,7 +63,7 @@ func position(content []byte, offset int64) (line, column int) {
 }
 
 // listKey returns the key of the list that a file must have according to its
-// name; ok is false if any JSON will do (spec/interfaces.md §2.3).
+// name; ok is false if any JSON will do (docs/spec/interfaces.md §2.3).
 func listKey(name string) (key string, ok bool) {
 	prefix, _, _ := strings.Cut(name, "_")
 	switch prefix {

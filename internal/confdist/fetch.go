@@ -41,7 +41,7 @@ func (d *downloader) attempt(ctx context.Context) (Result, error) {
 	defer staging.discard(d.Logger)
 	for _, name := range wanted {
 		u := d.base.JoinPath("config", name)
-		d.Logger.Info("downloading " + redacted(u)) //nolint:sloglint // a message that operators key on, spec/interfaces.md §6.3
+		d.Logger.Info("downloading " + redacted(u)) //nolint:sloglint // a message that operators key on, docs/spec/interfaces.md §6.3
 		if err := d.get(ctx, u, d.MaxFileSize, func(r io.Reader) error { return staging.add(name, r) }); err != nil {
 			return Result{}, err
 		}

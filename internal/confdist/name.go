@@ -10,7 +10,7 @@ var fileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*\.json$`)
 
 // ValidName reports whether a name is one of a configuration file: a letter or
 // digit, then letters, digits, underscores and hyphens, then .json
-// (spec/interfaces.md §2.2), 230 bytes at most. Such a name cannot leave its
+// (docs/spec/interfaces.md §2.2), 230 bytes at most. Such a name cannot leave its
 // folder.
 func ValidName(name string) bool {
 	return len(name) <= maxNameLength && fileName.MatchString(name)

@@ -22,7 +22,7 @@ const (
 	defaultServerTime = 2 * time.Minute
 )
 
-// The references' texts (spec/interfaces.md §2.1). That an upload says it in
+// The references' texts (docs/spec/interfaces.md §2.1). That an upload says it in
 // other words is theirs, too.
 const (
 	badName       = "Not a valid filename, should be in any_N4m3-that_you_want.json format\n"
@@ -67,7 +67,7 @@ type ServerOptions struct {
 }
 
 // Server hands out the configuration files of a folder over HTTP and, if it is
-// writable, takes new ones (spec/interfaces.md §2.1). Its methods are handlers
+// writable, takes new ones (docs/spec/interfaces.md §2.1). Its methods are handlers
 // for the routes
 //
 //	GET    /config, /config/{$}  List

@@ -12,7 +12,7 @@ import (
 
 const (
 	// SettingsName is the file of the settings that the web UI reads
-	// (spec/interfaces.md §2.4). A Server hands it out and lets nobody change
+	// (docs/spec/interfaces.md §2.4). A Server hands it out and lets nobody change
 	// it: the node writes it at its start, so that a change would be lost.
 	SettingsName = "dsiem_config.json"
 

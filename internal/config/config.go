@@ -114,7 +114,7 @@ func (c *Config) Usable(skipInvalid bool) error {
 }
 
 // Startable returns why a backend cannot start with this configuration, in the
-// references' words for what it was doing (spec/interfaces.md §6.3).
+// references' words for what it was doing (docs/spec/interfaces.md §6.3).
 func (c *Config) Startable(skipInvalid bool) error {
 	switch {
 	case c.Assets.Len() == 0:

@@ -41,7 +41,7 @@
 // by Remember. Remembered belongs to one engine: the next run has as many of them, or
 // gives it up.
 //
-// Source of the behaviour: spec/correlation.md §3–§7, §11, §14; docs/spec/correlation.md §15.
+// Source of the behaviour: docs/spec/correlation.md §3–§7, §11, §14; docs/spec/correlation.md §15.
 package correlate
 
 import (

@@ -19,7 +19,7 @@ import (
 )
 
 // reference is a second engine, written from docs/spec/correlation.md §15 (decisions D28 to
-// D38) and spec/correlation.md alone: no index, no plan, no code shared with
+// D38) and docs/spec/correlation.md alone: no index, no plan, no code shared with
 // the real one but documents, directives and events. It scans every rule of
 // every live backlog for every event, and everything it remembers whenever it
 // looks for something. Each rule names its decision; where the text leaves a

@@ -5,7 +5,7 @@
 // The package is pure and keeps no run-time state: a Directive and its Plan
 // never change after loading and may be shared by any number of engines.
 //
-// Source of the behaviour: spec/correlation.md §2, §3, §5 and decisions D7,
+// Source of the behaviour: docs/spec/correlation.md §2, §3, §5 and decisions D7,
 // D8, D11, D18–D25.
 package directive
 

@@ -17,7 +17,7 @@ import (
 	"dsiem/internal/enrich"
 )
 
-// The tests in this file are the scenarios of spec/correlation.md §13.2, as far
+// The tests in this file are the scenarios of docs/spec/correlation.md §13.2, as far
 // as they concern this package: from the snapshot of an alarm to its line.
 
 const nothing = "no vulnerability found\n"

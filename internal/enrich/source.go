@@ -8,7 +8,7 @@
 // alarm lines, holds a line for a moment until its findings are there. The
 // package never writes lines and never changes an alarm it was given.
 //
-// Source of the behaviour: spec/correlation.md §9, decision D9; defects B26,
+// Source of the behaviour: docs/spec/correlation.md §9, decision D9; defects B26,
 // B27, B34–B36, B38 and B52 of the references.
 package enrich
 

@@ -10,7 +10,7 @@ import (
 	"dsiem/internal/alarm"
 )
 
-// spec/correlation.md §9.2, what counts as a global address.
+// docs/spec/correlation.md §9.2, what counts as a global address.
 func TestGlobalAddresses(t *testing.T) {
 	t.Parallel()
 	public := newPublicTable()

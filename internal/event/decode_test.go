@@ -80,7 +80,7 @@ func TestDecodeReadsEveryField(t *testing.T) {
 	}
 }
 
-// Scenario C1: every row of spec/correlation.md §1.3.
+// Scenario C1: every row of docs/spec/correlation.md §1.3.
 func TestDecodeTimestamp(t *testing.T) {
 	const newYear = 1672531200 // 2023-01-01T00:00:00Z
 	rejected := func(rows ...string) map[string]int64 {
@@ -186,7 +186,7 @@ func TestDecodeKeepsNanoseconds(t *testing.T) {
 	}
 }
 
-// Scenario C1: every row of spec/correlation.md §1.4, for both addresses.
+// Scenario C1: every row of docs/spec/correlation.md §1.4, for both addresses.
 func TestDecodeAddress(t *testing.T) {
 	for in, want := range map[string]string{
 		"10.0.0.1": "10.0.0.1", "0.0.0.0": "0.0.0.0", "255.255.255.255": "255.255.255.255",

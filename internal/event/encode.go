@@ -9,7 +9,7 @@ import (
 )
 
 // AppendJSON appends the JSON text of a valid event to dst: one object on one
-// line, without a newline, with the keys of spec/correlation.md §1.1 in their
+// line, without a newline, with the keys of docs/spec/correlation.md §1.1 in their
 // order there. Optional fields that are "" or 0 are left out. The timestamp is
 // in UTC. Decode gives the same event back; bytes that are not UTF-8, which
 // Decode lets into no event, are replaced by U+FFFD.

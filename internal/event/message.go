@@ -18,7 +18,7 @@ type Carrier struct {
 }
 
 // The members of a message that hold its trace context: the successor's object
-// and the names in it, and the original's two strings (spec/interfaces.md §8).
+// and the names in it, and the original's two strings (docs/spec/interfaces.md §8).
 const (
 	carrierKey     = "carrier"
 	traceParentKey = "trace_parent"
@@ -30,7 +30,7 @@ const (
 
 // AppendMessage appends the message that a frontend publishes about a valid
 // event: one JSON object on one line, which the backends of all Dsiem
-// generations take (spec/interfaces.md §4.4, D43). It differs from AppendJSON,
+// generations take (docs/spec/interfaces.md §4.4, D43). It differs from AppendJSON,
 // whose rules it follows otherwise, in its members and their order:
 //
 //   - every member that a backend may want is there, also if it is "" or 0;
@@ -39,7 +39,7 @@ const (
 //   - with a trace, carrier, trace_parent and trace_state are there too;
 //   - the order is the successor's, but for what a frontend says about its
 //     message: rcvd_time and conn_id are the last members, where AppendOrigin
-//     completes and ReadOrigin finds them (decision D44 of spec/correlation.md).
+//     completes and ReadOrigin finds them (decision D44 of docs/spec/correlation.md).
 //     No backend relies on the order.
 //
 // Decode gives the same event back, and ReadCarrier the carrier. A message is

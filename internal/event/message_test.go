@@ -59,7 +59,7 @@ func TestAppendMessage(t *testing.T) {
 	}
 	const start = `{"event_id":"","timestamp":"2024-01-01T00:00:00Z","sensor":"","title":"","src_ip":"192.0.2.1","dst_ip":"2001:db8::1",` +
 		`"plugin_id":0,"plugin_sid":0,"product":"","category":"","src_port":0,"dst_port":0,"protocol":""`
-	// Decision D44 of spec/correlation.md: what a frontend says comes last.
+	// Decision D44 of docs/spec/correlation.md: what a frontend says comes last.
 	const end = `,"rcvd_time":0,"conn_id":0}`
 	for _, c := range []struct {
 		name    string
@@ -99,7 +99,7 @@ func TestAppendMessage(t *testing.T) {
 }
 
 // A backend of the seed or its successor reads a message into a structure of
-// these types and drops it if one is missing (spec/interfaces.md §4.4).
+// these types and drops it if one is missing (docs/spec/interfaces.md §4.4).
 func TestAppendMessageSuitsStrictReaders(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -10,7 +10,7 @@ import (
 )
 
 // The end of a message of ours. What is found there is found without a look at
-// the rest (decision D44 of spec/correlation.md).
+// the rest (decision D44 of docs/spec/correlation.md).
 const (
 	receivedMember = `,"rcvd_time":`
 	numberMember   = `,"conn_id":`

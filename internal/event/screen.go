@@ -3,7 +3,7 @@ package event
 // screenSize is the number of events whose identities are asked about together.
 const screenSize = 16
 
-// Identity is what rules identify an event by (spec/correlation.md §1.2). A
+// Identity is what rules identify an event by (docs/spec/correlation.md §1.2). A
 // family that is not complete is zero.
 type Identity struct {
 	// PluginID and PluginSID are both non-zero or both zero.

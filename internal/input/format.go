@@ -18,7 +18,7 @@ type Format uint8
 
 // The formats.
 const (
-	// Normalized is Dsiem's own form (spec/correlation.md §1.1).
+	// Normalized is Dsiem's own form (docs/spec/correlation.md §1.1).
 	Normalized Format = iota
 	// SuricataEVE is a record of Suricata's eve.json, see DecodeSuricata.
 	SuricataEVE

@@ -34,7 +34,7 @@ func (s slow) Rejected([]byte, *event.Rejection) { <-time.After(s.took) }
 // nobody has no assets and no directives.
 func nobody() *config.Config { return &config.Config{Assets: &asset.Table{}} }
 
-// P13 (spec/correlation.md §13.3): what there is no time for at the end is not
+// P13 (docs/spec/correlation.md §13.3): what there is no time for at the end is not
 // lost.
 func TestCorrelatorHandsOnWhatItLeavesAtTheEnd(t *testing.T) {
 	t.Parallel()

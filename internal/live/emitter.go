@@ -212,7 +212,7 @@ func (e *emitter) relieve() {
 }
 
 // The original's rule for a flood of log lines: after so many of one kind in a
-// second, one in so many is written (spec/interfaces.md §6.1).
+// second, one in so many is written (docs/spec/interfaces.md §6.1).
 const linesPerSecond, oneIn = 100, 100
 
 // sampled reports whether a change of a kind is to be logged.
@@ -227,7 +227,7 @@ func (e *emitter) sampled(now time.Time, kind correlate.Kind) bool {
 }
 
 // log writes the lines that other tools know from the references
-// (spec/interfaces.md §6.3).
+// (docs/spec/interfaces.md §6.3).
 func (e *emitter) log(now time.Time, c *correlate.Change) {
 	level := slog.LevelInfo
 	if c.Kind == correlate.Accepted {

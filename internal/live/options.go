@@ -38,7 +38,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Overload says when a backend is overloaded (spec/interfaces.md §4.6).
+// Overload says when a backend is overloaded (docs/spec/interfaces.md §4.6).
 type Overload struct {
 	// MaxDelay is the age from which a matched event is a sign of overload, 0 for
 	// never. Hold is how long an overload lasts after the last one.

@@ -10,13 +10,13 @@ import (
 
 // The bounds of a Queue.
 const (
-	// unboundedQueue is the capacity that stands for "no limit" (spec/interfaces.md
+	// unboundedQueue is the capacity that stands for "no limit" (docs/spec/interfaces.md
 	// §5.2), and the most that burst gives.
 	unboundedQueue = 1_000_000
 	// burst is the number of times that max_queue is there: frontends send for a
 	// moment faster than any core takes, and a flood of 600,000 events must not
 	// cost one of them on default settings, however many are matched. The original's
-	// queue has twice the length it is asked for (spec/interfaces.md §1.3, 9).
+	// queue has twice the length it is asked for (docs/spec/interfaces.md §1.3, 9).
 	burst = 24
 	// queueBytes bounds the text of waiting events, whatever their number.
 	queueBytes = 1 << 30

@@ -15,7 +15,7 @@ import (
 )
 
 // The time that the parts of a stop may take; together they stay below the
-// grace of the references' containers (spec/interfaces.md §5.6).
+// grace of the references' containers (docs/spec/interfaces.md §5.6).
 const (
 	drainTime = time.Second
 	closeTime = 2 * time.Second

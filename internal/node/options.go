@@ -9,7 +9,7 @@ import (
 	"dsiem/internal/live"
 )
 
-// The modes of a node, which are the original's (spec/interfaces.md §1.3, 3).
+// The modes of a node, which are the original's (docs/spec/interfaces.md §1.3, 3).
 const (
 	// ModeStandalone takes events over HTTP and correlates them in one process.
 	ModeStandalone = "standalone"

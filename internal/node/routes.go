@@ -16,7 +16,7 @@ type route = server.Route[auth.Right]
 // profileTime is the longest that a profile may take.
 const profileTime = 2 * time.Minute
 
-// routes is everything that a frontend answers (spec/interfaces.md §3.1), with the
+// routes is everything that a frontend answers (docs/spec/interfaces.md §3.1), with the
 // status page and what operators see.
 func routes(f *frontend, page http.Handler, d *diagnostics.Diagnostics) []route {
 	o := f.options

@@ -39,7 +39,7 @@ type Loaded struct {
 // Every element of a file stands for itself: one that is bad or refused is
 // discarded with a problem that names its place. A syntax error ends its file,
 // the elements before it count. No file is changed or deleted: see Discard
-// (spec/correlation.md §11.3, §11.5, P4, P5, B32).
+// (docs/spec/correlation.md §11.3, §11.5, P4, P5, B32).
 //
 // An error means that the folder itself could not be read.
 func Load(dir string, directives []uint64, restore func(directive uint64, s *alarm.Saved) error) (*Loaded, error) {
@@ -103,7 +103,7 @@ func readFile(path string) ([]byte, error) {
 
 // Discard deletes the files that Load has read. Call it when the start is
 // beyond doubt, so that a start that fails loses no backlog, but before Save
-// writes files of the same names (spec/correlation.md §11.5, P9, B44). A file
+// writes files of the same names (docs/spec/correlation.md §11.5, P9, B44). A file
 // that is gone already is no error.
 func Discard(files []string) error {
 	var errs []error

@@ -42,7 +42,7 @@ type Written struct{ Files, Backlogs int }
 // makes if there is anything to write. Backlogs of one directive must follow
 // each other; correlate.Engine.Save gives them so, and the file keeps their
 // order. A file gets its name only when it is complete and on the disk, and
-// then takes the place of any older one (spec/correlation.md §11.2, §11.5,
+// then takes the place of any older one (docs/spec/correlation.md §11.2, §11.5,
 // P10).
 //
 // A file that cannot be written does not keep Save from writing the others; the

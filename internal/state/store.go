@@ -7,7 +7,7 @@
 // between calls. No file is deleted before what takes its place is on disk, and
 // what is wrong with one is told as a problem with its place in it.
 //
-// Source of the behaviour: spec/correlation.md §11, §13.3.
+// Source of the behaviour: docs/spec/correlation.md §11, §13.3.
 package state
 
 import (

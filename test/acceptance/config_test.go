@@ -199,7 +199,7 @@ func TestDownloadRemovesWhatItBrought(t *testing.T) {
 	}
 }
 
-// Exit codes of spec/interfaces.md §5.7 for starts that fail.
+// Exit codes of docs/spec/interfaces.md §5.7 for starts that fail.
 func TestExitCodesOfFailedStarts(t *testing.T) {
 	t.Parallel()
 	good := configs(t, "", takeAll)

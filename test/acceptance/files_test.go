@@ -56,7 +56,7 @@ func TestT53_RemovedFileComesBack(t *testing.T) {
 	testkit.Eventually(t, "the file is back", func() bool { return exists(h.eventsFile()) })
 }
 
-// What Logstash and the alarm proxy need of a line (spec/interfaces.md §7.5,
+// What Logstash and the alarm proxy need of a line (docs/spec/interfaces.md §7.5,
 // §7.8).
 func TestT54_AlarmLinesSuitTheirReaders(t *testing.T) {
 	t.Parallel()

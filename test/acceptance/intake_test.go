@@ -18,7 +18,7 @@ import (
 	"dsiem/test/testkit/natstest"
 )
 
-// theEvent is EV of spec/interfaces.md §11.
+// theEvent is EV of docs/spec/interfaces.md §11.
 const theEvent = `{"event_id":"e1","timestamp":"2024-01-01T00:00:00Z","title":"t","sensor":"s","plugin_id":1001,"plugin_sid":2100384,"src_ip":"192.168.0.1","dst_ip":"10.0.0.2","src_port":0,"dst_port":0,"protocol":"ICMP"}`
 
 // intake is a frontend and the messages that it publishes.

@@ -15,7 +15,7 @@ import (
 	"dsiem/test/testkit/natstest"
 )
 
-// Decision D44 of spec/correlation.md: what is lost between a frontend and a
+// Decision D44 of docs/spec/correlation.md: what is lost between a frontend and a
 // backend is seen.
 
 const missedName = "dsiem_events_missed_total"

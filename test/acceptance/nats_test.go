@@ -41,7 +41,7 @@ func TestT43_TwoBackendsGetEveryEvent(t *testing.T) {
 	original.takes("e1")
 }
 
-// The literal messages of spec/interfaces.md §4.2 and §4.3.
+// The literal messages of docs/spec/interfaces.md §4.2 and §4.3.
 const (
 	messageOfOriginal  = `{"conn_id":1,"event_id":"e1","timestamp":"2024-01-01T00:00:00Z","title":"t","sensor":"s","plugin_id":1001,"plugin_sid":2100384,"src_ip":"10.0.0.1","src_port":0,"dst_ip":"10.0.0.2","dst_port":0,"protocol":"ICMP","rcvd_time":1795369513089910369}`
 	messageOfSuccessor = `{"event_id":"e1","timestamp":"2024-01-01T00:00:00Z","sensor":"s","title":"t","src_ip":"10.0.0.1","dst_ip":"10.0.0.2","plugin_id":1001,"plugin_sid":2100384,"product":"","category":"","subcategory":"","src_port":0,"dst_port":0,"protocol":"ICMP","conn_id":1,"custom_data1":"","custom_label1":"","custom_data2":"","custom_label2":"","custom_data3":"","custom_label3":"","rcvd_time":1711428290978559000,"carrier":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","tracestate":""}}`

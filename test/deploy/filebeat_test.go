@@ -27,7 +27,7 @@ type fileInput struct {
 }
 
 // Filebeat reads the files that nodes write, whole and from the beginning, and
-// marks them as Logstash expects (spec/interfaces.md §7.4).
+// marks them as Logstash expects (docs/spec/interfaces.md §7.4).
 func TestFilebeatReadsAlarmFiles(t *testing.T) {
 	t.Parallel()
 	var settings struct {

@@ -225,7 +225,7 @@ func findPlugin(t *testing.T, sections []section, id string) (found *statement) 
 }
 
 // What people may have edited, and what names an alarm, is never written again
-// (spec/interfaces.md §7.5). Optional lists only if they are there.
+// (docs/spec/interfaces.md §7.5). Optional lists only if they are there.
 func TestTheScriptLeavesEditedFieldsAlone(t *testing.T) {
 	t.Parallel()
 	_, parsed := pipelines(t)

@@ -96,7 +96,7 @@ func target(t *testing.T, parsed []section, d document) (index, id string) {
 	return d.text(reached[0].options["index"].(string)), d.text(reached[0].options["document_id"].(string))
 }
 
-// alarmFields are those of an alarm in Elasticsearch (spec/interfaces.md §7.5);
+// alarmFields are those of an alarm in Elasticsearch (docs/spec/interfaces.md §7.5);
 // the last ones are optional.
 var alarmFields = []string{
 	"@timestamp", "timestamp", "updated_time", "perm_index", "title", "status", "tag", "kingdom", "category", "risk", "risk_class",
@@ -385,7 +385,7 @@ func fits(kind string, value any) bool {
 	return false
 }
 
-// What the templates of the original have (spec/interfaces.md §7.6). Texts are
+// What the templates of the original have (docs/spec/interfaces.md §7.6). Texts are
 // never taken for dates, so that no value decides what the next one may be.
 func TestIndexTemplates(t *testing.T) {
 	t.Parallel()

@@ -184,7 +184,7 @@ func TestSetupSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// The index patterns that the web UI links to have these ids (spec/tools.md §5.8).
+// The index patterns that the web UI links to have these ids (docs/spec/tools.md §5.8).
 func TestDataViewsOfKibana(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{"siem_alarms": "siem_alarms", "siem_alarm_events": "siem_alarm_events-*", "siem_events": "siem_events-*"}

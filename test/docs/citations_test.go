@@ -452,10 +452,10 @@ func TestCitationsAreFound(t *testing.T) {
 		name, file, text string
 		cited, missing   []string
 	}{
-		{"a section of a file", "a.go", "package a\n\n// See spec/correlation.md §2.4, §9 and D2.\n", []string{"3 correlation.md", "3 correlation.md §2.4", "3 correlation.md §9", "3 correlation.md D2"}, []string{"3 correlation.md §9", "3 correlation.md D2"}},
+		{"a section of a file", "a.go", "package a\n\n// See docs/spec/correlation.md §2.4, §9 and D2.\n", []string{"3 correlation.md", "3 correlation.md §2.4", "3 correlation.md §9", "3 correlation.md D2"}, []string{"3 correlation.md §9", "3 correlation.md D2"}},
 		{"the file is on the line before", "a.go", "package a\n\n// See docs/spec/correlation.md\n// §2.4.\n", []string{"3 correlation.md", "4 correlation.md §2.4"}, nil},
 		{"no file", "a.go", "package a // §2.4.2, §9 (D02, D03), B7\n", []string{"1 §2.4.2", "1 §9", "1 D02", "1 D03", "1 B7"}, []string{"1 D03", "1 B7"}},
-		{"another paragraph", "a.go", "package a\n\n// spec/interfaces.md §9.\n//\n// §2.4.\n", []string{"3 interfaces.md", "3 interfaces.md §9", "5 §2.4"}, nil},
+		{"another paragraph", "a.go", "package a\n\n// docs/spec/interfaces.md §9.\n//\n// §2.4.\n", []string{"3 interfaces.md", "3 interfaces.md §9", "5 §2.4"}, nil},
 		{"an unknown file", "a.go", "package a // spec/other.md §2\n", []string{"1 other.md", "1 other.md §2"}, []string{"1 other.md", "1 other.md §2"}},
 		{"ranges and rows", "a.go", "package a // §2.4.1–2, §2.4–§2.5, §2.4, 7\n", []string{"1 §2.4.1", "1 §2.4.2", "1 §2.4", "1 §2.5", "1 §2.4", "1 §2.4.7"}, []string{"1 §2.5"}},
 		{"none of ours", "a.go", "package a // RFC 9110 §13.1, %C3, x.D4, utf-C8, 0xB42, README.md\n", nil, nil},

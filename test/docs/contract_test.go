@@ -34,7 +34,7 @@ func fullSaved() alarm.Saved {
 			EventIDs: []event.IDHash{1}, Events: []alarm.Identity{{}}, Others: []alarm.OtherEvent{{}},
 			StickyTexts: []string{"t"}, StickyNumbers: []uint64{1}, Origin: []string{},
 		}},
-		LastSrcPort: 1, LastDstPort: 1, ExpandedTitle: "t", Arrival: 1, Opened: 1, Latest: 1, Opener: addr[0],
+		LastSrcPort: 1, LastDstPort: 1, ExpandedTitle: "t", Arrival: 1, Opened: 1, Latest: 1, Opener: addr[0], Opening: alarm.OtherEvent{ID: 1},
 		LineTime: 1, LineDue: true, LongData: [event.CustomFields]event.IDHash{1, 2, 3}, Unlisted: alarm.Unlisted{Value: 1},
 	}
 }

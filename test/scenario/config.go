@@ -101,7 +101,7 @@ type assetFile struct {
 	Assets []assetEntry `json:"assets"`
 }
 
-// defaultAssets is A0 of spec/correlation.md §13.0.
+// defaultAssets is A0 of docs/spec/correlation.md §13.0.
 func defaultAssets() []byte {
 	return document(assetFile{Assets: []assetEntry{{Name: "10-Net", CIDR: "10.0.0.0/8", Value: 4}}})
 }
@@ -239,7 +239,7 @@ func (s *source) parseDirectives(sec *section) []byte {
 	return document(file)
 }
 
-// newDirective is directive D of spec/correlation.md §13.0.
+// newDirective is directive D of docs/spec/correlation.md §13.0.
 func newDirective() *directiveEntry {
 	return &directiveEntry{ID: 1, Priority: 3, Kingdom: "K", Category: "C", Name: "D1", Rules: []*ruleEntry{}}
 }

@@ -4,7 +4,7 @@
 // the files the engine writes with what the scenario wants. It never runs an
 // engine, and it holds no state but the Checker a caller makes.
 //
-// The scenarios are in testdata: the rows of spec/correlation.md §13.1 (01…62),
+// The scenarios are in testdata: the rows of docs/spec/correlation.md §13.1 (01…62),
 // §13.3 (p01…p11) and §13.4 (c01…c12, some in several files), and what no row
 // shows (x01…). All hands them to the tests of other packages.
 //

@@ -17,7 +17,7 @@ import (
 // defaultPluginID is the plugin id of events and rules that state none.
 const defaultPluginID = 1001
 
-// normalized is one normalized event of spec/correlation.md §1.1.
+// normalized is one normalized event of docs/spec/correlation.md §1.1.
 type normalized struct {
 	ID          string `json:"event_id"`
 	Timestamp   string `json:"timestamp"`

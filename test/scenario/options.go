@@ -27,7 +27,7 @@ type Options struct {
 	LoadBacklogs, SaveBacklogs bool
 }
 
-// defaultOptions are the documented defaults (spec/interfaces.md §1).
+// defaultOptions are the documented defaults (docs/spec/interfaces.md §1).
 func defaultOptions() Options {
 	return Options{
 		OrderTolerance: 5 * time.Second, LookBack: time.Minute, Remember: time.Hour, MaxAlarmValues: 1000,

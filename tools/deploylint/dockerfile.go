@@ -155,7 +155,7 @@ func (d *dockerfile) checkSources() {
 var numericUser = regexp.MustCompile(`^[1-9]\d*(:[1-9]\d*)?$`)
 
 // checkLastStage wants an image that runs as nobody in particular, says how it is,
-// can be stopped, and keeps the references' volumes and port (spec/interfaces.md §7.2).
+// can be stopped, and keeps the references' volumes and port (docs/spec/interfaces.md §7.2).
 func (d *dockerfile) checkLastStage() {
 	last := &d.stages[len(d.stages)-1]
 	var user, stop string

@@ -13,7 +13,7 @@ import (
 var builtByGoRun = regexp.MustCompile(`(^|/)(go-build\d+/b\d+/exe|[0-9a-f]{2}/[0-9a-f]{64}-d)$`)
 
 // locate sets the directories of a mode that are not set to those below the root
-// directory (spec/interfaces.md §7.1).
+// directory (docs/spec/interfaces.md §7.1).
 func (s *settings) locate(r *resolved, system *System) error {
 	wanted := map[*string]string{&s.ConfigDir: "configs", &s.LogDir: "logs"}
 	if r.mode&intakeModes != 0 {

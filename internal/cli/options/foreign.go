@@ -1,7 +1,7 @@
 package options
 
 // foreignOptions are those of the other programs and generations, so that their
-// unit files and environments go on working (spec/interfaces.md §1.6). Their
+// unit files and environments go on working (docs/spec/interfaces.md §1.6). Their
 // values are not looked at.
 func foreignOptions() []*option {
 	const (

@@ -10,7 +10,7 @@ import (
 // backends of one name would correlate the same events twice.
 const defaultNode = "dsiem"
 
-// The limits of a body of events (spec/interfaces.md §3.3).
+// The limits of a body of events (docs/spec/interfaces.md §3.3).
 const (
 	minBody = 1 << 10
 	maxBody = 1 << 30

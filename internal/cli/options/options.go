@@ -57,11 +57,11 @@ func (p Program) Command(args []string) (command, asked string) {
 }
 
 // unlimitedQueue is the number of events that may wait if max-queue is 0
-// (spec/interfaces.md §5.2).
+// (docs/spec/interfaces.md §5.2).
 const unlimitedQueue = 1_000_000
 
 // defaultCache is how long the result of a look-up lives, also if cache-duration
-// is 0 (spec/interfaces.md §1.3, 17).
+// is 0 (docs/spec/interfaces.md §1.3, 17).
 const defaultCache = 10 * time.Minute
 
 // settings are what the options of serve set: most are those of the node, the
@@ -81,7 +81,7 @@ type settings struct {
 
 // option is one setting of serve. Its name and aliases are found in every
 // spelling: --max-eps, --max_eps and --maxEPS are the same flag
-// (spec/interfaces.md §1.6).
+// (docs/spec/interfaces.md §1.6).
 type option struct {
 	name    string   // in kebab-case
 	aliases []string // other names, in kebab-case
@@ -101,7 +101,7 @@ type option struct {
 	def, shown string
 	help       string
 	// original is what the original says about an impossible text, which a %s
-	// stands for: words that people search for (spec/interfaces.md §1.3).
+	// stands for: words that people search for (docs/spec/interfaces.md §1.3).
 	original string
 	// noEffect says why the option is accepted without doing anything in any mode;
 	// its value is not looked at. only is the one text that agrees with what happens anyway:
@@ -136,7 +136,7 @@ func each(groups []group) iter.Seq[*option] {
 // has them. Flags, variables, help, shell completion, the settings in the log
 // and docs/options.md are made from it. The values are set in s.
 //
-// Units, ranges and names are those of spec/interfaces.md §1.2 and §1.3, the
+// Units, ranges and names are those of docs/spec/interfaces.md §1.2 and §1.3, the
 // rules for their texts are those of §1.5 and §1.6.
 func optionTable(p Program, s *settings) []group {
 	return p.arrange([]group{

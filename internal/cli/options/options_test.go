@@ -533,7 +533,7 @@ func FuzzCommandLine(f *testing.F) {
 	})
 }
 
-// Log lines have colours on a terminal that wants them (spec/interfaces.md §6.3).
+// Log lines have colours on a terminal that wants them (docs/spec/interfaces.md §6.3).
 func TestColoursAreOnlyForTerminals(t *testing.T) {
 	t.Parallel()
 	here := func() (string, error) { return t.TempDir(), nil }

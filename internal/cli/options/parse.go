@@ -60,7 +60,7 @@ func newFlagIndex(p Program, groups []group) *flagIndex {
 }
 
 // normalized returns a name as names are compared: without - and _, in small
-// letters (spec/interfaces.md §1.6).
+// letters (docs/spec/interfaces.md §1.6).
 func normalized(name string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' {

@@ -16,7 +16,7 @@ import (
 const variablePrefix = "DSIEM_"
 
 // environment holds the variables of a process that have a value. An empty
-// variable is as good as none (spec/interfaces.md §1.6).
+// variable is as good as none (docs/spec/interfaces.md §1.6).
 type environment map[string]string
 
 // newEnvironment takes NAME=value texts, as os.Environ has them.

@@ -16,7 +16,7 @@ import (
 type System struct {
 	Environ []string // NAME=value
 	// Executable returns the path of the running program. Its directory holds
-	// configs, logs and web/dist, unless they are elsewhere (spec/interfaces.md
+	// configs, logs and web/dist, unless they are elsewhere (docs/spec/interfaces.md
 	// §7.1). Directory returns the working directory.
 	Executable, Directory func() (string, error)
 	// Terminal says that the log goes to one.
@@ -128,7 +128,7 @@ func (s *settings) check(p Program, r *resolved) error {
 	if err == nil && s.Engine.MedRiskMin == 0 { // stands for the default in the engine's options only
 		err = errors.New("medium risk from 0 is not possible; use at least 2")
 	}
-	if err != nil { // the seed's words, spec/interfaces.md §6.3
+	if err != nil { // the seed's words, docs/spec/interfaces.md §6.3
 		return fmt.Errorf("error reading med_risk_min and med_risk_max: %w", err)
 	}
 	return nil

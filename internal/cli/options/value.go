@@ -85,7 +85,7 @@ func (v toggle) get() any            { return *v.p }
 func (v toggle) placeholder() string { return "" }
 func (v toggle) accepts() string     { return "true, yes, on or 1; false, no, off or 0" }
 
-// parseBool reads the words of spec/interfaces.md §1.6.
+// parseBool reads the words of docs/spec/interfaces.md §1.6.
 func parseBool(text string) (on, ok bool) {
 	switch strings.ToLower(strings.TrimSpace(text)) {
 	case "1", "t", "true", "yes", "on":

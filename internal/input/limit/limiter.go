@@ -6,7 +6,7 @@
 // at one: it says yes at once, yes after a wait of at most three seconds, or
 // no, and its caller answers the sender.
 //
-// Source of the behaviour: spec/interfaces.md §3.5 and §4.6.
+// Source of the behaviour: docs/spec/interfaces.md §3.5 and §4.6.
 package limit
 
 import (
@@ -152,7 +152,7 @@ func (l *Limiter) RetryAfter() time.Duration {
 	return max(leastRetry, wait)
 }
 
-// leastRetry is what spec/interfaces.md §3.3 wants senders to be told.
+// leastRetry is what docs/spec/interfaces.md §3.3 wants senders to be told.
 const leastRetry = time.Second
 
 // patience is a context with a deadline that a rate.Limiter looks at before it

@@ -11,7 +11,7 @@ import (
 )
 
 // Handler writes records as lines of the seed's two formats
-// (spec/interfaces.md §6.2). Attributes in groups get the group's name and a
+// (docs/spec/interfaces.md §6.2). Attributes in groups get the group's name and a
 // dot before their own, in both formats. A line never contains a line break or
 // another control character: they are escaped.
 type Handler struct {

@@ -5,7 +5,7 @@
 // for concurrent use. Nothing here is global, reads a clock or starts a
 // goroutine, and no value can break a line or reach the terminal unescaped.
 //
-// Source of the formats: spec/interfaces.md §6.
+// Source of the formats: docs/spec/interfaces.md §6.
 package log
 
 import "log/slog"

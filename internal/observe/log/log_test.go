@@ -54,7 +54,7 @@ func inTarget(name string) func(*slog.Logger) *slog.Logger {
 	return func(l *slog.Logger) *slog.Logger { return log.WithTarget(l, name) }
 }
 
-// The literal examples of spec/interfaces.md §6.2.
+// The literal examples of docs/spec/interfaces.md §6.2.
 func TestT55_TextLinesAreThoseOfTheSeed(t *testing.T) {
 	for _, tt := range []struct {
 		want  string
@@ -88,7 +88,7 @@ func TestT55_TextLinesAreThoseOfTheSeed(t *testing.T) {
 	}
 }
 
-// The literal examples of spec/interfaces.md §6.2.
+// The literal examples of docs/spec/interfaces.md §6.2.
 func TestT56_JSONLinesAreThoseOfTheSeed(t *testing.T) {
 	o := log.Options{JSON: true, Colour: true} // there are no colours in JSON
 	got := logged(t, o, slog.LevelInfo, "watchdog report", inTarget("watchdog"), watchdogAttrs()...)

@@ -18,7 +18,7 @@ var (
 
 // Redact returns an address, a list of addresses with commas in between, or a
 // sentence with one in it, without user names, passwords, tokens and queries
-// (spec/interfaces.md §6.3: never print URLs with credentials). When in doubt it
+// (docs/spec/interfaces.md §6.3: never print URLs with credentials). When in doubt it
 // hides too much: a password with "/", ",", "@" or a blank in it does not show.
 func Redact(addresses string) string {
 	starts := inList.FindAllStringIndex(addresses, -1)

@@ -19,6 +19,6 @@
 // OTEL_EXPORTER_OTLP_HEADERS and OTEL_RESOURCE_ATTRIBUTES are of use here; New
 // fails if one that may hold a secret is malformed, so that it does not show.
 //
-// Source of names and types: spec/interfaces.md §8.2; of the carrier: §4.3 and
+// Source of names and types: docs/spec/interfaces.md §8.2; of the carrier: §4.3 and
 // W3C Trace Context.
 package otel

@@ -18,7 +18,7 @@ import (
 )
 
 // Readings are the values of the metrics at a moment. Those of the first group
-// are what a watchdog report says (spec/interfaces.md §5.3, §8.2), those of the
+// are what a watchdog report says (docs/spec/interfaces.md §5.3, §8.2), those of the
 // second are counted since the start.
 type Readings struct {
 	// EPS is the mean of events per second since the start.
@@ -54,7 +54,7 @@ type intGauge struct {
 	value       func(*Readings) int64
 }
 
-// floatGauges and intGauges return the gauges of spec/interfaces.md §8.2. None
+// floatGauges and intGauges return the gauges of docs/spec/interfaces.md §8.2. None
 // has a unit, which collectors would append to its name.
 func floatGauges() []floatGauge {
 	return []floatGauge{

@@ -16,7 +16,7 @@ import (
 	"dsiem/internal/text"
 )
 
-// The names of spans and of their attributes (spec/interfaces.md §8.2).
+// The names of spans and of their attributes (docs/spec/interfaces.md §8.2).
 const (
 	frontendSpan     = "frontend handler"
 	backendSpan      = "backend handler"

@@ -17,7 +17,7 @@ import (
 )
 
 // DefaultEndpoint is where traces and metrics go when Options name no other
-// place (spec/interfaces.md §1.3, 27).
+// place (docs/spec/interfaces.md §1.3, 27).
 const DefaultEndpoint = "http://localhost:4317"
 
 // ModeFrontend is the mode of a node that correlates nothing, and therefore has
@@ -30,7 +30,7 @@ const (
 	maxQueue     = 1 << 20
 	defaultEvery = time.Second
 	// metricsEvery and exportTimeout are those of the Rust backend
-	// (spec/interfaces.md §8.2).
+	// (docs/spec/interfaces.md §8.2).
 	metricsEvery  = 10 * time.Second
 	exportTimeout = 10 * time.Second
 	// linesEvery is the time between two warnings about what was lost.

@@ -67,7 +67,7 @@ func only(t *testing.T, spans []oteltest.Span, name string) oteltest.Span {
 
 var at = time.Date(2024, 1, 1, 0, 0, 0, 123456789, time.UTC)
 
-// The check T63 of spec/interfaces.md §11.
+// The check T63 of docs/spec/interfaces.md §11.
 func TestT63FrontendAndBackendSpansAreLinkedThroughTheCarrier(t *testing.T) {
 	t.Parallel()
 	c := oteltest.Start(t)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// meterEvery is the time between two refreshes of a rate (spec/interfaces.md
+// meterEvery is the time between two refreshes of a rate (docs/spec/interfaces.md
 // §3.6).
 const meterEvery = time.Second
 

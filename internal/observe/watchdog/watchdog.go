@@ -5,7 +5,7 @@
 // one that ticks. The package counts nothing by itself: it is handed totals. It
 // reads no clock, except in Meter.Run.
 //
-// Source of the formats: spec/interfaces.md §5.3.
+// Source of the formats: docs/spec/interfaces.md §5.3.
 package watchdog
 
 import (
@@ -17,7 +17,7 @@ import (
 )
 
 // Every is the time between two watchdog reports; the first one is made at the
-// start (spec/interfaces.md §5.3).
+// start (docs/spec/interfaces.md §5.3).
 const Every = 10 * time.Second
 
 // Totals is what the pipeline has counted by a moment. The first group only
@@ -44,7 +44,7 @@ type Totals struct {
 	Directives, ActiveDirectives, Backlogs int
 }
 
-// Report is what one watchdog report says (spec/interfaces.md §5.3).
+// Report is what one watchdog report says (docs/spec/interfaces.md §5.3).
 type Report struct {
 	// EPS is the mean of events received per second since the start, with two
 	// decimals.
@@ -139,7 +139,7 @@ func (r Report) TooSlow(maxEPS int) string {
 func (r Report) Log(ctx context.Context, logger *slog.Logger, maxEPS int) {
 	logger.LogAttrs(ctx, slog.LevelInfo, "watchdog report", r.Attrs()...)
 	if warning := r.TooSlow(maxEPS); warning != "" {
-		//nolint:sloglint // operators key on this text with its numbers (spec/interfaces.md §5.3)
+		//nolint:sloglint // operators key on this text with its numbers (docs/spec/interfaces.md §5.3)
 		logger.LogAttrs(ctx, slog.LevelWarn, warning, slog.Float64("avg_proc_time_ms", r.AvgProcTimeMS))
 	}
 	if r.Dropped > 0 {

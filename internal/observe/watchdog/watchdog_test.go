@@ -54,7 +54,7 @@ func TestReportCountsSinceThePreviousOne(t *testing.T) {
 	}
 }
 
-// The field names of both generations (spec/interfaces.md §5.3, check 57).
+// The field names of both generations (docs/spec/interfaces.md §5.3, check 57).
 func TestT57_WatchdogReport(t *testing.T) {
 	var out bytes.Buffer
 	logger := log.WithTarget(slog.New(log.NewHandler(&out, log.Options{})), "watchdog")

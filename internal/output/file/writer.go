@@ -5,7 +5,7 @@
 // once they are accepted. It never drops a line, never writes one twice or in
 // part, and never looks into one.
 //
-// Source of the behaviour: spec/interfaces.md §5.4, spec/correlation.md §8.8.
+// Source of the behaviour: docs/spec/interfaces.md §5.4, docs/spec/correlation.md §8.8.
 package file
 
 import (
@@ -57,7 +57,7 @@ const maxSpare = 1 << 20
 
 // Writer appends the lines of a server to siem_alarms.json and
 // siem_alarm_events.json, whatever happens to these files and their disk
-// (spec/interfaces.md §5.4 TARGET, spec/correlation.md §8.8):
+// (docs/spec/interfaces.md §5.4 TARGET, docs/spec/correlation.md §8.8):
 //
 //   - Lines are written in the order they were handed over, and the alarm-event
 //     lines of a Write before its alarm lines. Everything that waits goes out

@@ -44,7 +44,7 @@ func ParseFsync(name string) (Fsync, error) {
 	return 0, fmt.Errorf("fsync mode %q: must be never, interval or always", name)
 }
 
-// The limits of Options (spec/interfaces.md §5.4).
+// The limits of Options (docs/spec/interfaces.md §5.4).
 const (
 	maxCheckEvery = time.Second
 	maxFlushEvery = 100 * time.Millisecond

@@ -1,7 +1,7 @@
 // Package plain writes the two alarm files of a replay. They belong to the
 // goroutine that writes; nothing here starts one, rotates or tries again.
 //
-// Source of the formats: spec/correlation.md §8, decision D27.
+// Source of the formats: docs/spec/correlation.md §8, decision D27.
 package plain
 
 import (

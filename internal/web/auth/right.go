@@ -10,7 +10,7 @@
 // of a mistake but none of its text. It serves nothing itself and knows no
 // routes.
 //
-// Source of the requirements: spec/interfaces.md §3.1, §9.
+// Source of the requirements: docs/spec/interfaces.md §3.1, §9.
 package auth
 
 import (

@@ -7,7 +7,7 @@
 // nothing, show no secrets, and ask nobody who they are: whoever registers the
 // handlers decides who may call them.
 //
-// Source of the formats: spec/interfaces.md §3.6, §8.2.
+// Source of the formats: docs/spec/interfaces.md §3.6, §8.2.
 package diagnostics
 
 import (
@@ -61,7 +61,7 @@ type Options struct {
 }
 
 // Diagnostics are the handlers by which operators see how the program is
-// (spec/interfaces.md §3.6, §8.2). They ask nobody who they are: whoever
+// (docs/spec/interfaces.md §3.6, §8.2). They ask nobody who they are: whoever
 // registers them decides who may call them. Meant for these routes:
 //
 //	GET /healthz       Healthz

@@ -13,7 +13,7 @@ import (
 const memoryEvery = time.Second
 
 // Variables are what /debug/vars/ shows besides the Go runtime, with the
-// original's names (spec/interfaces.md §3.6). The functions are called from any
+// original's names (docs/spec/interfaces.md §3.6). The functions are called from any
 // goroutine; one that is nil leaves its member out, as the modes of the original
 // do: frontends have no alarms and backlogs, backends no event rate.
 type Variables struct {

@@ -4,7 +4,7 @@
 // A Feed owns its clients; their goroutines end with Run. It never measures
 // anything, never waits for a slow client and never acts on what clients send.
 //
-// Source of the contract: spec/interfaces.md §3.6.
+// Source of the contract: docs/spec/interfaces.md §3.6.
 package feed
 
 import (
@@ -56,7 +56,7 @@ type Options struct {
 
 // Feed is the websocket of /eps/: it sends the frame {"eps":123} and a newline,
 // as text, four times a second, and each one to every client (D45;
-// spec/interfaces.md §3.6). What clients send is ignored, up to 32 KiB a
+// docs/spec/interfaces.md §3.6). What clients send is ignored, up to 32 KiB a
 // message. A client that reads too slowly or answers no ping is dropped.
 //
 // A browser may connect only from a page of the same host: the rate is nobody

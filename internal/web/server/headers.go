@@ -3,7 +3,7 @@ package server
 import "net/http"
 
 // UIPolicy is the content security policy for the static files of a web interface
-// under /ui/. It reads Elasticsearch from the browser (spec/interfaces.md §3.7),
+// under /ui/. It reads Elasticsearch from the browser (docs/spec/interfaces.md §3.7),
 // whose address the server does not know, and its components bring their styles
 // along.
 const UIPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +

@@ -6,7 +6,7 @@
 // It keeps no state but these counts and that of a listener and its connections.
 // Which routes there are, and who may use them, others decide.
 //
-// Source of the requirements: spec/interfaces.md §9.
+// Source of the requirements: docs/spec/interfaces.md §9.
 package server
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Limits of the server (spec/interfaces.md §9, slow clients).
+// Limits of the server (docs/spec/interfaces.md §9, slow clients).
 const (
 	headerTime = 10 * time.Second // and a TLS handshake
 	readTime   = 30 * time.Second // a whole request

@@ -7,5 +7,5 @@
 // for concurrent use. They ask nobody who they are, change nothing, load nothing
 // from other hosts, and never follow a link out of the folder they serve.
 //
-// Source of the contract: spec/interfaces.md §3.1, §3.7.
+// Source of the contract: docs/spec/interfaces.md §3.1, §3.7.
 package status

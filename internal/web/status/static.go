@@ -36,7 +36,7 @@ const noUI = `There is no web UI here. Its files belong into the folder for /ui/
 the root folder, unless set otherwise), which is missing, cannot be read or has no index.html.
 The status of this node is at / and needs no files.`
 
-// Static serves the files of a folder for GET /ui/ (spec/interfaces.md §3.1,
+// Static serves the files of a folder for GET /ui/ (docs/spec/interfaces.md §3.1,
 // §3.7). A folder is answered with its index.html, or 404: there are no
 // listings. Names that begin with a dot are not served, and neither is what a
 // link to a place outside of dir leads to. Byte ranges and conditional requests
