@@ -175,7 +175,7 @@ func anAddress(t *rapid.T) netip.Addr {
 }
 
 // long is as long as a text may be that is shown (D38).
-var long = strings.Repeat("x", specified().text) //nolint:gochecknoglobals // a constant
+var long = strings.Repeat("x", specified().text)
 
 // someEvent is an event without id and time.
 func someEvent(t *rapid.T, k kind) event.Event {
