@@ -1,47 +1,21 @@
 package correlate
 
 import (
-	"encoding/binary"
 	"math"
 	"net/netip"
 
 	"github.com/cespare/xxhash/v2"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
 
-// address is an IP address in 16 bytes without pointers. IPv4 addresses are
-// held as mapped ones, which no event carries itself.
-type address struct{ hi, lo uint64 }
-
-func toAddress(a netip.Addr) address {
-	if a.Is4() {
-		b := a.As4()
-		return address{0, 0xffff_0000_0000 | uint64(binary.BigEndian.Uint32(b[:]))}
-	}
-	b := a.As16()
-	return address{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
-}
-
-func (a address) addr() netip.Addr {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], a.hi)
-	binary.BigEndian.PutUint64(b[8:], a.lo)
-	return netip.AddrFrom16(b).Unmap()
-}
-
-// is4 reports whether it is an IPv4 address.
-func (a address) is4() bool { return a.hi == 0 && a.lo>>32 == 0xffff }
-
-// unspecified is 0.0.0.0, which gives way to any other address of a set.
-func (a address) unspecified() bool { return a == address{0, 0xffff_0000_0000} }
-
 // origin holds what references need of the event that created a backlog, but for
 // its custom data.
 type origin struct {
-	src, dst         address
+	src, dst         memory.Address
 	srcPort, dstPort uint16
 }
 
@@ -92,7 +66,7 @@ type progress struct {
 	start, end int64 // seconds
 	// first is the only event until the rest of the stage holds all of them. Of the
 	// first stage it is the one that opened the backlog.
-	first  record
+	first  memory.Record
 	filled bool
 	status alarm.Status
 }
@@ -119,18 +93,18 @@ func (e *Engine) reach(b *backlog, i int) *progress {
 
 // sources and destinations return the backlog's addresses in order of first
 // appearance. The slice must not be changed and is valid until the next event.
-func (e *Engine) sources(b *backlog) []address {
+func (e *Engine) sources(b *backlog) []memory.Address {
 	if x := e.store.extra(b); x != nil && x.src != nil {
-		return x.src.all()
+		return x.src.All()
 	}
-	return []address{b.origin.src}
+	return []memory.Address{b.origin.src}
 }
 
-func (e *Engine) destinations(b *backlog) []address {
+func (e *Engine) destinations(b *backlog) []memory.Address {
 	if x := e.store.extra(b); x != nil && x.dst != nil {
-		return x.dst.all()
+		return x.dst.All()
 	}
-	return []address{b.origin.dst}
+	return []memory.Address{b.origin.dst}
 }
 
 // sticky is one value of a sticky_different field: an address, a number (lo)
@@ -143,8 +117,8 @@ type sticky struct {
 // stickyOf returns an event's value of a sticky_different field.
 func stickyOf(kind directive.Sticky, ev *event.Event) sticky {
 	addressOf := func(a netip.Addr) sticky {
-		v := toAddress(a)
-		return sticky{hi: v.hi, lo: v.lo}
+		v := memory.ToAddress(a)
+		return sticky{hi: v.Hi, lo: v.Lo}
 	}
 	switch kind {
 	case directive.StickyPluginSID:
@@ -220,7 +194,7 @@ func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
 		return false
 	}
 	r := e.store.extra(b).rest(current)
-	return r != nil && r.sticky != nil && r.sticky.has(stickyOf(kind, ev))
+	return r != nil && r.sticky != nil && r.sticky.Has(stickyOf(kind, ev))
 }
 
 // nextStage returns the place of the next stage without a status, -1 if the

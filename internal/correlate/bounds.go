@@ -1,5 +1,7 @@
 package correlate
 
+import "dsiem/internal/correlate/memory"
+
 // bounds are how much an engine keeps and does at most, where no option says so
 // (D32, D33, D35, D37, D38). Only beyond them may the number of engines change a
 // result.
@@ -32,6 +34,6 @@ func specified() bounds {
 // bound sets the bounds of a new engine.
 func (e *Engine) bound(b bounds) {
 	e.bounds = b
-	e.memory = memory{seconds: e.opts.LookBack, most: b.remembered, mostBytes: b.rememberedBytes}
-	e.ended = ended{seconds: e.opts.Remember, most: b.ended, salt: e.index.salt}
+	e.memory = memory.Recent{Seconds: e.opts.LookBack, Most: b.remembered, MostBytes: b.rememberedBytes}
+	e.ended = memory.Ended{Seconds: e.opts.Remember, Most: b.ended, Salt: e.index.salt}
 }

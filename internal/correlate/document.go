@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -50,15 +51,15 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 		a.IntelHits, a.Vulnerabilities = x.found.hits()
 	}
 	if x.custom != nil {
-		a.CustomData = slices.Clone(x.custom.all())
+		a.CustomData = slices.Clone(x.custom.All())
 	}
 	a.Truncated = x.truncated()
 }
 
-func addrs(list []address) []netip.Addr {
+func addrs(list []memory.Address) []netip.Addr {
 	out := make([]netip.Addr, len(list))
 	for i, a := range list {
-		out[i] = a.addr()
+		out[i] = a.Addr()
 	}
 	return out
 }
@@ -77,10 +78,10 @@ func (e *Engine) title(b *backlog) string {
 	}
 	for _, part := range []struct {
 		token string
-		value address
+		value memory.Address
 	}{{srcToken, b.origin.src}, {dstToken, b.origin.dst}} {
 		if strings.Contains(name, part.token) {
-			addr := part.value.addr()
+			addr := part.value.Addr()
 			name = strings.ReplaceAll(name, part.token, cmp.Or(e.assets.Name(addr), addr.String()))
 		}
 	}
@@ -102,10 +103,10 @@ func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *ope
 		CustomData:      r.CustomData, CustomLabel: r.CustomLabel,
 	}
 	if s.Origin.Has(directive.SrcIP) {
-		out.From = o.src.addr().String()
+		out.From = o.src.Addr().String()
 	}
 	if s.Origin.Has(directive.DstIP) {
-		out.To = o.dst.addr().String()
+		out.To = o.dst.Addr().String()
 	}
 	if s.Origin.Has(directive.SrcPort) {
 		out.PortFrom = strconv.Itoa(int(o.srcPort))
@@ -193,10 +194,10 @@ func (e *Engine) saveOpening(b *backlog, s *alarm.Saved) {
 		s.Opened = b.openedAt()
 	}
 	if opening := b.stages[0].first; b.stages[0].filled && opening != e.records(b, 0)[0] {
-		s.Opening = alarm.OtherEvent{ID: opening.id, Identity: opening.saved()}
+		s.Opening = alarm.OtherEvent{ID: opening.ID, Identity: saved(opening.Identity)}
 	}
 	if b.origin.src != e.sources(b)[0] {
-		s.Opener = b.origin.src.addr()
+		s.Opener = b.origin.src.Addr()
 	}
 	if b.latest != e.latestKnown(b) {
 		s.Latest = b.latest
@@ -258,21 +259,21 @@ func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
 	events, others := e.records(b, stage), e.others(b, stage)
 	known := len(others) > 0
 	for i := range events {
-		x.EventIDs = append(x.EventIDs, events[i].id)
-		known = known || events[i].same != 0
+		x.EventIDs = append(x.EventIDs, events[i].ID)
+		known = known || events[i].Same != 0
 	}
 	if !known {
 		return
 	}
 	for i := range events {
-		x.Events = append(x.Events, events[i].saved())
+		x.Events = append(x.Events, saved(events[i].Identity))
 	}
 	for _, one := range others {
-		x.Others = append(x.Others, alarm.OtherEvent{ID: one.id, Identity: one.saved()})
+		x.Others = append(x.Others, alarm.OtherEvent{ID: one.ID, Identity: saved(one.Identity)})
 	}
 }
 
-func (i identity) saved() alarm.Identity { return alarm.Identity{Same: i.same, Mark: i.mark} }
+func saved(i memory.Identity) alarm.Identity { return alarm.Identity{Same: i.Same, Mark: i.Mark} }
 
 // originFields are the fields that rules can take from the opening event, by
 // the keys of the rule.
@@ -315,7 +316,7 @@ func fieldsOf(keys []string) directive.Fields {
 func (v sticky) save(kind directive.Sticky, x *alarm.Extra) {
 	switch kind {
 	case directive.StickySrcIP, directive.StickyDstIP:
-		x.StickyTexts = append(x.StickyTexts, address{v.hi, v.lo}.addr().String())
+		x.StickyTexts = append(x.StickyTexts, memory.Address{Hi: v.hi, Lo: v.lo}.Addr().String())
 	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
 		if v.lo != 0 {
 			x.StickyNumbers = append(x.StickyNumbers, v.hi)

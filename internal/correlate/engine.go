@@ -52,6 +52,7 @@ import (
 	"strings"
 
 	"dsiem/internal/asset"
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -108,8 +109,8 @@ type Engine struct {
 
 	groups       map[uint64]group
 	mostGroups   int // highest number since the map was made
-	ended        ended
-	memory       memory
+	ended        memory.Ended
+	memory       memory.Recent
 	networkLists networkLists
 	// alarms are the ids of the live backlogs' alarms, nil as long as nobody has asked
 	// for one: see taken.
@@ -151,7 +152,7 @@ type tracked struct {
 	others   map[string]*variant
 	variants int
 	// seen is what the live backlogs' stages have recorded.
-	seen seen
+	seen memory.Seen
 	// lastSent is the largest time as sent, in nanoseconds, of recorded events.
 	lastSent int64
 	restored int64 // backlogs restored so far
@@ -217,8 +218,8 @@ func (e *Engine) Wants(ids []event.Identity, wanted []bool) { e.index.wants(ids,
 func (e *Engine) Stats() Stats {
 	stats := e.stats
 	stats.Live = e.timers.len()
-	stats.Ended = e.ended.events.len()
-	stats.Remembered, stats.RememberedBytes = e.memory.events.len(), e.memory.bytes()
+	stats.Ended = e.ended.Len()
+	stats.Remembered, stats.RememberedBytes = e.memory.Len(), e.memory.Bytes()
 	return stats
 }
 
@@ -242,7 +243,7 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	for len(plugin)+len(taxonomy) > 0 {
 		owner := firstOwner(plugin, taxonomy)
 		e.offers, e.outside = forget(e.offers), false
-		matches := e.memory.matches.next
+		matches := e.memory.Posted()
 		opener := e.collect(&plugin, owner, &a)
 		opener = e.collect(&taxonomy, owner, &a) || opener
 		if len(e.firsts) > 0 {
@@ -258,13 +259,13 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 // its state was saved, read from a log, an engine goes on as if it had not stopped.
 func (e *Engine) Remember(arrival int64, ev *event.Event) {
 	plugin, taxonomy := e.index.find(ev)
-	if e.memory.seconds == 0 || len(plugin)+len(taxonomy) == 0 {
+	if e.memory.Seconds == 0 || len(plugin)+len(taxonomy) == 0 {
 		return
 	}
 	var a arrived
 	e.arrive(&a, arrival, ev)
 	for len(plugin)+len(taxonomy) > 0 {
-		owner, matches := firstOwner(plugin, taxonomy), e.memory.matches.next
+		owner, matches := firstOwner(plugin, taxonomy), e.memory.Posted()
 		for _, list := range [...]*[]*stage{&plugin, &taxonomy} {
 			for len(*list) > 0 && (*list)[0].variant.owner == owner {
 				s := (*list)[0]
@@ -315,12 +316,12 @@ func (e *Engine) pass(clock int64) {
 // enterSecond lets the clock enter a later second.
 func (e *Engine) enterSecond(second int64) {
 	if e.second > 0 && second-e.second > longest {
-		e.ended.clear()
+		e.ended.Clear()
 	}
 	e.second = second
 	e.writeDue(false)
-	e.ended.pass(second)
-	e.memory.pass(second)
+	e.ended.Pass(second)
+	e.memory.Forget(nanosOf(second - e.memory.Seconds))
 	e.expire(second)
 }
 
@@ -381,9 +382,9 @@ func (e *Engine) collect(list *[]*stage, owner *tracked, a *arrived) (opener boo
 		s := (*list)[0]
 		*list = (*list)[1:]
 		first := s.number == 0 && s.variant == owner.current
-		if (first || s.live > 0 || e.memory.seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
+		if (first || s.live > 0 || e.memory.Seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
 			opener = opener || first
-			if e.memory.seconds > 0 {
+			if e.memory.Seconds > 0 {
 				e.remember(s, a)
 			}
 			if s.live > 0 {
@@ -406,7 +407,7 @@ func (e *Engine) remember(s *stage, a *arrived) {
 }
 
 func (e *Engine) rememberFirsts(a *arrived, matches uint32) {
-	if e.memory.matches.next != matches {
+	if e.memory.Posted() != matches {
 		for _, s := range e.firsts {
 			e.post(a, s)
 		}
@@ -438,9 +439,9 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 // one that has ended has recorded it (D35).
 func (e *Engine) known(owner *tracked, a *arrived) bool {
 	one := e.identified(a)
-	return owner.seen.has(e.index.salt, one) ||
-		owner.seen.hasID(e.index.salt, one.id) && e.taken(e.alarmID(owner.current.plan.ID, a.ev)) ||
-		a.sent <= owner.lastSent && e.ended.has(owner.place, a.mark)
+	return owner.seen.Has(e.index.salt, one) ||
+		owner.seen.HasID(e.index.salt, one.ID) && e.taken(e.alarmID(owner.current.plan.ID, a.ev)) ||
+		a.sent <= owner.lastSent && e.ended.Has(owner.place, a.Mark)
 }
 
 // offer gives an event to the backlogs in e.offers.
@@ -478,7 +479,7 @@ func (e *Engine) take(b *backlog, stage int, a *arrived) (began bool) {
 		e.accept(b, stage, a)
 		e.forgetIDs(b, stage)
 		e.updateLater(b)
-	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.id):
+	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.ID):
 		e.stats.Repeated++
 	case a.seconds < e.latestEnd(b)-e.opts.OrderTolerance:
 		e.stats.OutOfOrder++

@@ -8,6 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -104,7 +105,7 @@ func (x *extra) overs() *over {
 }
 
 // addSource adds an address to the sources of a backlog.
-func (e *Engine) addSource(b *backlog, a address) {
+func (e *Engine) addSource(b *backlog, a memory.Address) {
 	x := e.store.extra(b)
 	if a == b.origin.src && x.sources() == nil {
 		return
@@ -119,7 +120,7 @@ func (e *Engine) addSource(b *backlog, a address) {
 }
 
 // addDestination adds an address to the destinations of a backlog.
-func (e *Engine) addDestination(b *backlog, a address) {
+func (e *Engine) addDestination(b *backlog, a memory.Address) {
 	x := e.store.extra(b)
 	if a == b.origin.dst && x.destinations() == nil {
 		return
@@ -133,14 +134,14 @@ func (e *Engine) addDestination(b *backlog, a address) {
 	o.dst = e.notListed(o, o.dst, a)
 }
 
-func (x *extra) sources() *set[address] {
+func (x *extra) sources() *memory.Set[memory.Address] {
 	if x == nil {
 		return nil
 	}
 	return x.src
 }
 
-func (x *extra) destinations() *set[address] {
+func (x *extra) destinations() *memory.Set[memory.Address] {
 	if x == nil {
 		return nil
 	}
@@ -150,42 +151,42 @@ func (x *extra) destinations() *set[address] {
 // addAddress adds an address to a set of sources or destinations, nil standing
 // for the creating event's address alone, and reports whether there was room.
 // 0.0.0.0 stays only as long as it is alone (§6.4.2).
-func (e *Engine) addAddress(b *backlog, into **set[address], only, a address) bool {
+func (e *Engine) addAddress(b *backlog, into **memory.Set[memory.Address], only, a memory.Address) bool {
 	s := *into
-	if a.unspecified() && (s == nil || s.len() > 0) || s == nil && a == only || s != nil && s.has(a) {
+	if a.Unspecified() && (s == nil || s.Len() > 0) || s == nil && a == only || s != nil && s.Has(a) {
 		return true
 	}
 	replaced := only
-	if s != nil && s.len() > 0 {
-		replaced = s.first
+	if s != nil && s.Len() > 0 {
+		replaced = s.First
 	}
-	alone := (s == nil || s.len() == 1) && replaced.unspecified()
+	alone := (s == nil || s.Len() == 1) && replaced.Unspecified()
 	size := e.addressSize(a)
 	if alone {
 		size -= e.addressSize(replaced)
-	} else if s != nil && s.len() >= e.opts.MaxAlarmValues || s == nil && e.opts.MaxAlarmValues < 2 {
+	} else if s != nil && s.Len() >= e.opts.MaxAlarmValues || s == nil && e.opts.MaxAlarmValues < 2 {
 		return false
 	}
 	if !e.list(b, size) {
 		return false
 	}
 	if s == nil {
-		s = &set[address]{}
-		s.add(only)
+		s = &memory.Set[memory.Address]{}
+		s.Add(only)
 		*into = s
 	}
 	if alone {
-		s.replace(a)
+		s.Replace(a)
 	} else {
-		s.add(a)
+		s.Add(a)
 	}
 	return true
 }
 
 // notListed notes that an address finds no room among the listed ones: risk and
 // networks count it nevertheless.
-func (e *Engine) notListed(o *over, networks []string, a address) []string {
-	addr := a.addr()
+func (e *Engine) notListed(o *over, networks []string, a memory.Address) []string {
+	addr := a.Addr()
 	o.value = max(o.value, e.assets.Value(addr))
 	for _, cidr := range e.assets.Networks(addr) {
 		networks = addOnce(networks, cidr)
@@ -210,21 +211,21 @@ func (e *Engine) list(b *backlog, size int) bool {
 // listedSize returns the size of what is listed.
 func (e *Engine) listedSize(b *backlog) int {
 	size := 0
-	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
+	for _, addresses := range [...][]memory.Address{e.sources(b), e.destinations(b)} {
 		for _, a := range addresses {
 			size += e.addressSize(a)
 		}
 	}
 	if x := e.store.extra(b); x != nil && x.custom != nil {
-		for _, c := range x.custom.all() {
+		for _, c := range x.custom.All() {
 			size += e.customSize(c)
 		}
 	}
 	return size
 }
 
-func (e *Engine) addressSize(a address) int {
-	e.scratch = a.addr().AppendTo(e.scratch[:0])
+func (e *Engine) addressSize(a memory.Address) int {
+	e.scratch = a.Addr().AppendTo(e.scratch[:0])
 	return len(e.scratch) + len(`""`)
 }
 
@@ -251,17 +252,17 @@ func (e *Engine) addCustomData(b *backlog, ev *event.Event) {
 func (e *Engine) addOneCustomData(b *backlog, label, content string) bool {
 	x := e.store.more(b)
 	if x.custom == nil {
-		x.custom = &set[alarm.CustomData]{}
+		x.custom = &memory.Set[alarm.CustomData]{}
 	}
 	c := alarm.CustomData{Label: label, Content: content}
-	if x.custom.has(c) {
+	if x.custom.Has(c) {
 		return true
 	}
-	if x.custom.len() >= e.bounds.customData || x.labelled(label) >= e.opts.MaxAlarmValues || !e.list(b, e.customSize(c)) {
+	if x.custom.Len() >= e.bounds.customData || x.labelled(label) >= e.opts.MaxAlarmValues || !e.list(b, e.customSize(c)) {
 		return false
 	}
 	c = alarm.CustomData{Label: strings.Clone(label), Content: strings.Clone(content)}
-	x.custom.add(c)
+	x.custom.Add(c)
 	if x.labels != nil {
 		x.labels[c.Label]++
 	}
@@ -274,7 +275,7 @@ const worthCounting = 16
 
 // labelled returns the number of values with a label.
 func (x *extra) labelled(label string) int {
-	all := x.custom.all()
+	all := x.custom.All()
 	if len(all) < worthCounting {
 		n := 0
 		for i := range all {
@@ -302,7 +303,7 @@ func (x *extra) truncated() alarm.Truncated {
 }
 
 // found is what look-ups have found about an alarm's addresses.
-type found struct{ intel, vulns set[alarm.Hit] }
+type found struct{ intel, vulns memory.Set[alarm.Hit] }
 
 // addHits adds findings to those of a backlog; some are forgotten if there are too
 // many.
@@ -312,17 +313,17 @@ func (e *Engine) addHits(b *backlog, intel, vulns []alarm.Hit) {
 		x.found = &found{}
 	}
 	for _, some := range [...]struct {
-		into *set[alarm.Hit]
+		into *memory.Set[alarm.Hit]
 		hits []alarm.Hit
 	}{{&x.found.intel, intel}, {&x.found.vulns, vulns}} {
 		for _, hit := range some.hits {
 			hit.Term, hit.Result = cut(hit.Term), cut(hit.Result)
 			switch {
-			case some.into.has(hit):
-			case x.found.intel.len()+x.found.vulns.len() >= mostHits:
+			case some.into.Has(hit):
+			case x.found.intel.Len()+x.found.vulns.Len() >= mostHits:
 				e.stats.ForgottenHits++
 			default:
-				some.into.add(hit)
+				some.into.Add(hit)
 			}
 		}
 	}
@@ -330,5 +331,5 @@ func (e *Engine) addHits(b *backlog, intel, vulns []alarm.Hit) {
 
 // hits returns the findings, in order of their coming.
 func (f *found) hits() (intel, vulns []alarm.Hit) {
-	return slices.Clone(f.intel.all()), slices.Clone(f.vulns.all())
+	return slices.Clone(f.intel.All()), slices.Clone(f.vulns.All())
 }

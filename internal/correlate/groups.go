@@ -5,6 +5,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -45,9 +46,9 @@ func (e *Engine) groupKeyOf(v *variant, o *origin, data *openerData) uint64 {
 func (e *Engine) groupMark(b *backlog) uint32 {
 	v, data := e.variantOf(b), e.store.extra(b).origin()
 	buf := append(e.scratch[:0], byte(v.groupFields))
-	address := func(a address) {
-		buf = binary.LittleEndian.AppendUint64(buf, a.hi)
-		buf = binary.LittleEndian.AppendUint64(buf, a.lo)
+	address := func(a memory.Address) {
+		buf = binary.LittleEndian.AppendUint64(buf, a.Hi)
+		buf = binary.LittleEndian.AppendUint64(buf, a.Lo)
 	}
 	address(b.origin.src)
 	if v.groupFields.Has(directive.DstIP) {
@@ -89,7 +90,7 @@ func (e *Engine) joinGroup(b *backlog, key uint64) {
 func (e *Engine) leaveGroup(b *backlog) {
 	key := e.groupKey(b)
 	if b.member.next == b.self {
-		if delete(e.groups, key); len(e.groups) == 0 && e.mostGroups > worthFreeing {
+		if delete(e.groups, key); len(e.groups) == 0 && e.mostGroups > memory.WorthFreeing {
 			e.groups, e.mostGroups = map[uint64]group{}, 0
 		}
 		return

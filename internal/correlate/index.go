@@ -298,7 +298,3 @@ type stage struct {
 	number int32 // place in the plan
 	place  int32 // in the index's stages
 }
-
-// worthFreeing is the number of entries from which a map that has become empty
-// is made anew: a map never gets smaller.
-const worthFreeing = 1024

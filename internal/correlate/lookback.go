@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -36,7 +37,7 @@ type candidate struct {
 // it takes what is later than the end of the stages before by the events' own times,
 // but came earlier (D33).
 func (e *Engine) lookBack(b *backlog) {
-	if e.memory.events.len() == 0 {
+	if e.memory.Len() == 0 {
 		return
 	}
 	l := &e.looking
@@ -64,9 +65,9 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 		if !e.inWindow(b, e.plan(b, int(b.current)), seconds) {
 			return false // and so are those that come
 		}
-		k := e.memory.events.at(c.event)
-		one := record{id: k.id, identity: identify(k.id, k.src, k.dst, k.srcPort, k.dstPort, k.sent)}
-		if e.recordedBelow(b, len(e.looking.offered), k.id) || e.belongsToElder(b, one) {
+		k := e.memory.Event(c.event)
+		one := memory.Record{ID: k.ID, Identity: memory.Identify(k.ID, k.Src, k.Dst, k.SrcPort, k.DstPort, k.Sent)}
+		if e.recordedBelow(b, len(e.looking.offered), k.ID) || e.belongsToElder(b, one) {
 			continue
 		}
 		stage := e.fitting(b, k)
@@ -76,8 +77,8 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 		e.looking.offered[stage]++
 		e.stats.LookedBack++
 		a := arrived{
-			ev: e.memory.recall(k), src: k.src, dst: k.dst, sent: k.sent, t: c.time, seconds: seconds,
-			record: one, lookedBack: true,
+			ev: e.recall(k), src: k.Src, dst: k.Dst, sent: k.Sent, t: c.time, seconds: seconds,
+			Record: one, lookedBack: true,
 		}
 		if began := e.take(b, stage, &a); began || b.self == 0 {
 			return began
@@ -101,9 +102,9 @@ func (e *Engine) findCandidates(b *backlog) bool {
 			e.findOfStage(b, s)
 		}
 	}
-	oldest := e.memory.events.first
+	m := &e.memory
 	slices.SortFunc(l.candidates, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.event-oldest, b.event-oldest))
+		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(m.Age(a.event), m.Age(b.event)))
 	})
 	return len(l.candidates) > 0
 }
@@ -118,49 +119,46 @@ func (e *Engine) findOfStage(b *backlog, s *stage) {
 		fields, key = joined&^customData, s.key(true)
 	}
 	hash := e.matchHash(key, fields, &b.origin, data)
-	place := *m.chains.head(uint64(hash))
-	for n, walked := 0, 0; n < e.bounds.considered && walked < mostWalked && m.matches.has(place); walked++ {
-		p := m.matches.at(place)
-		if p.latest <= b.latest {
+	place, ok := m.Newest(hash)
+	for n, walked := 0, 0; ok && n < e.bounds.considered && walked < mostWalked; walked++ {
+		p := m.At(place)
+		if p.Latest <= b.latest {
 			return
 		}
-		if p.hash == hash && p.key == key {
-			if k := m.events.at(p.event); e.remembers(b, joined, k) {
+		if p.Hash == hash && p.Key == key {
+			if k := m.Event(p.Event); e.remembers(b, joined, k) {
 				n++
-				if t := k.time(); t > b.latest {
-					e.looking.candidates = append(e.looking.candidates, candidate{t, p.event})
+				if t := k.Time(); t > b.latest {
+					e.looking.candidates = append(e.looking.candidates, candidate{t, p.Event})
 				}
 			}
 		}
-		if p.back == 0 {
-			return
-		}
-		place -= p.back
+		place, ok = m.Older(place)
 	}
 }
 
 // remembers reports whether a remembered event equals a backlog's creating event in
 // fields.
-func (e *Engine) remembers(b *backlog, fields directive.Fields, k *kept) bool {
-	a := arrived{ev: &e.looked, src: k.src, dst: k.dst}
-	e.looked = event.Event{SrcPort: k.srcPort, DstPort: k.dstPort}
+func (e *Engine) remembers(b *backlog, fields directive.Fields, k *memory.Event) bool {
+	a := arrived{ev: &e.looked, src: k.Src, dst: k.Dst}
+	e.looked = event.Event{SrcPort: k.SrcPort, DstPort: k.DstPort}
 	if fields&customData != 0 {
-		e.looked.CustomData = e.memory.customData(k)
+		e.looked.CustomData = e.memory.CustomData(k)
 	}
 	return e.joins(b, fields, &a)
 }
 
 // fitting returns the stage that a remembered event is offered to, as on arrival: the
 // current one or else the lowest that fits.
-func (e *Engine) fitting(b *backlog, k *kept) int {
+func (e *Engine) fitting(b *backlog, k *memory.Event) int {
 	v, current := e.variantOf(b), int(b.current)
 	lowest := current
 	if !v.plan.AllRulesAlwaysActive {
 		return current
 	}
 	fits := false
-	for i := range k.matches {
-		s := e.stageOf(e.memory.matches.at(k.match + i))
+	for i := range k.Matches {
+		s := e.stageOf(e.memory.At(k.Match + i))
 		if s == nil || s.variant != v || int(s.number) > current {
 			continue
 		}
@@ -179,17 +177,17 @@ func (e *Engine) fitting(b *backlog, k *kept) int {
 
 // belongsToElder reports whether an event is of a backlog of the same group that has
 // ended, or lives and opened no later (D33 d).
-func (e *Engine) belongsToElder(b *backlog, one record) bool {
+func (e *Engine) belongsToElder(b *backlog, one memory.Record) bool {
 	l, owner := &e.looking, e.variantOf(b).owner
-	if e.ended.events.len() > 0 {
+	if e.ended.Len() > 0 {
 		if !l.knowsGroup {
 			l.group, l.knowsGroup = e.groupMark(b), true
 		}
-		if e.ended.hasOfGroup(owner.place, one.mark, l.group) {
+		if e.ended.HasOfGroup(owner.place, one.Mark, l.group) {
 			return true
 		}
 	}
-	if !owner.seen.has(e.index.salt, one) {
+	if !owner.seen.Has(e.index.salt, one) {
 		return false
 	}
 	if !l.knowsElders {
@@ -206,12 +204,12 @@ func (e *Engine) belongsToElder(b *backlog, one record) bool {
 }
 
 // hasRecorded reports whether a backlog has recorded an event.
-func (e *Engine) hasRecorded(b *backlog, one record) bool {
+func (e *Engine) hasRecorded(b *backlog, one memory.Record) bool {
 	for i := range int(b.reached) {
-		if r := e.recorded(b, i, one.id); r != nil && (r.same == one.same || r.same == 0) {
+		if r := e.recorded(b, i, one.ID); r != nil && (r.Same == one.Same || r.Same == 0) {
 			return true
 		}
-		if slices.ContainsFunc(e.others(b, i), func(o record) bool { return o.same == one.same }) {
+		if slices.ContainsFunc(e.others(b, i), func(o memory.Record) bool { return o.Same == one.Same }) {
 			return true
 		}
 	}

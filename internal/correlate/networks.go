@@ -3,6 +3,8 @@ package correlate
 import (
 	"net/netip"
 	"slices"
+
+	"dsiem/internal/correlate/memory"
 )
 
 // networkLists numbers, from 1, the lists of networks that the asset table has for
@@ -47,11 +49,11 @@ func (e *Engine) gatherNetworks(b *backlog) {
 		over = *x.over
 	}
 	for _, side := range [...]struct {
-		listed []address
+		listed []memory.Address
 		others []string
 	}{{e.sources(b), over.src}, {e.destinations(b), over.dst}} {
 		for _, a := range side.listed {
-			if list := e.assets.Networks(a.addr()); len(list) > 0 {
+			if list := e.assets.Networks(a.Addr()); len(list) > 0 {
 				e.addNetworks(b, list)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 )
 
@@ -214,7 +215,7 @@ func (r *restorer) learn(fields directive.Fields, rule *alarm.Rule) bool {
 		r.learnCustomData(fields, rule)
 }
 
-func (r *restorer) learnAddress(field directive.Fields, text string, value *address) bool {
+func (r *restorer) learnAddress(field directive.Fields, text string, value *memory.Address) bool {
 	if field == 0 {
 		return true
 	}
@@ -222,7 +223,7 @@ func (r *restorer) learnAddress(field directive.Fields, text string, value *addr
 	if err != nil || addr.Zone() != "" {
 		return false
 	}
-	return learn(r, field, toAddress(addr), value)
+	return learn(r, field, memory.ToAddress(addr), value)
 }
 
 func (r *restorer) learnPort(field directive.Fields, text string, value *uint16) bool {
@@ -399,7 +400,7 @@ func (r *restorer) backlog(current int) *backlog {
 	e.setID(b, s.ID)
 	b.origin.src = recall(s.SrcIPs, b.origin.src, r.known.Has(directive.SrcIP))
 	if s.Opener.IsValid() && !r.known.Has(directive.SrcIP) {
-		b.origin.src = toAddress(s.Opener)
+		b.origin.src = memory.ToAddress(s.Opener)
 	}
 	b.origin.dst = recall(s.DstIPs, b.origin.dst, r.known.Has(directive.DstIP))
 	if r.data != nil {
@@ -457,16 +458,16 @@ func (r *restorer) listed(b *backlog) {
 	// that nothing is counted twice.
 	src, dst := !onlyOne(s.SrcIPs, b.origin.src), !onlyOne(s.DstIPs, b.origin.dst)
 	if src {
-		e.store.more(b).src = &set[address]{}
+		e.store.more(b).src = &memory.Set[memory.Address]{}
 	}
 	if dst {
-		e.store.more(b).dst = &set[address]{}
+		e.store.more(b).dst = &memory.Set[memory.Address]{}
 	}
 	for i := 0; src && i < len(s.SrcIPs); i++ {
-		e.addSource(b, toAddress(s.SrcIPs[i]))
+		e.addSource(b, memory.ToAddress(s.SrcIPs[i]))
 	}
 	for i := 0; dst && i < len(s.DstIPs); i++ {
-		e.addDestination(b, toAddress(s.DstIPs[i]))
+		e.addDestination(b, memory.ToAddress(s.DstIPs[i]))
 	}
 	for _, c := range s.CustomData {
 		if !e.addOneCustomData(b, cut(c.Label), cut(c.Content)) {
@@ -477,24 +478,26 @@ func (r *restorer) listed(b *backlog) {
 
 // recall returns the creating event's address. If no rule tells it, it is taken to be
 // the first one saved; only titles show it then.
-func recall(saved []netip.Addr, origin address, known bool) address {
+func recall(saved []netip.Addr, origin memory.Address, known bool) memory.Address {
 	if !known && len(saved) > 0 {
-		return toAddress(saved[0])
+		return memory.ToAddress(saved[0])
 	}
 	return origin
 }
 
 // onlyOne reports whether an address is the only one that was saved.
-func onlyOne(saved []netip.Addr, a address) bool { return len(saved) == 1 && toAddress(saved[0]) == a }
+func onlyOne(saved []netip.Addr, a memory.Address) bool {
+	return len(saved) == 1 && memory.ToAddress(saved[0]) == a
+}
 
 // progress restores the state of rule i.
 func (r *restorer) progress(b *backlog, i int) {
 	e, rule, x := r.engine, &r.rules[i], &r.extras[i]
 	*e.reach(b, i) = progress{start: rule.Start, end: rule.End, status: rule.Status}
 	for n, id := range x.EventIDs {
-		one := record{id: id}
+		one := memory.Record{ID: id}
 		if n < len(x.Events) {
-			one.identity = identity{same: x.Events[n].Same, mark: x.Events[n].Mark}
+			one.Identity = memory.Identity{Same: x.Events[n].Same, Mark: x.Events[n].Mark}
 		}
 		e.record(b, i, one)
 	}
@@ -507,8 +510,8 @@ func (r *restorer) progress(b *backlog, i int) {
 		}
 	}
 	if p := &b.stages[0]; i == 0 && p.filled && r.saved.Opening.ID != 0 {
-		if events := &e.store.more(b).restOf(0).events; events.len() == 0 {
-			events.add(e.index.salt, p.first)
+		if events := &e.store.more(b).restOf(0).events; events.Len() == 0 {
+			events.Add(e.index.salt, p.first)
 		}
 		p.first = recordOf(r.saved.Opening)
 	}
@@ -518,8 +521,8 @@ func (r *restorer) progress(b *backlog, i int) {
 	}
 }
 
-func recordOf(saved alarm.OtherEvent) record {
-	return record{id: saved.ID, identity: identity{same: saved.Same, mark: saved.Mark}}
+func recordOf(saved alarm.OtherEvent) memory.Record {
+	return memory.Record{ID: saved.ID, Identity: memory.Identity{Same: saved.Same, Mark: saved.Mark}}
 }
 
 // savedSticky returns the saved values of a sticky_different field. Others, such
@@ -530,8 +533,8 @@ func savedSticky(kind directive.Sticky, x *alarm.Extra) []sticky {
 	case directive.StickySrcIP, directive.StickyDstIP:
 		for _, text := range x.StickyTexts {
 			if addr, err := netip.ParseAddr(text); err == nil {
-				a := toAddress(addr.WithZone(""))
-				values = append(values, sticky{hi: a.hi, lo: a.lo})
+				a := memory.ToAddress(addr.WithZone(""))
+				values = append(values, sticky{hi: a.Hi, lo: a.Lo})
 			}
 		}
 	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/event"
 )
 
@@ -57,23 +58,19 @@ type EndedEvent struct {
 // Remembered returns what the engine remembers beside live backlogs.
 func (e *Engine) Remembered() *Remembered {
 	r := &Remembered{}
-	events := &e.memory.events
-	r.Events = make([]RememberedEvent, 0, events.len())
-	for place := events.first; place != events.next; place++ {
-		k := events.at(place)
-		r.Events = append(r.Events, RememberedEvent{Arrival: k.arrival, Event: e.memory.recall(k)})
+	r.Events = make([]RememberedEvent, 0, e.memory.Len())
+	for k := range e.memory.All() {
+		r.Events = append(r.Events, RememberedEvent{Arrival: k.Arrival, Event: e.recall(k)})
 	}
-	ended := &e.ended.events
-	for place := ended.first; place != ended.next; place++ {
-		x := ended.at(place)
-		place := max(x.directive, ^x.directive)
-		directive, age := e.tracked[place].current.plan.ID, max(0, x.age(e.second))
+	for x := range e.ended.All() {
+		place := max(x.Directive, ^x.Directive)
+		directive, age := e.tracked[place].current.plan.ID, max(0, x.Age(e.second))
 		last := len(r.Ended) - 1
 		if last < 0 || r.Ended[last].Directive != directive || r.Ended[last].Age != age {
 			r.Ended = append(r.Ended, EndedEvents{Directive: directive, Age: age})
 			last++
 		}
-		r.Ended[last].Events = append(r.Ended[last].Events, EndedEvent{Mark: x.mark, Group: x.group, Opener: x.directive < 0})
+		r.Ended[last].Events = append(r.Ended[last].Events, EndedEvent{Mark: x.Mark, Group: x.Group, Opener: x.Directive < 0})
 	}
 	for i := range e.tracked {
 		if t := &e.tracked[i]; t.lastSent > 0 {
@@ -92,7 +89,7 @@ func (e *Engine) RestoreRemembered(clock int64, r *Remembered) {
 	for _, one := range r.Events {
 		e.Remember(one.Arrival, one.Event)
 	}
-	if e.ended.seconds == 0 {
+	if e.ended.Seconds == 0 {
 		return
 	}
 	for _, one := range r.Latest {
@@ -108,11 +105,11 @@ func (e *Engine) RestoreRemembered(clock int64, r *Remembered) {
 			continue
 		}
 		for _, one := range some.Events {
-			x := endedEvent{mark: one.Mark, group: one.Group, directive: place, at: uint32(secondsOf(clock) - some.Age)}
+			x := memory.EndedEvent{Mark: one.Mark, Group: one.Group, Directive: place, At: uint32(secondsOf(clock) - some.Age)}
 			if one.Opener {
-				x.directive = ^place
+				x.Directive = ^place
 			}
-			e.ended.add(x)
+			e.ended.Add(x)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -28,7 +29,7 @@ func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
 	owner.lastSent = max(owner.lastSent, a.sent)
 	if kind := e.plan(b, stage).StickyDifferent; kind != directive.NoSticky {
 		value, r := stickyOf(kind, ev), e.store.more(b).restOf(stage)
-		if r.sticky == nil || !r.sticky.has(value) {
+		if r.sticky == nil || !r.sticky.Has(value) {
 			e.addSticky(b, stage, value)
 		}
 	}
@@ -104,9 +105,9 @@ func (e *Engine) assess(b *backlog, reliability int) {
 	if x := e.store.extra(b); x != nil && x.over != nil {
 		value = x.over.value
 	}
-	for _, addresses := range [...][]address{e.sources(b), e.destinations(b)} {
+	for _, addresses := range [...][]memory.Address{e.sources(b), e.destinations(b)} {
 		for _, a := range addresses {
-			value = max(value, e.assets.Value(a.addr()))
+			value = max(value, e.assets.Value(a.Addr()))
 		}
 	}
 	risk := int32(alarm.Risk(e.variantOf(b).owner.current.plan.Priority, reliability, value))

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/correlate/memory"
 )
 
 // handle names a live backlog of an engine, 0 none. Engines keep handles where
@@ -144,12 +145,12 @@ func (s *store) giveBack(n int32) {
 type extra struct {
 	// src and dst are nil as long as the creating event's address is the only
 	// one.
-	src, dst *set[address]
+	src, dst *memory.Set[memory.Address]
 	// rests has an element for each stage up to the last that needs one.
 	rests []rest
 	// networks are the alarm's, unless they are one of the engine's lists.
 	networks []string
-	custom   *set[alarm.CustomData]
+	custom   *memory.Set[alarm.CustomData]
 	// labels counts the values of custom by label, nil as long as they are few.
 	labels map[string]int
 	// listed is the size of the addresses and custom data in a line, 0 if not known.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"dsiem/internal/correlate/memory"
 )
 
 // TestStoreKeepsBacklogsApart lets bursts of backlogs come and go in any order and
@@ -106,7 +108,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 			for i, h := range handles {
 				all.remove(s.at(h))
 				s.drop(s.at(h))
-				if left := burst - i - 1; cap(all.heap) > max(slack*left+slack, worthFreeing) {
+				if left := burst - i - 1; cap(all.heap) > max(slack*left+slack, memory.WorthFreeing) {
 					t.Fatalf("%s: room for %d timers with %d left", name, cap(all.heap), left)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 
+	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -77,7 +78,7 @@ func (e *Engine) enter(s *stage, b *backlog) {
 
 // leave takes a backlog out of a stage's table.
 func (e *Engine) leave(s *stage, b *backlog) {
-	if s.live--; s.live == 0 && s.most > worthFreeing {
+	if s.live--; s.live == 0 && s.most > memory.WorthFreeing {
 		s.tables, s.most = nil, 0
 		return
 	}
@@ -156,10 +157,10 @@ func (e *Engine) collectJoined(s *stage, a *arrived) {
 func (x *index) originKey(fields directive.Fields, o *origin, data *openerData) uint64 {
 	h := x.salt
 	if fields.Has(directive.SrcIP) {
-		h = x.mix(x.mix(h, o.src.hi), o.src.lo)
+		h = x.mix(x.mix(h, o.src.Hi), o.src.Lo)
 	}
 	if fields.Has(directive.DstIP) {
-		h = x.mix(x.mix(h, o.dst.hi), o.dst.lo)
+		h = x.mix(x.mix(h, o.dst.Hi), o.dst.Lo)
 	}
 	if fields.Has(directive.SrcPort) {
 		h = x.mix(h, uint64(o.srcPort))

@@ -3,6 +3,8 @@ package correlate
 import (
 	"cmp"
 	"slices"
+
+	"dsiem/internal/correlate/memory"
 )
 
 // timer is when a backlog is due.
@@ -61,7 +63,7 @@ func (t *timers) remove(b *backlog) {
 	if i < last {
 		t.move(i, moved)
 	}
-	if last < cap(t.heap)/slack && cap(t.heap) > worthFreeing {
+	if last < cap(t.heap)/slack && cap(t.heap) > memory.WorthFreeing {
 		t.heap = append(make([]timer, 0, 2*last), t.heap...) // gives the memory of a burst back
 	}
 }

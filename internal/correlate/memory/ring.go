@@ -1,4 +1,6 @@
-package correlate
+package memory
+
+import "iter"
 
 // ringBlock is the number of values of a ring that are allocated together.
 const ringBlock = 1024
@@ -35,6 +37,17 @@ func (r *ring[T]) push() (*T, uint32) {
 	}
 	r.next++
 	return r.at(place), place
+}
+
+// all returns the values, the oldest first.
+func (r *ring[T]) all() iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		for place := r.first; place != r.next; place++ {
+			if !yield(r.at(place)) {
+				return
+			}
+		}
+	}
 }
 
 // pop removes the oldest value.

@@ -1,71 +1,72 @@
-package correlate
+package memory
 
 import (
 	"encoding/binary"
+	"iter"
 
-	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
 
-// memory holds the events of the last seconds that match a stage after the first,
+// Recent holds the events of the last seconds that match a stage after the first,
 // whatever was live then, for backlogs that reach that stage only now.
 //
 // Nearly all events come in order, and then nothing is looked up: remembering one
 // is a copy of it without pointers, one of its texts, and a match for each stage.
 // Only when a stage begins that has seen a later event are the matches linked, by
 // what the stage's backlogs refer to.
-type memory struct {
-	// seconds is how long an event is remembered, 0 if none is.
-	seconds     int64
-	most        int
-	mostBytes   int
-	events      ring[kept]
-	matches     ring[match]
+type Recent struct {
+	// Seconds is how long an event is remembered, 0 if none is, Most how many, and
+	// MostBytes how much memory they may take.
+	Seconds     int64
+	Most        int
+	MostBytes   int
+	events      ring[Event]
+	matches     ring[Match]
 	texts       texts
 	firstText   uint64 // position of the texts of the oldest event
 	chains      chains
 	firstUnlink uint32 // place of the first match that is not linked
 }
 
-// kept is a remembered event, but for its texts.
-type kept struct {
-	src, dst address
-	// sent is its time and arrival that of its arrival, in UNIX nanoseconds.
-	sent, arrival       int64
-	pluginID, pluginSID uint64
-	id                  event.IDHash
+// Event is a remembered event, but for its texts.
+type Event struct {
+	Src, Dst Address
+	// Sent is its time and Arrival that of its arrival, in UNIX nanoseconds.
+	Sent, Arrival       int64
+	PluginID, PluginSID uint64
+	ID                  event.IDHash
 	text                uint64 // position of its texts
-	match, matches      uint32 // place of the first of its matches, and their number
-	srcPort, dstPort    uint16
+	Match, Matches      uint32 // place of the first of its matches, and their number
+	SrcPort, DstPort    uint16
 }
 
-// time returns the time that the event counts as (D28).
-func (k *kept) time() int64 { return min(k.sent, k.arrival) }
+// Time returns the time that the event counts as (D28).
+func (k *Event) Time() int64 { return min(k.Sent, k.Arrival) }
 
-// match says that an event matches a stage, but for its references.
-type match struct {
-	// latest is the largest time of the events of the chain up to this one.
-	latest int64
-	hash   uint32
-	event  uint32 // place
-	// key is the stage's: see keyOf.
-	key int32
+// Match says that an event matches a stage, but for its references.
+type Match struct {
+	// Latest is the largest time of the events of the chain up to this one.
+	Latest int64
+	Hash   uint32
+	Event  uint32 // place
+	// Key is what the event was posted for.
+	Key int32
 	// back is how far before it the next older one of the chain is, 0 if it is the
 	// oldest.
 	back uint32
 }
 
 // The sizes of what is remembered, with that of the chains.
-const keptSize, matchSize = 96, 24 + 4*4
+const eventSize, matchSize = 96, 24 + 4*4
 
-// bytes returns how much memory is in use.
-func (m *memory) bytes() int {
-	return m.events.len()*keptSize + m.matches.len()*matchSize + int(m.texts.next-m.firstText)
+// Bytes returns how much memory is in use.
+func (m *Recent) Bytes() int {
+	return m.events.len()*eventSize + m.matches.len()*matchSize + int(m.texts.next-m.firstText)
 }
 
 // pop forgets the oldest event.
-func (m *memory) pop() {
-	for range m.events.at(m.events.first).matches {
+func (m *Recent) pop() {
+	for range m.events.at(m.events.first).Matches {
 		if m.firstUnlink == m.matches.first {
 			m.firstUnlink++
 		}
@@ -79,12 +80,12 @@ func (m *memory) pop() {
 	m.texts.release(m.firstText)
 }
 
-// pass forgets what is too old at a second of the clock.
-func (m *memory) pass(second int64) {
+// Forget forgets what arrived before a time.
+func (m *Recent) Forget(before int64) {
 	if m.events.len() == 0 {
 		return
 	}
-	for m.events.len() > 0 && second-secondsOf(m.events.at(m.events.first).arrival) > m.seconds {
+	for m.events.len() > 0 && m.events.at(m.events.first).Arrival < before {
 		m.pop()
 	}
 	if m.events.len() == 0 { // gives the memory of a burst back
@@ -92,104 +93,88 @@ func (m *memory) pass(second int64) {
 	}
 }
 
-// keep remembers an event that arrives at the time of a.
-func (e *Engine) keep(a *arrived) {
-	m := &e.memory
-	for m.events.len() > 0 && (m.events.len() >= m.most || m.bytes() > m.mostBytes) {
+// Add remembers the texts of an event and returns where the rest of it is to be put, its
+// place, and how many others had to go.
+func (m *Recent) Add(ev *event.Event) (k *Event, place uint32, forgotten uint64) {
+	for m.events.len() > 0 && (m.events.len() >= m.Most || m.Bytes() > m.MostBytes) {
 		m.pop()
-		e.stats.ForgottenEarly++
+		forgotten++
 	}
-	e.identify(a)
-	k, place := m.events.push()
-	*k = kept{
-		src: a.src, dst: a.dst, sent: a.sent, arrival: a.arrival,
-		pluginID: a.ev.PluginID, pluginSID: a.ev.PluginSID, id: a.id,
-		text: m.texts.add(a.ev), match: m.matches.next,
-		srcPort: a.ev.SrcPort, dstPort: a.ev.DstPort,
-	}
-	a.kept, a.place = true, place
+	k, place = m.events.push()
+	k.text, k.Match, k.Matches = m.texts.add(ev), m.matches.next, 0
+	return k, place, forgotten
 }
 
-// post notes that an event matches a stage.
-func (e *Engine) post(a *arrived, s *stage) {
-	if !a.kept {
-		e.keep(a)
-	}
-	s.latest = max(s.latest, a.t)
-	e.memory.add(a.place, s.key(false))
-	if s.number > 0 && s.plan.Join&customData != 0 {
-		e.memory.add(a.place, s.key(true))
-	}
-}
-
-func (m *memory) add(event uint32, key int32) {
+// Post notes that the newest event matches a stage with a key.
+func (m *Recent) Post(event uint32, key int32) {
 	p, _ := m.matches.push()
-	*p = match{event: event, key: key}
-	m.events.at(event).matches++
+	*p = Match{Event: event, Key: key}
+	m.events.at(event).Matches++
 }
 
-// key returns what the matches of a stage have. If it refers to custom data they are
-// linked a second time without, because a backlog that has none does not (D18).
-func (s *stage) key(withoutCustomData bool) int32 {
-	if withoutCustomData {
-		return s.place<<1 | 1
-	}
-	return s.place << 1
-}
-
-// stageOf returns the stage of a match, nil if it is gone.
-func (e *Engine) stageOf(p *match) *stage { return e.index.stages[p.key>>1] }
-
-// linkMatches links the matches that are not linked yet.
-func (e *Engine) linkMatches() {
-	m := &e.memory
+// Link links the matches that are not linked yet: fn sets the hash of one and reports
+// whether it is ever looked up.
+func (m *Recent) Link(fn func(p *Match, k *Event) bool) {
 	if !m.chains.roomFor(m.matches.len()) {
 		m.chains.start(m.matches.len())
 		for place := m.matches.first; place != m.firstUnlink; place++ {
-			m.link(place)
+			m.linkOne(place)
 		}
 	}
 	for ; m.firstUnlink != m.matches.next; m.firstUnlink++ {
-		p := m.matches.at(m.firstUnlink)
-		k, s := m.events.at(p.event), e.stageOf(p)
-		if s == nil || s.number == 0 {
-			continue // never looked up
+		if p := m.matches.at(m.firstUnlink); fn(p, m.events.at(p.Event)) {
+			m.linkOne(m.firstUnlink)
 		}
-		fields, o := s.plan.Join, k.origin()
-		if p.key&1 != 0 {
-			fields &^= customData
-		}
-		var data openerData
-		if fields&customData != 0 {
-			data = openerData{texts: m.customData(k)}
-			data.shorten()
-		}
-		p.hash = e.matchHash(p.key, fields, &o, &data)
-		m.link(m.firstUnlink)
 	}
 }
 
-func (e *Engine) matchHash(key int32, fields directive.Fields, o *origin, data *openerData) uint32 {
-	return uint32(e.index.mix(e.index.originKey(fields, o, data), uint64(key)) >> 32)
+// Newest returns the place of the newest of the matches that are linked with a hash,
+// among others, false if there is none.
+func (m *Recent) Newest(hash uint32) (place uint32, ok bool) {
+	if m.matches.len() == 0 {
+		return 0, false
+	}
+	place = *m.chains.head(uint64(hash))
+	return place, m.matches.has(place)
 }
 
-// link puts a match at the head of its chain.
-func (m *memory) link(place uint32) {
+// Older returns the place of the next older one, false if there is none.
+func (m *Recent) Older(place uint32) (older uint32, ok bool) {
+	back := m.matches.at(place).back
+	return place - back, back > 0 && m.matches.has(place-back)
+}
+
+// At returns the match of a place.
+func (m *Recent) At(place uint32) *Match { return m.matches.at(place) }
+
+// Event returns the event of a place.
+func (m *Recent) Event(place uint32) *Event { return m.events.at(place) }
+
+// Age returns how many events are older than that of a place.
+func (m *Recent) Age(place uint32) uint32 { return place - m.events.first }
+
+// All returns the events, the oldest first.
+func (m *Recent) All() iter.Seq[*Event] { return m.events.all() }
+
+// Len returns the number of events.
+func (m *Recent) Len() int { return m.events.len() }
+
+// Posted returns a number that grows with each match.
+func (m *Recent) Posted() uint32 { return m.matches.next }
+
+// linkOne puts a match at the head of its chain.
+func (m *Recent) linkOne(place uint32) {
 	p := m.matches.at(place)
-	head := m.chains.head(uint64(p.hash))
-	p.latest, p.back = m.events.at(p.event).time(), m.matches.back(place, *head)
+	head := m.chains.head(uint64(p.Hash))
+	p.Latest, p.back = m.events.at(p.Event).Time(), m.matches.back(place, *head)
 	if p.back > 0 {
-		p.latest = max(p.latest, m.matches.at(*head).latest)
+		p.Latest = max(p.Latest, m.matches.at(*head).Latest)
 	}
 	*head = place
 }
 
-func (k *kept) origin() origin {
-	return origin{src: k.src, dst: k.dst, srcPort: k.srcPort, dstPort: k.dstPort}
-}
-
-// customData returns the custom data of an event.
-func (m *memory) customData(k *kept) (data [event.CustomFields]string) {
+// CustomData returns the custom data of an event.
+func (m *Recent) CustomData(k *Event) (data [event.CustomFields]string) {
 	r := m.texts.read(k.text)
 	for bit := range textData {
 		r.next(bit)
@@ -200,13 +185,13 @@ func (m *memory) customData(k *kept) (data [event.CustomFields]string) {
 	return data
 }
 
-// recall returns a remembered event, without what the engine has no use for.
-func (m *memory) recall(k *kept) *event.Event {
+// Recall returns a remembered event but for its time, without what the engine has no
+// use for.
+func (m *Recent) Recall(k *Event) *event.Event {
 	ev := &event.Event{
-		Seconds: secondsOf(k.sent), SrcIP: k.src.addr(), DstIP: k.dst.addr(),
-		SrcPort: k.srcPort, DstPort: k.dstPort, PluginID: k.pluginID, PluginSID: k.pluginSID,
+		SrcIP: k.Src.Addr(), DstIP: k.Dst.Addr(),
+		SrcPort: k.SrcPort, DstPort: k.DstPort, PluginID: k.PluginID, PluginSID: k.PluginSID,
 	}
-	ev.Nanos = int32(k.sent - nanosOf(ev.Seconds))
 	r := m.texts.read(k.text)
 	for bit, text := range [...]*string{&ev.ID, &ev.Product, &ev.Category, &ev.Subcategory} {
 		*text = string(r.next(bit))

@@ -1,14 +1,18 @@
-package correlate
+package memory
 
 import "slices"
 
 // indexFrom is the number of members from which a set keeps a hash index.
 const indexFrom = 16
 
-// set is an insertion-ordered set. It is small while it has one member, which
+// WorthFreeing is the number of entries from which a map that has become empty
+// is made anew: a map never gets smaller.
+const WorthFreeing = 1024
+
+// Set is an insertion-ordered set. It is small while it has one member, which
 // is what most sets of most backlogs have. The zero value is empty.
-type set[T comparable] struct {
-	first T
+type Set[T comparable] struct {
+	First T
 	n     int32
 	more  *members[T]
 }
@@ -19,15 +23,16 @@ type members[T comparable] struct {
 	index map[T]struct{} // nil below indexFrom members
 }
 
-func (s *set[T]) len() int { return int(s.n) }
+// Len returns the number of members.
+func (s *Set[T]) Len() int { return int(s.n) }
 
-// has reports whether v is a member.
-func (s *set[T]) has(v T) bool {
+// Has reports whether v is a member.
+func (s *Set[T]) Has(v T) bool {
 	switch {
 	case s.n == 0:
 		return false
 	case s.more == nil:
-		return s.first == v
+		return s.First == v
 	case s.more.index != nil:
 		_, ok := s.more.index[v]
 		return ok
@@ -35,18 +40,18 @@ func (s *set[T]) has(v T) bool {
 	return slices.Contains(s.more.list, v)
 }
 
-// add adds v and reports whether it was new.
-func (s *set[T]) add(v T) bool {
-	if s.has(v) {
+// Add adds v and reports whether it was new.
+func (s *Set[T]) Add(v T) bool {
+	if s.Has(v) {
 		return false
 	}
 	s.n++
 	if s.n == 1 {
-		s.first = v
+		s.First = v
 		return true
 	}
 	if s.more == nil {
-		s.more = &members[T]{list: append(make([]T, 0, 4), s.first)}
+		s.more = &members[T]{list: append(make([]T, 0, 4), s.First)}
 	}
 	m := s.more
 	m.list = append(m.list, v)
@@ -62,17 +67,17 @@ func (s *set[T]) add(v T) bool {
 	return true
 }
 
-// replace makes v the only member of a set of one.
-func (s *set[T]) replace(v T) { s.first = v }
+// Replace makes v the only member of a set of one.
+func (s *Set[T]) Replace(v T) { s.First = v }
 
-// all returns the members in order of insertion. The slice must not be changed
+// All returns the members in order of insertion. The slice must not be changed
 // and is valid until the next add.
-func (s *set[T]) all() []T {
+func (s *Set[T]) All() []T {
 	switch {
 	case s.n == 0:
 		return nil
 	case s.more == nil:
-		return []T{s.first}
+		return []T{s.First}
 	}
 	return s.more.list
 }

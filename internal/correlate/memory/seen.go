@@ -1,12 +1,12 @@
-package correlate
+package memory
 
 import "dsiem/internal/event"
 
-// seen is what the live backlogs of a directive have recorded, by the ids of the
+// Seen is what the live backlogs of a directive have recorded, by the ids of the
 // events: the number of stages that have recorded one. The zero value is empty. As
 // long as the ids are few, as in most directives, they are in a table that is faster
 // than a map.
-type seen struct {
+type Seen struct {
 	// slots are found by open addressing; their number is a power of two.
 	slots []seenID
 	n     int
@@ -34,9 +34,9 @@ type seenCount struct {
 const fewSeen = 2048
 
 // slot returns the slot of an id, or the free one where it belongs.
-func (s *seen) slot(salt uint64, id event.IDHash) uint64 {
+func (s *Seen) slot(salt uint64, id event.IDHash) uint64 {
 	mask := uint64(len(s.slots) - 1)
-	for i := mixed(uint64(id), salt) & mask; ; i = (i + 1) & mask {
+	for i := Mix(uint64(id), salt) & mask; ; i = (i + 1) & mask {
 		if x := &s.slots[i]; x.id == id || x.n+x.others == 0 {
 			return i
 		}
@@ -44,7 +44,7 @@ func (s *seen) slot(salt uint64, id event.IDHash) uint64 {
 }
 
 // get returns what is known of an id. salt must always be the same.
-func (s *seen) get(salt uint64, id event.IDHash) seenCount {
+func (s *Seen) get(salt uint64, id event.IDHash) seenCount {
 	switch {
 	case s.many != nil:
 		return s.many[id]
@@ -54,42 +54,43 @@ func (s *seen) get(salt uint64, id event.IDHash) seenCount {
 	return s.slots[s.slot(salt, id)].seenCount
 }
 
-// hasID reports whether any event with an id is recorded, has whether one is (D35 c);
-// of an unknown event only the id is known.
-func (s *seen) hasID(salt uint64, id event.IDHash) bool {
+// HasID reports whether any event with an id is recorded.
+func (s *Seen) HasID(salt uint64, id event.IDHash) bool {
 	x := s.get(salt, id)
 	return x.n+x.others > 0
 }
 
-func (s *seen) has(salt uint64, one record) bool {
-	x := s.get(salt, one.id)
-	unknown := uint64(one.id)
-	return x.n > 0 && (x.key == one.same || x.key == unknown) ||
-		x.others > 0 && (s.others[one.same] > 0 || s.others[unknown] > 0)
+// Has reports whether an event is recorded (D35 c); of an unknown event only the id is
+// known.
+func (s *Seen) Has(salt uint64, one Record) bool {
+	x := s.get(salt, one.ID)
+	unknown := uint64(one.ID)
+	return x.n > 0 && (x.key == one.Same || x.key == unknown) ||
+		x.others > 0 && (s.others[one.Same] > 0 || s.others[unknown] > 0)
 }
 
-// add notes that a stage has recorded an event.
-func (s *seen) add(salt uint64, one record) {
+// Add notes that a stage has recorded an event.
+func (s *Seen) Add(salt uint64, one Record) {
 	if s.many == nil && 2*(s.n+1) > len(s.slots) {
 		s.grow(salt)
 	}
 	if s.many != nil {
-		x := s.many[one.id]
+		x := s.many[one.ID]
 		s.count(&x, one, 1)
-		s.many[one.id] = x
+		s.many[one.ID] = x
 		s.most = max(s.most, len(s.many))
 		return
 	}
-	x := &s.slots[s.slot(salt, one.id)]
+	x := &s.slots[s.slot(salt, one.ID)]
 	if x.n+x.others == 0 {
-		x.id = one.id
+		x.id = one.ID
 		s.n++
 	}
 	s.count(&x.seenCount, one, 1)
 }
 
 // count adds to or takes from what is known of an id.
-func (s *seen) count(x *seenCount, one record, by int32) {
+func (s *Seen) count(x *seenCount, one Record, by int32) {
 	key := one.key()
 	switch {
 	case x.n+x.others == 0:
@@ -107,19 +108,19 @@ func (s *seen) count(x *seenCount, one record, by int32) {
 	}
 }
 
-// remove takes back that a stage has recorded an event.
-func (s *seen) remove(salt uint64, one record) {
+// Remove takes back that a stage has recorded an event.
+func (s *Seen) Remove(salt uint64, one Record) {
 	if s.many != nil {
 		s.removeOfMany(one)
 		return
 	}
-	hole := s.slot(salt, one.id)
+	hole := s.slot(salt, one.ID)
 	s.count(&s.slots[hole].seenCount, one, -1)
 	if x := &s.slots[hole]; x.n+x.others > 0 {
 		return
 	}
 	if s.n--; s.n == 0 {
-		if len(s.slots) > worthFreeing {
+		if len(s.slots) > WorthFreeing {
 			s.slots = nil
 		}
 		return
@@ -127,7 +128,7 @@ func (s *seen) remove(salt uint64, one record) {
 	// Those behind that it had kept from their place move up.
 	mask := uint64(len(s.slots) - 1)
 	for i := (hole + 1) & mask; s.slots[i].n+s.slots[i].others != 0; i = (i + 1) & mask {
-		home := mixed(uint64(s.slots[i].id), salt) & mask
+		home := Mix(uint64(s.slots[i].id), salt) & mask
 		if (i-home)&mask >= (i-hole)&mask {
 			s.slots[hole], s.slots[i] = s.slots[i], seenID{}
 			hole = i
@@ -135,20 +136,20 @@ func (s *seen) remove(salt uint64, one record) {
 	}
 }
 
-func (s *seen) removeOfMany(one record) {
-	x := s.many[one.id]
+func (s *Seen) removeOfMany(one Record) {
+	x := s.many[one.ID]
 	s.count(&x, one, -1)
 	if x.n+x.others > 0 {
-		s.many[one.id] = x
+		s.many[one.ID] = x
 		return
 	}
-	if delete(s.many, one.id); len(s.many) == 0 && s.most > worthFreeing {
+	if delete(s.many, one.ID); len(s.many) == 0 && s.most > WorthFreeing {
 		s.many, s.most, s.others = nil, 0, nil
 	}
 }
 
 // grow makes more room.
-func (s *seen) grow(salt uint64) {
+func (s *Seen) grow(salt uint64) {
 	old := s.slots
 	if s.n >= fewSeen {
 		s.many = make(map[event.IDHash]seenCount, 2*s.n)
