@@ -183,12 +183,6 @@ func (s *Summary) WriteJSON(w io.Writer) error {
 	return err
 }
 
-// note is a line of the summary that is shown if its number is above 0.
-type note struct {
-	n    int
-	what string
-}
-
 // WriteText writes the summary for people.
 func (s *Summary) WriteText(w io.Writer) error {
 	var b strings.Builder
@@ -197,31 +191,11 @@ func (s *Summary) WriteText(w io.Writer) error {
 	}
 	e, l := &s.Events, &s.Backlogs
 	line("events", "%s read, %s offered, %s matched", text.Group(e.Read), text.Group(e.Offered), text.Group(e.Matched))
-	notes := func(list ...note) {
-		for _, x := range list {
-			if x.n > 0 {
-				line("", "%s %s", text.Group(x.n), x.what)
-			}
+	for _, note := range e.notes(s.Future) {
+		if note != "" {
+			line("", "%s", note)
 		}
 	}
-	notes(
-		note{e.Skipped - e.NoAddresses, "skipped, " + input.NoAlert.String()},
-		note{e.NoAddresses, "skipped, " + input.NoAddresses.String()},
-		note{e.Whitelisted, "dropped, from whitelisted addresses"},
-		note{e.WithoutID, "without an event_id, which got one"},
-		note{e.Repaired, "with bytes that are not UTF-8, replaced by U+FFFD"},
-		note{e.Future, "dated ahead of the events around them, and taken for their time: " + futureText(s.Future, e.Future)},
-		note{e.Late, "more than a minute older than an event before them"},
-	)
-	if e.Repeated+e.OutOfOrder+e.Outside+e.Known > 0 {
-		line("", "matches not counted: %s repeated, %s out of order, %s outside, %s known",
-			text.Group(e.Repeated), text.Group(e.OutOfOrder), text.Group(e.Outside), text.Group(e.Known))
-	}
-	notes(
-		note{int(e.LookedBack), "looked back to"},
-		note{int(e.Forgotten), "forgotten early, there were too many"},
-		note{int(e.Truncated), "with a value that an alarm does not list"},
-	)
 	if e.Rejected > 0 {
 		var reasons []string
 		for reason, n := range s.rejections {
@@ -257,6 +231,36 @@ func (s *Summary) WriteText(w io.Writer) error {
 		return fmt.Errorf("writing the summary: %w", err)
 	}
 	return nil
+}
+
+// notes tells for people what happened to some of the events, "" for what did not.
+func (e *EventCounts) notes(ahead []FutureEvent) []string {
+	var swallowed string
+	if e.Repeated+e.OutOfOrder+e.Outside+e.Known > 0 {
+		swallowed = fmt.Sprintf("matches not counted: %s repeated, %s out of order, %s outside, %s known",
+			text.Group(e.Repeated), text.Group(e.OutOfOrder), text.Group(e.Outside), text.Group(e.Known))
+	}
+	return []string{
+		noteOf(e.Skipped-e.NoAddresses, "skipped, "+input.NoAlert.String()),
+		noteOf(e.NoAddresses, "skipped, "+input.NoAddresses.String()),
+		noteOf(e.Whitelisted, "dropped, from whitelisted addresses"),
+		noteOf(e.WithoutID, "without an event_id, which got one"),
+		noteOf(e.Repaired, "with bytes that are not UTF-8, replaced by U+FFFD"),
+		noteOf(e.Future, "dated ahead of the events around them, and taken for their time: "+futureText(ahead, e.Future)),
+		noteOf(e.Late, "more than a minute older than an event before them"),
+		swallowed,
+		noteOf(e.LookedBack, "looked back to"),
+		noteOf(e.Forgotten, "forgotten early, there were too many"),
+		noteOf(e.Truncated, "with a value that an alarm does not list"),
+	}
+}
+
+// noteOf tells what happened to n events, "" if there are none.
+func noteOf[N int | uint64](n N, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return text.Group(n) + " " + what
 }
 
 // labelOf returns the label of the first line of several.
