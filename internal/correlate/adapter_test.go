@@ -121,8 +121,9 @@ func newEngines(w *world, count int) *engines {
 }
 
 // restarted returns a new engine for a world with what s, which is one engine, would
-// save, and its lines.
-func (s *engines) restarted(w *world) (*engines, error) {
+// save, and its lines. It goes on at a time: of what ended, the time until then does not
+// count.
+func (s *engines) restarted(w *world, goesOn int64) (*engines, error) {
 	again := newEngines(w, 1)
 	again.lines = slices.Clone(s.lines)
 	for id, saved := range s.list[0].Save() {
@@ -136,7 +137,7 @@ func (s *engines) restarted(w *world) (*engines, error) {
 		return nil, err
 	}
 	if s.clock > 0 { // there was a time
-		again.list[0].RestoreRemembered(s.clock, remembered)
+		again.list[0].RestoreRemembered(max(s.clock, goesOn), remembered)
 		again.clock = s.clock
 	}
 	return again, nil

@@ -628,7 +628,7 @@ func saveAndRestore(t *rapid.T, w world) {
 	stop := rapid.IntRange(0, len(w.ops)).Draw(t, "stop")
 	straight := newEngines(&w, 1)
 	play(straight, w.ops[:stop])
-	restarted, err := straight.restarted(&w)
+	restarted, err := straight.restarted(&w, straight.clock)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -670,12 +670,14 @@ func TestRestoreUnderOtherDirectivesEqualsReference(t *testing.T) {
 		}
 		changed := w.withDirectives(directives)
 		play(engine, []op{{kind: flushing}}) // an orderly stop
-		restarted, err := engine.restarted(changed)
+		goesOn := engine.clock
+		if stop < len(w.ops) {
+			goesOn = w.ops[stop].clock
+			ref.restart(goesOn, directives)
+		}
+		restarted, err := engine.restarted(changed, goesOn)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if stop < len(w.ops) {
-			ref.restart(w.ops[stop].clock, directives)
 		}
 		want, got := play(ref, w.ops[stop:]), play(restarted, w.ops[stop:])
 		if diff := cmp.Diff(byName(named(want)), byName(named(got))); diff != "" {
