@@ -106,11 +106,8 @@ func (e *Engine) forgetRecords(b *backlog) {
 	if e.ended.Seconds > 0 {
 		x.Group = e.groupMark(b)
 	}
-	remember := func(one memory.Identity, opener bool) {
-		x.Mark, x.Directive = one.Mark, owner.place
-		if opener {
-			x.Directive = ^owner.place
-		}
+	remember := func(one memory.Identity, directive int32) {
+		x.Mark, x.Directive = one.Mark, directive
 		if e.ended.Seconds > 0 && one.Same != 0 && e.ended.Add(x) {
 			e.stats.ForgottenEnded++
 		}
@@ -118,17 +115,15 @@ func (e *Engine) forgetRecords(b *backlog) {
 	// What opened the backlog is remembered even if its id has been forgotten: its alarm's
 	// id is not given again.
 	opener := b.stages[0].first
-	remember(opener.Identity, true)
+	remember(opener.Identity, ^owner.place)
 	for i := range int(b.reached) {
-		for _, one := range e.records(b, i) {
-			e.leaveRecord(owner, one)
-			if i > 0 || one != opener {
-				remember(one.Identity, false)
+		for _, list := range [...][]memory.Record{e.records(b, i), e.others(b, i)} {
+			for _, one := range list {
+				e.leaveRecord(owner, one)
+				if i > 0 || one != opener {
+					remember(one.Identity, owner.place)
+				}
 			}
-		}
-		for _, one := range e.others(b, i) {
-			e.leaveRecord(owner, one)
-			remember(one.Identity, false)
 		}
 	}
 }
