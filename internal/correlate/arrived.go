@@ -7,30 +7,6 @@ import (
 	"dsiem/internal/event"
 )
 
-// perSecond is the number of nanoseconds in a second.
-const perSecond = 1_000_000_000
-
-// secondsOf returns the whole second of a time in nanoseconds.
-func secondsOf(ns int64) int64 {
-	s := ns / perSecond
-	if ns < s*perSecond {
-		s--
-	}
-	return s
-}
-
-// nanosOf returns the beginning of a second in nanoseconds, or an end of time.
-func nanosOf(seconds int64) int64 {
-	const last = math.MaxInt64 / perSecond
-	switch {
-	case seconds > last:
-		return math.MaxInt64
-	case seconds < -last:
-		return math.MinInt64
-	}
-	return seconds * perSecond
-}
-
 // sentAt returns an event's time in nanoseconds: the first or last there is, if it
 // is not between them, which is so for no event that was decoded.
 func sentAt(ev *event.Event) int64 {
@@ -46,8 +22,9 @@ func sentAt(ev *event.Event) int64 {
 
 // arrived is an event as an engine takes it.
 type arrived struct {
-	ev       *event.Event
-	src, dst memory.Address
+	ev *event.Event
+	// origin holds the values that a backlog would have of the event.
+	origin
 	// sent is its time, and t the same or, if that was ahead, the time of its
 	// arrival (D28), both in UNIX nanoseconds; seconds is the whole second of t.
 	sent, t, seconds int64
@@ -63,17 +40,13 @@ type arrived struct {
 
 // arrive says what an event is that comes at a time. a is empty.
 func (e *Engine) arrive(a *arrived, arrival int64, ev *event.Event) {
-	a.ev, a.src, a.dst = ev, memory.ToAddress(ev.SrcIP), memory.ToAddress(ev.DstIP)
+	a.ev = ev
+	a.src, a.dst, a.srcPort, a.dstPort = memory.ToAddress(ev.SrcIP), memory.ToAddress(ev.DstIP), ev.SrcPort, ev.DstPort
 	a.sent, a.arrival = sentAt(ev), arrival
 	if a.t, a.seconds = a.sent, ev.Seconds; a.sent > arrival || ev.Seconds < -math.MaxInt64/perSecond {
 		a.t = min(a.sent, arrival)
 		a.seconds = secondsOf(a.t)
 	}
-}
-
-// origin returns the values that a backlog would have of the event.
-func (a *arrived) origin() origin {
-	return origin{src: a.src, dst: a.dst, srcPort: a.ev.SrcPort, dstPort: a.ev.DstPort}
 }
 
 // identify sets the hash of the event's id, if that has not been done yet: many events

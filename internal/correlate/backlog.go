@@ -38,7 +38,7 @@ type backlog struct {
 	// latest is the largest time, in nanoseconds, of the events that counted for a
 	// stage: the end of the current one when it is complete (D29).
 	latest int64
-	// stages are the first ones; see Engine.progress for all.
+	// stages are the first ones; see Store.Progress for all.
 	stages [inlineStages]progress
 	// place is where the current stage's table holds the backlog.
 	place link
@@ -72,36 +72,36 @@ type progress struct {
 }
 
 // progress returns the state of stage i, which the backlog has reached.
-func (e *Engine) progress(b *backlog, i int) *progress {
+func (s *store) progress(b *backlog, i int) *progress {
 	if i < inlineStages {
 		return &b.stages[i]
 	}
-	return &e.store.extra(b).rare.later[i-inlineStages]
+	return &s.extra(b).rare.later[i-inlineStages]
 }
 
 // reach makes sure that the state of stage i exists.
-func (e *Engine) reach(b *backlog, i int) *progress {
+func (s *store) reach(b *backlog, i int) *progress {
 	if i >= int(b.reached) {
 		b.reached = uint8(i + 1)
 		if missing := i + 1 - inlineStages; missing > 0 {
-			r := e.store.more(b).rarely()
+			r := s.more(b).rarely()
 			r.later = append(r.later, make([]progress, missing-len(r.later))...)
 		}
 	}
-	return e.progress(b, i)
+	return s.progress(b, i)
 }
 
 // sources and destinations return the backlog's addresses in order of first
 // appearance. The slice must not be changed and is valid until the next event.
-func (e *Engine) sources(b *backlog) []memory.Address {
-	if x := e.store.extra(b); x != nil && x.src != nil {
+func (s *store) sources(b *backlog) []memory.Address {
+	if x := s.extra(b); x != nil && x.src != nil {
 		return x.src.All()
 	}
 	return []memory.Address{b.origin.src}
 }
 
-func (e *Engine) destinations(b *backlog) []memory.Address {
-	if x := e.store.extra(b); x != nil && x.dst != nil {
+func (s *store) destinations(b *backlog) []memory.Address {
+	if x := s.extra(b); x != nil && x.dst != nil {
 		return x.dst.All()
 	}
 	return []memory.Address{b.origin.dst}
@@ -149,59 +149,26 @@ func stickyText(text string) sticky {
 	return sticky{text: text}
 }
 
-func (e *Engine) variantOf(b *backlog) *variant { return e.variants[b.variant] }
-
-func (e *Engine) plan(b *backlog, i int) *directive.Stage { return &e.variantOf(b).plan.Stages[i] }
-
-func (e *Engine) opening(b *backlog) opening {
-	return opening{step: b.step, directive: e.variantOf(b).owner.order}
-}
-
 // openedAt returns the time of the opening event, in nanoseconds.
 func (b *backlog) openedAt() int64 { return nanosOf(b.stages[0].start) + int64(b.nanos) }
 
-// notBefore reports whether an event of a second is not older than the event that
-// opened a backlog, but for the tolerance: it can be of that attack (D29).
-func (e *Engine) notBefore(b *backlog, seconds int64) bool {
-	return seconds >= b.stages[0].start-e.opts.OrderTolerance
-}
-
-// inWindow reports whether an event of a second is in the window of a backlog's current
-// stage, whose plan is given (D32).
-func (e *Engine) inWindow(b *backlog, plan *directive.Stage, seconds int64) bool {
-	last := e.progress(b, int(b.current)).start + plan.Timeout
-	return seconds-last <= e.opts.MinAlarmLifetime
-}
-
 // latestEnd returns the latest end of the finished stages before the current
 // one, long ago if there is none (D29).
-func (e *Engine) latestEnd(b *backlog) int64 {
+func (s *store) latestEnd(b *backlog) int64 {
 	end := int64(math.MinInt64 / 2)
 	for i := range int(b.current) {
-		if p := e.progress(b, i); p.status == alarm.Finished {
+		if p := s.progress(b, i); p.status == alarm.Finished {
 			end = max(end, p.end)
 		}
 	}
 	return end
 }
 
-// duplicate reports whether the current stage has seen the event's
-// sticky_different value (D1).
-func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
-	current := int(b.current)
-	kind := e.plan(b, current).StickyDifferent
-	if kind == directive.NoSticky {
-		return false
-	}
-	r := e.store.extra(b).rest(current)
-	return r != nil && r.sticky != nil && r.sticky.Has(stickyOf(kind, ev))
-}
-
-// nextStage returns the place of the next stage without a status, -1 if the
-// current one is the last.
-func (e *Engine) nextStage(b *backlog) int {
-	for i := int(b.current) + 1; i < len(e.variantOf(b).stages); i++ {
-		if i >= int(b.reached) || e.progress(b, i).status == alarm.Pending {
+// nextStage returns the place of the next stage, of so many, without a status, -1 if
+// the current one is the last.
+func (s *store) nextStage(b *backlog, stages int) int {
+	for i := int(b.current) + 1; i < stages; i++ {
+		if i >= int(b.reached) || s.progress(b, i).status == alarm.Pending {
 			return i
 		}
 	}

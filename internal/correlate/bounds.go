@@ -34,6 +34,7 @@ func specified() bounds {
 // bound sets the bounds of a new engine.
 func (e *Engine) bound(b bounds) {
 	e.bounds = b
+	e.store.limits = limits{values: e.opts.MaxAlarmValues, customData: b.customData, listed: b.listed}
 	e.memory = memory.Recent{Seconds: e.opts.LookBack, Most: b.remembered, MostBytes: b.rememberedBytes}
-	e.ended = memory.Ended{Seconds: e.opts.Remember, Most: b.ended, Salt: e.index.salt}
+	e.ended = memory.Ended{Seconds: e.opts.Remember, Most: b.ended, Salt: e.keys.Salt}
 }

@@ -6,12 +6,10 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate/memory"
-	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
 
@@ -20,7 +18,7 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 	v := e.variantOf(b)
 	current := v.owner.current.plan
 	*a = alarm.Alarm{
-		ID:       e.id(b),
+		ID:       e.store.id(b),
 		Title:    e.title(b),
 		Status:   e.opts.Status,
 		Tag:      e.opts.Tag,
@@ -31,16 +29,16 @@ func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
 		Risk:     min(int(b.risk), alarm.MaxRisk),
 		Class:    b.class,
 		Rules:    make([]alarm.Rule, len(v.stages)),
-		SrcIPs:   addrs(e.sources(b)),
-		DstIPs:   addrs(e.destinations(b)),
+		SrcIPs:   addrs(e.store.sources(b)),
+		DstIPs:   addrs(e.store.destinations(b)),
 	}
-	a.Networks = slices.Clone(e.networks(b))
+	a.Networks = slices.Clone(e.store.networks(b))
 	x := e.store.extra(b)
 	for i := range a.Rules {
 		out := &a.Rules[i]
 		fillRule(out, v.plan, i, &b.origin, x.origin())
 		if i < int(b.reached) {
-			p := e.progress(b, i)
+			p := e.store.progress(b, i)
 			out.Start, out.End, out.Status = p.start, p.end, p.status
 		}
 	}
@@ -86,42 +84,6 @@ func (e *Engine) title(b *backlog) string {
 		}
 	}
 	return name
-}
-
-// fillRule makes the document of a plan's rule with the values of a backlog's
-// creating event.
-func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *openerData) {
-	s, r := &plan.Stages[i], plan.Rule(i)
-	*out = alarm.Rule{
-		Name: r.Name, Stage: r.Stage, Occurrence: r.Occurrence,
-		From: r.From, To: r.To, PortFrom: r.PortFrom, PortTo: r.PortTo,
-		PluginID: r.PluginID, PluginSID: r.PluginSID,
-		Product: r.Product, Category: r.Category, Subcategory: r.Subcategory,
-		Type: r.Type.String(), Protocol: r.Protocol,
-		Reliability: r.Reliability, Timeout: r.Timeout,
-		StickyDifferent: r.StickyDifferent.String(),
-		CustomData:      r.CustomData, CustomLabel: r.CustomLabel,
-	}
-	if s.Origin.Has(directive.SrcIP) {
-		out.From = o.src.Addr().String()
-	}
-	if s.Origin.Has(directive.DstIP) {
-		out.To = o.dst.Addr().String()
-	}
-	if s.Origin.Has(directive.SrcPort) {
-		out.PortFrom = strconv.Itoa(int(o.srcPort))
-	}
-	if s.Origin.Has(directive.DstPort) {
-		out.PortTo = strconv.Itoa(int(o.dstPort))
-	}
-	for i := range event.CustomFields {
-		if s.Origin.Has(directive.CustomDataField(i)) {
-			out.CustomData[i] = ""
-			if data != nil {
-				out.CustomData[i] = data.texts[i]
-			}
-		}
-	}
 }
 
 // Save returns the saved form of all live backlogs with their directives' ids:
@@ -187,16 +149,16 @@ func (s *Snapshot) All() iter.Seq2[uint64, alarm.Saved] {
 // backlog's events and of the one that opened it.
 func (e *Engine) saveOpening(b *backlog, s *alarm.Saved) {
 	current := int(b.current)
-	if arrival := b.deadline - e.plan(b, current).Timeout; arrival != e.progress(b, current).start {
+	if arrival := b.deadline - e.plan(b, current).Timeout; arrival != e.store.progress(b, current).start {
 		s.Arrival = arrival
 	}
 	if b.nanos > 0 {
 		s.Opened = b.openedAt()
 	}
-	if opening := b.stages[0].first; b.stages[0].filled && opening != e.records(b, 0)[0] {
+	if opening := b.stages[0].first; b.stages[0].filled && opening != e.store.records(b, 0)[0] {
 		s.Opening = alarm.OtherEvent{ID: opening.ID, Identity: saved(opening.Identity)}
 	}
-	if b.origin.src != e.sources(b)[0] {
+	if b.origin.src != e.store.sources(b)[0] {
 		s.Opener = b.origin.src.Addr()
 	}
 	if b.latest != e.latestKnown(b) {
@@ -227,7 +189,7 @@ func (e *Engine) saveOver(b *backlog, s *alarm.Saved) {
 // latestKnown is the latest time of a restored backlog whose file does not tell. It
 // has whole seconds only: nothing within the last one is taken to be later.
 func (e *Engine) latestKnown(b *backlog) int64 {
-	return nanosOf(max(0, e.latestEnd(b))) + perSecond - 1
+	return nanosOf(max(0, e.store.latestEnd(b))) + perSecond - 1
 }
 
 func (e *Engine) save(b *backlog) alarm.Saved {
@@ -248,7 +210,7 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 		x := &s.Extras[i]
 		e.saveEvents(b, i, x)
 		for _, v := range more.rest(i).values() {
-			v.save(e.plan(b, i).StickyDifferent, x)
+			saveSticky(v, e.plan(b, i).StickyDifferent, x)
 		}
 	}
 	return s
@@ -256,7 +218,7 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 
 // saveEvents adds what a stage has recorded to the saved form of its rule.
 func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
-	events, others := e.records(b, stage), e.others(b, stage)
+	events, others := e.store.records(b, stage), e.store.others(b, stage)
 	known := len(others) > 0
 	for i := range events {
 		x.EventIDs = append(x.EventIDs, events[i].ID)
@@ -274,57 +236,3 @@ func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
 }
 
 func saved(i memory.Identity) alarm.Identity { return alarm.Identity{Same: i.Same, Mark: i.Mark} }
-
-// originFields are the fields that rules can take from the opening event, by
-// the keys of the rule.
-var originFields = []struct { //nolint:gochecknoglobals // a table that never changes
-	key   string
-	field directive.Fields
-}{
-	{"from", directive.SrcIP},
-	{"to", directive.DstIP},
-	{"port_from", directive.SrcPort},
-	{"port_to", directive.DstPort},
-	{"custom_data1", directive.CustomData1},
-	{"custom_data2", directive.CustomData2},
-	{"custom_data3", directive.CustomData3},
-}
-
-// originKeys returns the keys of fields; the list is never nil.
-func originKeys(fields directive.Fields) []string {
-	keys := []string{}
-	for _, f := range originFields {
-		if fields.Has(f.field) {
-			keys = append(keys, f.key)
-		}
-	}
-	return keys
-}
-
-// fieldsOf returns the fields of keys; unknown ones are passed over.
-func fieldsOf(keys []string) directive.Fields {
-	var fields directive.Fields
-	for _, f := range originFields {
-		if slices.Contains(keys, f.key) {
-			fields |= f.field
-		}
-	}
-	return fields
-}
-
-// save adds a sticky_different value to the saved form of its rule.
-func (v sticky) save(kind directive.Sticky, x *alarm.Extra) {
-	switch kind {
-	case directive.StickySrcIP, directive.StickyDstIP:
-		x.StickyTexts = append(x.StickyTexts, memory.Address{Hi: v.hi, Lo: v.lo}.Addr().String())
-	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
-		if v.lo != 0 {
-			x.StickyNumbers = append(x.StickyNumbers, v.hi)
-			return
-		}
-		x.StickyTexts = append(x.StickyTexts, v.text)
-	case directive.StickyPluginSID, directive.StickySrcPort, directive.StickyDstPort:
-		x.StickyNumbers = append(x.StickyNumbers, v.lo)
-	case directive.NoSticky:
-	}
-}

@@ -49,9 +49,9 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
-	"strings"
 
 	"dsiem/internal/asset"
+	"dsiem/internal/correlate/index"
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
@@ -100,18 +100,16 @@ type Engine struct {
 	assets *asset.Table
 	// places gives the place in tracked of the directive with an id.
 	places  map[uint64]int32
-	index   index
+	keys    memory.Keys
+	index   index.Index[*stage]
 	tracked []tracked
 	// variants are those of tracked; backlogs name them by number.
 	variants []*variant
 	store    store
 	timers   timers
 
-	groups       map[uint64]group
-	mostGroups   int // highest number since the map was made
-	ended        memory.Ended
-	memory       memory.Recent
-	networkLists networkLists
+	ended  memory.Ended
+	memory memory.Recent
 	// alarms are the ids of the live backlogs' alarms, nil as long as nobody has asked
 	// for one: see taken.
 	alarms    map[[idLength]byte]struct{}
@@ -132,12 +130,10 @@ type Engine struct {
 	// firsts are first stages of always-active directives that the event matches.
 	firsts  []*stage
 	looking looking
-	looked  event.Event
 	// outside says that an event met a backlog whose window it misses (D32).
 	outside bool
 	offers  []offer
 	due     []timer
-	texts   idTexts
 	scratch []byte
 }
 
@@ -178,16 +174,18 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 			keys += len(p.Plan.Rule(i).PluginSID)
 		}
 	}
+	hashes := memory.NewKeys()
 	e := &Engine{
 		opts:    opts.withDefaults(),
 		assets:  assets,
-		index:   newIndex(keys),
+		keys:    hashes,
+		index:   index.New(keys, hashes, compareStages),
 		tracked: make([]tracked, len(plans)),
 		places:  make(map[uint64]int32, len(plans)),
-		groups:  map[uint64]group{},
 		clock:   math.MinInt64,
 		second:  math.MinInt64,
 	}
+	e.store.keys = hashes
 	e.timers.store = &e.store
 	e.bound(specified())
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
@@ -203,7 +201,7 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 				t.needs.customData = true
 			}
 		}
-		e.index.add(t.current)
+		e.add(t.current)
 		e.places[p.Plan.ID] = int32(place)
 	}
 	return e
@@ -212,7 +210,7 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 // Wants sets wanted of those identities whose plugin or taxonomy a rule names: a
 // step with any other event does nothing but let time pass. It changes nothing
 // else, and several goroutines may ask at once while nobody else uses the engine.
-func (e *Engine) Wants(ids []event.Identity, wanted []bool) { e.index.wants(ids, wanted) }
+func (e *Engine) Wants(ids []event.Identity, wanted []bool) { e.index.Wants(ids, wanted) }
 
 // Stats returns the engine's counters.
 func (e *Engine) Stats() Stats {
@@ -234,7 +232,7 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	if ev.Seconds > e.second && sentAt(ev)-e.clock >= perSecond {
 		e.stats.Future++
 	}
-	plugin, taxonomy := e.index.find(ev)
+	plugin, taxonomy := e.index.Find(ev)
 	if len(plugin)+len(taxonomy) == 0 {
 		return e.changes
 	}
@@ -258,7 +256,7 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 // does, to look back to it later (D33). With the events of the last seconds before
 // its state was saved, read from a log, an engine goes on as if it had not stopped.
 func (e *Engine) Remember(arrival int64, ev *event.Event) {
-	plugin, taxonomy := e.index.find(ev)
+	plugin, taxonomy := e.index.Find(ev)
 	if e.memory.Seconds == 0 || len(plugin)+len(taxonomy) == 0 {
 		return
 	}
@@ -332,7 +330,7 @@ func (e *Engine) Due() (int64, bool) {
 		return 0, false
 	}
 	due := int64(never)
-	if deadline, grace := e.timers.heap[0].deadline, e.opts.MinAlarmLifetime; deadline <= never-1-grace {
+	if deadline, grace := e.timers.first(), e.opts.MinAlarmLifetime; deadline <= never-1-grace {
 		due = nanosOf(deadline + grace + 1)
 	}
 	if len(e.unwritten) > 0 {
@@ -382,12 +380,12 @@ func (e *Engine) collect(list *[]*stage, owner *tracked, a *arrived) (opener boo
 		s := (*list)[0]
 		*list = (*list)[1:]
 		first := s.number == 0 && s.variant == owner.current
-		if (first || s.live > 0 || e.memory.Seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
+		if (first || s.tables.live > 0 || e.memory.Seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
 			opener = opener || first
 			if e.memory.Seconds > 0 {
 				e.remember(s, a)
 			}
-			if s.live > 0 {
+			if s.tables.live > 0 {
 				e.collectJoined(s, a)
 			}
 		}
@@ -439,8 +437,8 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 // one that has ended has recorded it (D35).
 func (e *Engine) known(owner *tracked, a *arrived) bool {
 	one := e.identified(a)
-	return owner.seen.Has(e.index.salt, one) ||
-		owner.seen.HasID(e.index.salt, one.ID) && e.taken(e.alarmID(owner.current.plan.ID, a.ev)) ||
+	return owner.seen.Has(e.keys.Salt, one) ||
+		owner.seen.HasID(e.keys.Salt, one.ID) && e.taken(e.alarmID(owner.current.plan.ID, a.ev)) ||
 		a.sent <= owner.lastSent && e.ended.Has(owner.place, a.Mark)
 }
 
@@ -481,13 +479,13 @@ func (e *Engine) take(b *backlog, stage int, a *arrived) (began bool) {
 		e.updateLater(b)
 	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.ID):
 		e.stats.Repeated++
-	case a.seconds < e.latestEnd(b)-e.opts.OrderTolerance:
+	case a.seconds < e.store.latestEnd(b)-e.opts.OrderTolerance:
 		e.stats.OutOfOrder++
 	default:
 		if e.accept(b, stage, a) {
 			b.latest = max(b.latest, a.t)
 		}
-		if e.count(b, stage) >= e.plan(b, stage).Occurrence {
+		if e.store.count(b, stage) >= e.plan(b, stage).Occurrence {
 			return e.complete(b)
 		}
 	}
@@ -496,7 +494,7 @@ func (e *Engine) take(b *backlog, stage int, a *arrived) (began bool) {
 
 // open creates a backlog and gives it its first event (§6.3).
 func (e *Engine) open(owner *tracked, a *arrived) {
-	v, o := owner.current, a.origin()
+	v, o := owner.current, a.origin
 	var data *openerData
 	if owner.needs.customData {
 		d := dataOf(a.ev)
@@ -515,7 +513,7 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 	if data != nil {
 		e.store.more(b).data = data
 	}
-	e.reach(b, 0).start = a.seconds
+	e.store.reach(b, 0).start = a.seconds
 	b.nanos, b.latest = int32(a.t-nanosOf(a.seconds)), a.t
 	b.deadline = e.second + e.plan(b, 0).Timeout
 	e.admit(b, group)
@@ -535,11 +533,8 @@ func (e *Engine) admit(b *backlog, group uint64) {
 		e.stats.Active++
 	}
 	e.timers.push(b)
-	e.joinGroup(b, group)
+	e.store.joinGroup(b, group)
 }
-
-// idLength is the length of an alarm's id.
-const idLength = 16
 
 // alarmID returns the id of the backlog that an event opens: a hash of what
 // identifies both, 16 characters, the same on every replay (D13).
@@ -580,43 +575,4 @@ func (e *Engine) taken(id [idLength]byte) bool {
 	}
 	_, ok := e.alarms[id]
 	return ok
-}
-
-// setID gives a backlog an id of any form.
-func (e *Engine) setID(b *backlog, id string) {
-	if len(id) == idLength && id[0] != 0 {
-		copy(b.id[:], id)
-		return
-	}
-	e.store.more(b).rarely().id = id
-}
-
-// id returns the id of a backlog.
-func (e *Engine) id(b *backlog) string {
-	if b.id[0] == 0 {
-		return e.store.extra(b).rare.id
-	}
-	return e.texts.of(b.id[:])
-}
-
-// idTexts makes texts of ids, many in one piece of memory.
-type idTexts struct {
-	block strings.Builder
-	last  string
-}
-
-// idBlock is the size of a piece of memory: what a text that is kept keeps alive.
-const idBlock = 64 * idLength
-
-func (t *idTexts) of(id []byte) string {
-	if t.last != string(id) {
-		if t.block.Cap()-t.block.Len() < len(id) {
-			t.block.Reset()
-			t.block.Grow(idBlock)
-		}
-		from := t.block.Len()
-		t.block.Write(id)
-		t.last = t.block.String()[from:]
-	}
-	return t.last
 }

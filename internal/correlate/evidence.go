@@ -104,34 +104,31 @@ func (x *extra) overs() *over {
 	return x.over
 }
 
-// addSource adds an address to the sources of a backlog.
-func (e *Engine) addSource(b *backlog, a memory.Address) {
-	x := e.store.extra(b)
-	if a == b.origin.src && x.sources() == nil {
-		return
-	}
-	if x = e.store.more(b); e.addAddress(b, &x.src, b.origin.src, a) {
-		return
-	}
-	o := x.overs()
-	o.counts.SrcIPs++
-	e.stats.Truncated++
-	o.src = e.notListed(o, o.src, a)
+// limits are what an alarm lists at most (D37).
+type limits struct {
+	// values is the number of addresses of a side, and of custom data values of one label.
+	values int
+	// customData is the number of custom data values in all, and listed the size in bytes
+	// that addresses and custom data have in a line.
+	customData, listed int
 }
 
-// addDestination adds an address to the destinations of a backlog.
-func (e *Engine) addDestination(b *backlog, a memory.Address) {
-	x := e.store.extra(b)
-	if a == b.origin.dst && x.destinations() == nil {
-		return
+// addSource adds an address to the sources of a backlog, and reports whether there was
+// room.
+func (s *store) addSource(b *backlog, a memory.Address) bool {
+	if a == b.origin.src && s.extra(b).sources() == nil {
+		return true
 	}
-	if x = e.store.more(b); e.addAddress(b, &x.dst, b.origin.dst, a) {
-		return
+	return s.addAddress(b, &s.more(b).src, b.origin.src, a)
+}
+
+// addDestination adds an address to the destinations of a backlog, and reports whether
+// there was room.
+func (s *store) addDestination(b *backlog, a memory.Address) bool {
+	if a == b.origin.dst && s.extra(b).destinations() == nil {
+		return true
 	}
-	o := x.overs()
-	o.counts.DstIPs++
-	e.stats.Truncated++
-	o.dst = e.notListed(o, o.dst, a)
+	return s.addAddress(b, &s.more(b).dst, b.origin.dst, a)
 }
 
 func (x *extra) sources() *memory.Set[memory.Address] {
@@ -151,57 +148,46 @@ func (x *extra) destinations() *memory.Set[memory.Address] {
 // addAddress adds an address to a set of sources or destinations, nil standing
 // for the creating event's address alone, and reports whether there was room.
 // 0.0.0.0 stays only as long as it is alone (§6.4.2).
-func (e *Engine) addAddress(b *backlog, into **memory.Set[memory.Address], only, a memory.Address) bool {
-	s := *into
-	if a.Unspecified() && (s == nil || s.Len() > 0) || s == nil && a == only || s != nil && s.Has(a) {
+func (s *store) addAddress(b *backlog, into **memory.Set[memory.Address], only, a memory.Address) bool {
+	set := *into
+	if a.Unspecified() && (set == nil || set.Len() > 0) || set == nil && a == only || set != nil && set.Has(a) {
 		return true
 	}
 	replaced := only
-	if s != nil && s.Len() > 0 {
-		replaced = s.First
+	if set != nil && set.Len() > 0 {
+		replaced = set.First
 	}
-	alone := (s == nil || s.Len() == 1) && replaced.Unspecified()
-	size := e.addressSize(a)
+	alone := (set == nil || set.Len() == 1) && replaced.Unspecified()
+	size := s.addressSize(a)
 	if alone {
-		size -= e.addressSize(replaced)
-	} else if s != nil && s.Len() >= e.opts.MaxAlarmValues || s == nil && e.opts.MaxAlarmValues < 2 {
+		size -= s.addressSize(replaced)
+	} else if set != nil && set.Len() >= s.limits.values || set == nil && s.limits.values < 2 {
 		return false
 	}
-	if !e.list(b, size) {
+	if !s.list(b, size) {
 		return false
 	}
-	if s == nil {
-		s = &memory.Set[memory.Address]{}
-		s.Add(only)
-		*into = s
+	if set == nil {
+		set = &memory.Set[memory.Address]{}
+		set.Add(only)
+		*into = set
 	}
 	if alone {
-		s.Replace(a)
+		set.Replace(a)
 	} else {
-		s.Add(a)
+		set.Add(a)
 	}
 	return true
 }
 
-// notListed notes that an address finds no room among the listed ones: risk and
-// networks count it nevertheless.
-func (e *Engine) notListed(o *over, networks []string, a memory.Address) []string {
-	addr := a.Addr()
-	o.value = max(o.value, e.assets.Value(addr))
-	for _, cidr := range e.assets.Networks(addr) {
-		networks = addOnce(networks, cidr)
-	}
-	return networks
-}
-
 // list notes that what is listed grows by so many bytes in a line, and reports
 // whether there is room.
-func (e *Engine) list(b *backlog, size int) bool {
-	x := e.store.more(b)
+func (s *store) list(b *backlog, size int) bool {
+	x := s.more(b)
 	if x.listed == 0 {
-		x.listed = int32(e.listedSize(b))
+		x.listed = int32(s.listedSize(b))
 	}
-	if int(x.listed)+size > e.bounds.listed {
+	if int(x.listed)+size > s.limits.listed {
 		return false
 	}
 	x.listed += int32(size)
@@ -209,48 +195,46 @@ func (e *Engine) list(b *backlog, size int) bool {
 }
 
 // listedSize returns the size of what is listed.
-func (e *Engine) listedSize(b *backlog) int {
+func (s *store) listedSize(b *backlog) int {
 	size := 0
-	for _, addresses := range [...][]memory.Address{e.sources(b), e.destinations(b)} {
+	for _, addresses := range [...][]memory.Address{s.sources(b), s.destinations(b)} {
 		for _, a := range addresses {
-			size += e.addressSize(a)
+			size += s.addressSize(a)
 		}
 	}
-	if x := e.store.extra(b); x != nil && x.custom != nil {
+	if x := s.extra(b); x != nil && x.custom != nil {
 		for _, c := range x.custom.All() {
-			size += e.customSize(c)
+			size += s.customSize(c)
 		}
 	}
 	return size
 }
 
-func (e *Engine) addressSize(a memory.Address) int {
-	e.scratch = a.Addr().AppendTo(e.scratch[:0])
-	return len(e.scratch) + len(`""`)
+func (s *store) addressSize(a memory.Address) int {
+	s.scratch = a.Addr().AppendTo(s.scratch[:0])
+	return len(s.scratch) + len(`""`)
 }
 
-func (e *Engine) customSize(c alarm.CustomData) int {
-	e.scratch = c.AppendJSON(e.scratch[:0])
-	return len(e.scratch)
+func (s *store) customSize(c alarm.CustomData) int {
+	s.scratch = c.AppendJSON(s.scratch[:0])
+	return len(s.scratch)
 }
 
-// addCustomData adds an event's custom data to the backlog's.
-func (e *Engine) addCustomData(b *backlog, ev *event.Event) {
-	room := true
+// addCustomData adds an event's custom data to the backlog's, and reports whether there
+// was room for all.
+func (s *store) addCustomData(b *backlog, ev *event.Event) (room bool) {
+	room = true
 	for i, content := range ev.CustomData {
-		if content != "" && !e.addOneCustomData(b, cut(ev.CustomLabel[i]), cut(content)) {
+		if content != "" && !s.addOneCustomData(b, cut(ev.CustomLabel[i]), cut(content)) {
 			room = false
 		}
 	}
-	if !room {
-		e.store.extra(b).overs().counts.CustomData++
-		e.stats.Truncated++
-	}
+	return room
 }
 
 // addOneCustomData adds a value of custom data and reports whether there was room.
-func (e *Engine) addOneCustomData(b *backlog, label, content string) bool {
-	x := e.store.more(b)
+func (s *store) addOneCustomData(b *backlog, label, content string) bool {
+	x := s.more(b)
 	if x.custom == nil {
 		x.custom = &memory.Set[alarm.CustomData]{}
 	}
@@ -258,7 +242,7 @@ func (e *Engine) addOneCustomData(b *backlog, label, content string) bool {
 	if x.custom.Has(c) {
 		return true
 	}
-	if x.custom.Len() >= e.bounds.customData || x.labelled(label) >= e.opts.MaxAlarmValues || !e.list(b, e.customSize(c)) {
+	if x.custom.Len() >= s.limits.customData || x.labelled(label) >= s.limits.values || !s.list(b, s.customSize(c)) {
 		return false
 	}
 	c = alarm.CustomData{Label: strings.Clone(label), Content: strings.Clone(content)}
@@ -305,10 +289,9 @@ func (x *extra) truncated() alarm.Truncated {
 // found is what look-ups have found about an alarm's addresses.
 type found struct{ intel, vulns memory.Set[alarm.Hit] }
 
-// addHits adds findings to those of a backlog; some are forgotten if there are too
-// many.
-func (e *Engine) addHits(b *backlog, intel, vulns []alarm.Hit) {
-	x := e.store.more(b)
+// addHits adds findings to those of a backlog, and returns how many found no room.
+func (s *store) addHits(b *backlog, intel, vulns []alarm.Hit) (forgotten uint64) {
+	x := s.more(b)
 	if x.found == nil {
 		x.found = &found{}
 	}
@@ -321,12 +304,13 @@ func (e *Engine) addHits(b *backlog, intel, vulns []alarm.Hit) {
 			switch {
 			case some.into.Has(hit):
 			case x.found.intel.Len()+x.found.vulns.Len() >= mostHits:
-				e.stats.ForgottenHits++
+				forgotten++
 			default:
 				some.into.Add(hit)
 			}
 		}
 	}
+	return forgotten
 }
 
 // hits returns the findings, in order of their coming.

@@ -10,14 +10,6 @@ import (
 	"dsiem/internal/event"
 )
 
-// group is the live backlogs of one directive whose opening events have the same
-// source address and the same values of what later stages copy from them: one
-// attacker can make it as long as it may be, but not more than this one.
-type group struct {
-	first handle // of a circular list in order of opening
-	n     int32
-}
-
 // groupFields returns the fields in which the opening events of a group are equal.
 func groupFields(plan *directive.Plan) directive.Fields {
 	fields := directive.SrcIP
@@ -38,7 +30,7 @@ func (e *Engine) groupKeyOf(v *variant, o *origin, data *openerData) uint64 {
 	if data == nil {
 		fields &^= customData
 	}
-	return e.index.mix(e.index.originKey(fields, o, data), uint64(v.owner.place)<<32|uint64(v.groupFields))
+	return e.keys.Mix(e.store.originKey(fields, o, data), uint64(v.owner.place)<<32|uint64(v.groupFields))
 }
 
 // groupMark returns what a group is remembered by when its backlogs have ended. It
@@ -70,45 +62,10 @@ func (e *Engine) groupMark(b *backlog) uint32 {
 	return uint32(xxhash.Sum64(buf) >> 32)
 }
 
-// joinGroup puts a new backlog at the end of its group.
-func (e *Engine) joinGroup(b *backlog, key uint64) {
-	g := e.groups[key]
-	if g.n++; g.first == 0 {
-		g.first = b.self
-		b.member = link{next: b.self, prev: b.self}
-	} else {
-		head := e.store.at(g.first)
-		b.member = link{next: g.first, prev: head.member.prev}
-		e.store.at(head.member.prev).member.next = b.self
-		head.member.prev = b.self
-	}
-	e.groups[key] = g
-	e.mostGroups = max(e.mostGroups, len(e.groups))
-}
-
-// leaveGroup takes a backlog out of its group.
-func (e *Engine) leaveGroup(b *backlog) {
-	key := e.groupKey(b)
-	if b.member.next == b.self {
-		if delete(e.groups, key); len(e.groups) == 0 && e.mostGroups > memory.WorthFreeing {
-			e.groups, e.mostGroups = map[uint64]group{}, 0
-		}
-		return
-	}
-	g := e.groups[key]
-	e.store.at(b.member.prev).member.next = b.member.next
-	e.store.at(b.member.next).member.prev = b.member.prev
-	if g.first == b.self {
-		g.first = b.member.next
-	}
-	g.n--
-	e.groups[key] = g
-}
-
 // makeRoom ends a backlog of the group that an event is about to open one of, if it
 // is full: the oldest without an alarm line, else the oldest.
 func (e *Engine) makeRoom(group uint64) {
-	g := e.groups[group]
+	g := e.store.groups.of[group]
 	if int(g.n) < e.bounds.group {
 		return
 	}

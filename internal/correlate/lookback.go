@@ -77,7 +77,7 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 		e.looking.offered[stage]++
 		e.stats.LookedBack++
 		a := arrived{
-			ev: e.recall(k), src: k.Src, dst: k.Dst, sent: k.Sent, t: c.time, seconds: seconds,
+			ev: e.recall(k), origin: originOf(k), sent: k.Sent, t: c.time, seconds: seconds,
 			Record: one, lookedBack: true,
 		}
 		if began := e.take(b, stage, &a); began || b.self == 0 {
@@ -113,7 +113,7 @@ func (e *Engine) findCandidates(b *backlog) bool {
 func (e *Engine) findOfStage(b *backlog, s *stage) {
 	e.linkMatches()
 	m, data := &e.memory, e.store.extra(b).origin()
-	joined := s.joinFields(data)
+	joined := joinFields(s.plan.Join, data)
 	fields, key := joined, s.key(false)
 	if joined != s.plan.Join {
 		fields, key = joined&^customData, s.key(true)
@@ -140,12 +140,12 @@ func (e *Engine) findOfStage(b *backlog, s *stage) {
 // remembers reports whether a remembered event equals a backlog's creating event in
 // fields.
 func (e *Engine) remembers(b *backlog, fields directive.Fields, k *memory.Event) bool {
-	a := arrived{ev: &e.looked, src: k.Src, dst: k.Dst}
-	e.looked = event.Event{SrcPort: k.SrcPort, DstPort: k.DstPort}
+	o := originOf(k)
+	var custom [event.CustomFields]string
 	if fields&customData != 0 {
-		e.looked.CustomData = e.memory.CustomData(k)
+		custom = e.memory.CustomData(k)
 	}
-	return e.joins(b, fields, &a)
+	return e.store.joins(b, fields, &o, &custom)
 }
 
 // fitting returns the stage that a remembered event is offered to, as on arrival: the
@@ -163,7 +163,7 @@ func (e *Engine) fitting(b *backlog, k *memory.Event) int {
 			continue
 		}
 		if int(s.number) <= lowest || int(s.number) == current {
-			if e.remembers(b, s.joinFields(e.store.extra(b).origin()), k) {
+			if e.remembers(b, joinFields(s.plan.Join, e.store.extra(b).origin()), k) {
 				lowest = min(lowest, int(s.number))
 				fits = fits || int(s.number) == current
 			}
@@ -187,7 +187,7 @@ func (e *Engine) belongsToElder(b *backlog, one memory.Record) bool {
 			return true
 		}
 	}
-	if !owner.seen.Has(e.index.salt, one) {
+	if !owner.seen.Has(e.keys.Salt, one) {
 		return false
 	}
 	if !l.knowsElders {
@@ -206,10 +206,10 @@ func (e *Engine) belongsToElder(b *backlog, one memory.Record) bool {
 // hasRecorded reports whether a backlog has recorded an event.
 func (e *Engine) hasRecorded(b *backlog, one memory.Record) bool {
 	for i := range int(b.reached) {
-		if r := e.recorded(b, i, one.ID); r != nil && (r.Same == one.Same || r.Same == 0) {
+		if r := e.store.recorded(b, i, one.ID); r != nil && (r.Same == one.Same || r.Same == 0) {
 			return true
 		}
-		if slices.ContainsFunc(e.others(b, i), func(o memory.Record) bool { return o.Same == one.Same }) {
+		if slices.ContainsFunc(e.store.others(b, i), func(o memory.Record) bool { return o.Same == one.Same }) {
 			return true
 		}
 	}

@@ -56,9 +56,9 @@ func (e *Engine) naive(b *backlog, s *stage) (found []candidate) {
 	for i := len(events) - 1; i >= 0 && n < e.bounds.considered; i-- {
 		k := events[i]
 		ev := e.recall(k)
-		a := arrived{ev: ev, src: k.Src, dst: k.Dst}
+		o := originOf(k)
 		if !slices.Contains(s.variant.plan.Rule(int(s.number)).PluginSID, ev.PluginSID) || !s.plan.Match(ev, e.assets) ||
-			!e.joins(b, s.joinFields(e.store.extra(b).origin()), &a) {
+			!e.store.joins(b, joinFields(s.plan.Join, e.store.extra(b).origin()), &o, &ev.CustomData) {
 			continue
 		}
 		if n++; k.Time() > b.latest {

@@ -1,11 +1,6 @@
 package correlate
 
-import (
-	"net/netip"
-	"slices"
-
-	"dsiem/internal/correlate/memory"
-)
+import "slices"
 
 // networkLists numbers, from 1, the lists of networks that the asset table has for
 // addresses: nearly every alarm shows exactly one of them, so that it need not hold
@@ -32,71 +27,36 @@ func (l *networkLists) number(list []string) int32 {
 
 // networks returns the networks that an alarm shows. The slice must not be
 // changed.
-func (e *Engine) networks(b *backlog) []string {
+func (s *store) networks(b *backlog) []string {
 	if b.networks > 0 {
-		return e.networkLists.lists[b.networks-1]
+		return s.networkLists.lists[b.networks-1]
 	}
-	if x := e.store.extra(b); x != nil {
+	if x := s.extra(b); x != nil {
 		return x.networks
 	}
 	return nil
 }
 
-// gatherNetworks adds the HOME_NET networks of the alarm's addresses (D22).
-func (e *Engine) gatherNetworks(b *backlog) {
-	var over over
-	if x := e.store.extra(b); x != nil && x.over != nil {
-		over = *x.over
-	}
-	for _, side := range [...]struct {
-		listed []memory.Address
-		others []string
-	}{{e.sources(b), over.src}, {e.destinations(b), over.dst}} {
-		for _, a := range side.listed {
-			if list := e.assets.Networks(a.Addr()); len(list) > 0 {
-				e.addNetworks(b, list)
-			}
-		}
-		for _, cidr := range side.others {
-			e.addNetwork(b, cidr)
-		}
-	}
-}
-
 // addNetworks adds a list of the asset table to an alarm's networks.
-func (e *Engine) addNetworks(b *backlog, list []string) {
-	shown := e.networks(b)
+func (s *store) addNetworks(b *backlog, list []string) {
+	shown := s.networks(b)
 	if len(shown) == 0 {
-		b.networks = e.networkLists.number(list)
+		b.networks = s.networkLists.number(list)
 		return
 	}
 	for _, cidr := range list {
-		e.addNetwork(b, cidr)
+		s.addNetwork(b, cidr)
 	}
 }
 
 // addNetwork adds one network to an alarm's.
-func (e *Engine) addNetwork(b *backlog, cidr string) {
-	shown := e.networks(b)
+func (s *store) addNetwork(b *backlog, cidr string) {
+	shown := s.networks(b)
 	if slices.Contains(shown, cidr) {
 		return
 	}
 	if b.networks > 0 {
 		shown, b.networks = slices.Clone(shown), 0
 	}
-	e.store.more(b).networks = append(shown, cidr)
-}
-
-// restoreNetworks gives a backlog the networks of its saved form.
-func (e *Engine) restoreNetworks(b *backlog, saved []string, addresses ...[]netip.Addr) {
-	for _, some := range addresses {
-		if len(some) == 0 {
-			continue
-		}
-		if list := e.assets.Networks(some[0]); len(list) > 0 && slices.Equal(list, saved) {
-			b.networks = e.networkLists.number(list)
-			return
-		}
-	}
-	e.store.more(b).networks = slices.Clone(saved)
+	s.more(b).networks = append(shown, cidr)
 }

@@ -46,7 +46,7 @@ func (s *stage) key(withoutCustomData bool) int32 {
 }
 
 // stageOf returns the stage of a match, nil if it is gone.
-func (e *Engine) stageOf(p *memory.Match) *stage { return e.index.stages[p.Key>>1] }
+func (e *Engine) stageOf(p *memory.Match) *stage { return e.index.At(p.Key >> 1) }
 
 // linkMatches links the matches that are not linked yet.
 func (e *Engine) linkMatches() {
@@ -70,7 +70,7 @@ func (e *Engine) linkMatches() {
 }
 
 func (e *Engine) matchHash(key int32, fields directive.Fields, o *origin, data *openerData) uint32 {
-	return uint32(e.index.mix(e.index.originKey(fields, o, data), uint64(key)) >> 32)
+	return uint32(e.keys.Mix(e.store.originKey(fields, o, data), uint64(key)) >> 32)
 }
 
 // originOf returns the values that a backlog would have of a remembered event.

@@ -1,20 +1,21 @@
 package correlate
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"strings"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
-	"dsiem/internal/event"
 )
 
 // emit reports a change of a backlog.
 func (e *Engine) emit(b *backlog, c Change) {
 	v := e.variantOf(b)
 	c.Directive = v.plan.ID
-	c.AlarmID = e.id(b)
+	c.AlarmID = e.store.id(b)
 	c.Order = e.order
 	c.Order.directive = v.owner.order
 	e.changes = append(e.changes, c)
@@ -33,11 +34,7 @@ func (e *Engine) accept(b *backlog, stage int, a *arrived) (counts bool) {
 			e.addSticky(b, stage, value)
 		}
 	}
-	e.addSource(b, a.src)
-	e.addDestination(b, a.dst)
-	if ev.CustomData != [event.CustomFields]string{} {
-		e.addCustomData(b, ev)
-	}
+	e.addEvidence(b, a)
 	if ev.SrcPort != 0 {
 		b.lastSrc = ev.SrcPort
 	}
@@ -74,14 +71,14 @@ func (e *Engine) addSticky(b *backlog, stage int, value sticky) {
 // began.
 func (e *Engine) complete(b *backlog) (began bool) {
 	current := int(b.current)
-	p := e.progress(b, current)
+	p := e.store.progress(b, current)
 	p.status = alarm.Finished
 	p.end = secondsOf(b.latest)
 	start := p.end
 	e.forgetIDs(b, current)
 	before := b.risk
 	e.assess(b, int(e.plan(b, current).Reliability))
-	next := e.nextStage(b)
+	next := e.store.nextStage(b, len(e.variantOf(b).stages))
 	if next < 0 {
 		e.update(b, before, true)
 		e.emit(b, Change{Kind: Finished, Stage: int(e.plan(b, current).Number)})
@@ -89,7 +86,7 @@ func (e *Engine) complete(b *backlog) (began bool) {
 		return false
 	}
 	e.leaveStages(b)
-	e.reach(b, next).start = start
+	e.store.reach(b, next).start = start
 	b.current = uint8(next)
 	b.deadline = e.second + e.plan(b, next).Timeout
 	e.timers.fix(b)
@@ -105,7 +102,7 @@ func (e *Engine) assess(b *backlog, reliability int) {
 	if x := e.store.extra(b); x != nil && x.over != nil {
 		value = x.over.value
 	}
-	for _, addresses := range [...][]memory.Address{e.sources(b), e.destinations(b)} {
+	for _, addresses := range [...][]memory.Address{e.store.sources(b), e.store.destinations(b)} {
 		for _, a := range addresses {
 			value = max(value, e.assets.Value(a.Addr()))
 		}
@@ -221,7 +218,7 @@ func (e *Engine) Enrich(alarmID string, intel, vulns []alarm.Hit) bool {
 	if h == 0 || len(intel)+len(vulns) == 0 {
 		return h != 0
 	}
-	e.addHits(e.store.at(h), intel, vulns)
+	e.stats.ForgottenHits += e.store.addHits(e.store.at(h), intel, vulns)
 	return true
 }
 
@@ -246,9 +243,20 @@ func (e *Engine) expire(second int64) {
 	e.order.deadline, e.order.opened = never, opening{}
 }
 
+// sortDue sorts timers by deadline and then by the opening of their backlogs
+// (D14).
+func (e *Engine) sortDue(list []timer) {
+	slices.SortFunc(list, func(a, b timer) int {
+		if a.deadline != b.deadline {
+			return cmp.Compare(a.deadline, b.deadline)
+		}
+		return e.opening(e.store.at(a.backlog)).compare(e.opening(e.store.at(b.backlog)))
+	})
+}
+
 // timeOut ends a backlog whose current stage was not completed.
 func (e *Engine) timeOut(b *backlog, evicted bool) {
-	e.progress(b, int(b.current)).status = alarm.Timeout
+	e.store.progress(b, int(b.current)).status = alarm.Timeout
 	e.update(b, b.risk, false)
 	w := e.waiting(b)
 	e.emit(b, Change{Kind: Expired, Stage: w.Stage, Recorded: w.Recorded, Wanted: w.Wanted, Evicted: evicted})
@@ -260,11 +268,11 @@ func (e *Engine) close(b *backlog) {
 	e.timers.remove(b)
 	e.leaveStages(b)
 	if e.opts.Lookups {
-		e.published.remove(b, e.id(b))
+		e.published.remove(b, e.store.id(b))
 	}
 	v := e.variantOf(b)
 	owner := v.owner
-	e.leaveGroup(b)
+	e.store.leaveGroup(b, e.groupKey(b))
 	e.forgetRecords(b)
 	if delete(e.alarms, b.id); len(e.alarms) == 0 {
 		e.alarms = nil
@@ -274,7 +282,10 @@ func (e *Engine) close(b *backlog) {
 		e.stats.Active--
 	}
 	if v.live--; v != owner.current && v.live == 0 {
-		e.index.remove(v)
+		for i := range v.stages {
+			rule := v.plan.Rule(i)
+			e.index.Remove(&rule, v.stages[i].place)
+		}
 		delete(owner.others, v.signature)
 		e.variants[v.slot] = nil
 	}

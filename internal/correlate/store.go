@@ -28,6 +28,15 @@ type store struct {
 	// were given back, in descending order. The last one is filled first: so the
 	// blocks with high numbers become empty.
 	room []int32
+
+	// keys are those of the hashes by which backlogs are found, and limits what their
+	// alarms list.
+	keys         memory.Keys
+	limits       limits
+	groups       groups
+	networkLists networkLists
+	texts        idTexts
+	scratch      []byte
 }
 
 // block says which places of a block are free: those of a list, and all from

@@ -1,9 +1,6 @@
 package correlate
 
 import (
-	"hash/maphash"
-	"math/bits"
-
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
@@ -23,20 +20,32 @@ type link struct{ next, prev handle }
 // customData are the fields of custom data.
 const customData = directive.CustomData1 | directive.CustomData2 | directive.CustomData3
 
-func (s *stage) table(fields directive.Fields) *table {
-	for i := range s.tables {
-		if s.tables[i].fields == fields {
-			return &s.tables[i]
-		}
-	}
-	s.tables = append(s.tables, table{fields: fields, heads: map[uint64]handle{}})
-	return &s.tables[len(s.tables)-1]
+// tables hold the live backlogs that one stage could give an event to, by the values of
+// their join fields. There is more than one table only if the stage refers to custom
+// data, because a backlog without that custom data does not join on it (D18).
+type tables struct {
+	// stage is the place of the stage in its plan, and join the fields of the plan.
+	stage int32
+	join  directive.Fields
+	// live is the number of backlogs in the tables, most the highest it was since the
+	// tables were made.
+	live, most int32
+	list       []table
 }
 
-// joinFields returns the fields on which a backlog with some custom data joins
-// events.
-func (s *stage) joinFields(data *openerData) directive.Fields {
-	fields := s.plan.Join
+func (t *tables) table(fields directive.Fields) *table {
+	for i := range t.list {
+		if t.list[i].fields == fields {
+			return &t.list[i]
+		}
+	}
+	t.list = append(t.list, table{fields: fields, heads: map[uint64]handle{}})
+	return &t.list[len(t.list)-1]
+}
+
+// joinFields returns those of the join fields of a plan on which a backlog with some
+// custom data joins events.
+func joinFields(fields directive.Fields, data *openerData) directive.Fields {
 	if fields&customData == 0 {
 		return fields
 	}
@@ -49,124 +58,72 @@ func (s *stage) joinFields(data *openerData) directive.Fields {
 }
 
 // link returns a backlog's place in the table of one of its stages.
-func (e *Engine) link(b *backlog, stage int) *link {
-	if stage == int(b.current) {
+func (s *store) link(b *backlog, stage int32) *link {
+	if stage == int32(b.current) {
 		return &b.place
 	}
-	return &e.store.extra(b).rare.earlier[stage]
+	return &s.extra(b).rare.earlier[stage]
 }
 
-// enter puts a backlog into a stage's table.
-func (e *Engine) enter(s *stage, b *backlog) {
-	data := e.store.extra(b).origin()
-	fields := s.joinFields(data)
-	t := s.table(fields)
-	key := e.index.originKey(fields, &b.origin, data)
-	s.live++
-	s.most = max(s.most, s.live)
-	l, first := e.link(b, int(s.number)), t.heads[key]
+// enter puts a backlog into the tables of a stage.
+func (s *store) enter(t *tables, b *backlog) {
+	into, key := s.tableOf(t, b)
+	t.live++
+	t.most = max(t.most, t.live)
+	l, first := s.link(b, t.stage), into.heads[key]
 	if first == 0 {
 		*l = link{next: b.self, prev: b.self}
-		t.heads[key] = b.self
+		into.heads[key] = b.self
 		return
 	}
-	head := e.link(e.store.at(first), int(s.number))
+	head := s.link(s.at(first), t.stage)
 	*l = link{next: first, prev: head.prev}
-	e.link(e.store.at(head.prev), int(s.number)).next = b.self
+	s.link(s.at(head.prev), t.stage).next = b.self
 	head.prev = b.self
 }
 
-// leave takes a backlog out of a stage's table.
-func (e *Engine) leave(s *stage, b *backlog) {
-	if s.live--; s.live == 0 && s.most > memory.WorthFreeing {
-		s.tables, s.most = nil, 0
+// leave takes a backlog out of the tables of a stage.
+func (s *store) leave(t *tables, b *backlog) {
+	if t.live--; t.live == 0 && t.most > memory.WorthFreeing {
+		t.list, t.most = nil, 0
 		return
 	}
-	data := e.store.extra(b).origin()
-	fields := s.joinFields(data)
-	t := s.table(fields)
-	key := e.index.originKey(fields, &b.origin, data)
-	l := e.link(b, int(s.number))
+	from, key := s.tableOf(t, b)
+	l := s.link(b, t.stage)
 	if l.next == b.self {
-		delete(t.heads, key)
+		delete(from.heads, key)
 		return
 	}
-	e.link(e.store.at(l.prev), int(s.number)).next = l.next
-	e.link(e.store.at(l.next), int(s.number)).prev = l.prev
-	if t.heads[key] == b.self {
-		t.heads[key] = l.next
+	s.link(s.at(l.prev), t.stage).next = l.next
+	s.link(s.at(l.next), t.stage).prev = l.prev
+	if from.heads[key] == b.self {
+		from.heads[key] = l.next
 	}
 }
 
-// enterStages puts a backlog into the tables of its current stage and, if its
-// directive is always-active, of the stages before.
-func (e *Engine) enterStages(b *backlog) {
-	v := e.variantOf(b)
-	if v.plan.AllRulesAlwaysActive {
-		e.store.more(b).rarely().earlier = make([]link, b.current)
-		for i := range int(b.current) {
-			e.enter(&v.stages[i], b)
-		}
-	}
-	e.enter(&v.stages[b.current], b)
+// tableOf returns the table of a stage that a backlog belongs to, and its key there.
+func (s *store) tableOf(t *tables, b *backlog) (*table, uint64) {
+	data := s.extra(b).origin()
+	fields := joinFields(t.join, data)
+	return t.table(fields), s.originKey(fields, &b.origin, data)
 }
 
-// leaveStages takes a backlog out of the tables, if it is in any: a new one is not.
-func (e *Engine) leaveStages(b *backlog) {
-	if b.place.next == 0 {
-		return
-	}
-	v := e.variantOf(b)
-	if v.plan.AllRulesAlwaysActive {
-		for i := range int(b.current) {
-			e.leave(&v.stages[i], b)
-		}
-	}
-	e.leave(&v.stages[b.current], b)
-}
-
-// collectJoined adds to e.offers the live backlogs of a stage whose creating
-// events an event equals in their join fields, but for those whose attack it is too old
-// for, and those whose window it misses: that it met one of these is noted in e.outside.
-func (e *Engine) collectJoined(s *stage, a *arrived) {
-	for i := range s.tables {
-		t := &s.tables[i]
-		first := t.heads[e.index.eventKey(t.fields, a)]
-		for h := first; h != 0; {
-			b := e.store.at(h)
-			if e.joins(b, t.fields, a) && e.notBefore(b, a.seconds) {
-				current := s.plan
-				if b.current != uint8(s.number) {
-					current = e.plan(b, int(b.current))
-				}
-				if e.inWindow(b, current, a.seconds) {
-					e.offers = append(e.offers, offer{b, int(s.number)})
-				} else {
-					e.outside = true
-				}
-			}
-			if h = e.link(b, int(s.number)).next; h == first {
-				break
-			}
-		}
-	}
-}
-
-// originKey and eventKey hash the join fields of a backlog's creating event
-// and of an event; equal values have equal keys.
-func (x *index) originKey(fields directive.Fields, o *origin, data *openerData) uint64 {
-	h := x.salt
+// originKey hashes the join fields of an event that could open, or has opened, a
+// backlog; equal values have equal keys.
+func (s *store) originKey(fields directive.Fields, o *origin, data *openerData) uint64 {
+	k := &s.keys
+	h := k.Salt
 	if fields.Has(directive.SrcIP) {
-		h = x.mix(x.mix(h, o.src.Hi), o.src.Lo)
+		h = k.Mix(k.Mix(h, o.src.Hi), o.src.Lo)
 	}
 	if fields.Has(directive.DstIP) {
-		h = x.mix(x.mix(h, o.dst.Hi), o.dst.Lo)
+		h = k.Mix(k.Mix(h, o.dst.Hi), o.dst.Lo)
 	}
 	if fields.Has(directive.SrcPort) {
-		h = x.mix(h, uint64(o.srcPort))
+		h = k.Mix(h, uint64(o.srcPort))
 	}
 	if fields.Has(directive.DstPort) {
-		h = x.mix(h, uint64(o.dstPort))
+		h = k.Mix(h, uint64(o.dstPort))
 	}
 	if fields&customData == 0 {
 		return h
@@ -175,46 +132,31 @@ func (x *index) originKey(fields directive.Fields, o *origin, data *openerData) 
 		switch {
 		case !fields.Has(directive.CustomDataField(i)):
 		case data.whole[i] != 0:
-			h = x.mix(h, data.whole[i])
+			h = k.Mix(h, data.whole[i])
 		default:
-			h = x.mix(h, maphash.String(x.seed, directive.Fold(data.texts[i])))
+			h = k.Mix(h, k.Text(directive.Fold(data.texts[i])))
 		}
 	}
 	return h
 }
 
-func (x *index) eventKey(fields directive.Fields, a *arrived) uint64 {
-	o := a.origin()
-	if fields&customData == 0 {
-		return x.originKey(fields, &o, nil)
-	}
-	data := dataOf(a.ev)
-	return x.originKey(fields, &o, &data)
-}
-
-// joins reports whether an event equals a backlog's creating event in fields.
-func (e *Engine) joins(b *backlog, fields directive.Fields, a *arrived) bool {
-	o := &b.origin
-	if fields.Has(directive.SrcIP) && o.src != a.src ||
-		fields.Has(directive.DstIP) && o.dst != a.dst ||
-		fields.Has(directive.SrcPort) && o.srcPort != a.ev.SrcPort ||
-		fields.Has(directive.DstPort) && o.dstPort != a.ev.DstPort {
+// joins reports whether an event, of which one of these backlogs could come, equals a
+// backlog's creating event in fields. Its custom data is needed only for those fields.
+func (s *store) joins(b *backlog, fields directive.Fields, o *origin, custom *[event.CustomFields]string) bool {
+	if fields.Has(directive.SrcIP) && b.origin.src != o.src ||
+		fields.Has(directive.DstIP) && b.origin.dst != o.dst ||
+		fields.Has(directive.SrcPort) && b.origin.srcPort != o.srcPort ||
+		fields.Has(directive.DstPort) && b.origin.dstPort != o.dstPort {
 		return false
 	}
 	if fields&customData == 0 {
 		return true
 	}
-	data := e.store.extra(b).origin()
+	data := s.extra(b).origin()
 	for i := range event.CustomFields {
-		if fields.Has(directive.CustomDataField(i)) && !data.equals(i, a.ev.CustomData[i]) {
+		if fields.Has(directive.CustomDataField(i)) && !data.equals(i, custom[i]) {
 			return false
 		}
 	}
 	return true
-}
-
-// mix folds a value into a hash by a widening multiplication.
-func (x *index) mix(h, v uint64) uint64 {
-	hi, lo := bits.Mul64(h^0x9e3779b97f4a7c15, v^x.salt)
-	return hi ^ lo
 }

@@ -1,11 +1,6 @@
 package correlate
 
-import (
-	"cmp"
-	"slices"
-
-	"dsiem/internal/correlate/memory"
-)
+import "dsiem/internal/correlate/memory"
 
 // timer is when a backlog is due.
 type timer struct {
@@ -31,6 +26,9 @@ const slack = 4
 const fan = 4
 
 func (t *timers) len() int { return len(t.heap) }
+
+// first returns the deadline that comes first; there is one.
+func (t *timers) first() int64 { return t.heap[0].deadline }
 
 // due reports whether any deadline is before a time.
 func (t *timers) due(before int64) bool {
@@ -119,15 +117,4 @@ func (t *timers) takeDue(before int64, list []timer) []timer {
 		t.remove(t.store.at(t.heap[0].backlog))
 	}
 	return list
-}
-
-// sortDue sorts timers by deadline and then by the opening of their backlogs
-// (D14).
-func (e *Engine) sortDue(list []timer) {
-	slices.SortFunc(list, func(a, b timer) int {
-		if a.deadline != b.deadline {
-			return cmp.Compare(a.deadline, b.deadline)
-		}
-		return e.opening(e.store.at(a.backlog)).compare(e.opening(e.store.at(b.backlog)))
-	})
 }

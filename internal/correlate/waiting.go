@@ -14,8 +14,8 @@ type Waiting struct {
 // Waiting returns what the live backlogs wait for, in any order.
 func (e *Engine) Waiting() iter.Seq[Waiting] {
 	return func(yield func(Waiting) bool) {
-		for i := range e.timers.heap {
-			if !yield(e.waiting(e.store.at(e.timers.heap[i].backlog))) {
+		for b := range e.store.all() {
+			if !yield(e.waiting(b)) {
 				return
 			}
 		}
@@ -27,6 +27,6 @@ func (e *Engine) waiting(b *backlog) Waiting {
 	stage := e.plan(b, current)
 	return Waiting{
 		Directive: e.variantOf(b).plan.ID, Stage: int(stage.Number),
-		Recorded: e.count(b, current), Wanted: stage.Occurrence,
+		Recorded: e.store.count(b, current), Wanted: stage.Occurrence,
 	}
 }

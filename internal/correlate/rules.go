@@ -1,0 +1,432 @@
+package correlate
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"dsiem/internal/alarm"
+	"dsiem/internal/correlate/memory"
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// rules are those of a saved backlog, from which what opened it and the plan that it
+// belongs to are found again (§11.3).
+type rules struct {
+	saved *alarm.Saved
+	// list has the rules in order of stage, and extras what belongs to each.
+	list   []alarm.Rule
+	extras []alarm.Extra
+
+	// origin and data are the values of the creating event, data nil if unknown, and
+	// known the fields of both that the rules tell.
+	origin origin
+	data   *openerData
+	known  directive.Fields
+}
+
+// readRules returns the rules of a saved backlog in order of stage. It reports a stage
+// that stands there twice or is not 1..255, and references whose value is in doubt.
+func readRules(s *alarm.Saved) (*rules, error) {
+	r := &rules{saved: s, list: slices.Clone(s.Rules), extras: slices.Clone(s.Extras)}
+	if err := r.sort(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// sort puts rules, with their extras, in order of stage, and reports a stage
+// that stands there twice or is not 1..255.
+func (r *rules) sort() error {
+	for len(r.extras) < len(r.list) {
+		r.extras = append(r.extras, alarm.Extra{})
+	}
+	places := make([]int, len(r.list))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, func(i, j int) int { return r.list[i].Stage - r.list[j].Stage })
+	list, extras := make([]alarm.Rule, len(places)), make([]alarm.Extra, len(places))
+	for to, from := range places {
+		list[to], extras[to] = r.list[from], r.extras[from]
+	}
+	r.list, r.extras = list, extras
+	for i := range list {
+		if stage := list[i].Stage; stage < 1 || stage > math.MaxUint8 || i > 0 && stage == list[i-1].Stage {
+			return fmt.Errorf("stage %d is out of range or given twice", stage)
+		}
+	}
+	return nil
+}
+
+// resolve replaces references that the successor leaves in saved rules, where
+// the value is beyond doubt (§11.5).
+func (r *rules) resolve() error {
+	stages := r.stages()
+	for i := range r.list {
+		rule := &r.list[i]
+		refers := func(text string) bool { return directive.RefersTo(text, rule.Stage, stages) }
+		for _, address := range []struct {
+			text *string
+			from []netip.Addr
+		}{{&rule.From, r.saved.SrcIPs}, {&rule.To, r.saved.DstIPs}} {
+			switch {
+			case !refers(*address.text):
+			case len(address.from) != 1:
+				return fmt.Errorf("stage %d refers to %q, and the backlog has %d addresses it could mean",
+					rule.Stage, *address.text, len(address.from))
+			default:
+				*address.text = address.from[0].String()
+			}
+		}
+		if text, ok := r.untold(rule, refers); ok {
+			return fmt.Errorf("stage %d refers to %q, whose value the file does not tell", rule.Stage, text)
+		}
+	}
+	return nil
+}
+
+// untold returns a reference to a port or custom data, whose value a saved
+// backlog does not hold.
+func (r *rules) untold(rule *alarm.Rule, refers func(string) bool) (text string, ok bool) {
+	texts := []string{rule.PortFrom, rule.PortTo}
+	if r.saved.Successor && rule.Type == directive.PluginRule.String() {
+		texts = append(texts, rule.CustomData[:]...)
+	}
+	i := slices.IndexFunc(texts, refers)
+	if i < 0 {
+		return "", false
+	}
+	return texts[i], true
+}
+
+func (r *rules) stages() []int {
+	stages := make([]int, len(r.list))
+	for i := range r.list {
+		stages[i] = r.list[i].Stage
+	}
+	return stages
+}
+
+// bind finds the creating event's values with which the plan's rules are the
+// saved ones, and reports whether there are any.
+func (r *rules) bind(plan *directive.Plan) bool {
+	if len(plan.Stages) != len(r.list) {
+		return false
+	}
+	r.origin, r.data, r.known = origin{}, nil, 0
+	for i := range plan.Stages {
+		s, rule := &plan.Stages[i], &r.list[i]
+		if told := r.extras[i].Origin; told != nil && fieldsOf(told) != s.Origin {
+			return false
+		}
+		if !r.learn(s.Origin, rule) {
+			return false
+		}
+		var want alarm.Rule
+		fillRule(&want, plan, i, &r.origin, r.data)
+		if !sameRule(&want, rule) {
+			return false
+		}
+	}
+	return true
+}
+
+// learn takes the creating event's values from the texts of a rule, and
+// reports whether they are values and agree with those of the rules before.
+func (r *rules) learn(fields directive.Fields, rule *alarm.Rule) bool {
+	return r.learnAddress(fields&directive.SrcIP, rule.From, &r.origin.src) &&
+		r.learnAddress(fields&directive.DstIP, rule.To, &r.origin.dst) &&
+		r.learnPort(fields&directive.SrcPort, rule.PortFrom, &r.origin.srcPort) &&
+		r.learnPort(fields&directive.DstPort, rule.PortTo, &r.origin.dstPort) &&
+		r.learnCustomData(fields, rule)
+}
+
+func (r *rules) learnAddress(field directive.Fields, text string, value *memory.Address) bool {
+	if field == 0 {
+		return true
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		return false
+	}
+	return learn(r, field, memory.ToAddress(addr), value)
+}
+
+func (r *rules) learnPort(field directive.Fields, text string, value *uint16) bool {
+	if field == 0 {
+		return true
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && learn(r, field, uint16(port), value)
+}
+
+func (r *rules) learnCustomData(fields directive.Fields, rule *alarm.Rule) bool {
+	for i, text := range rule.CustomData {
+		field := directive.CustomDataField(i)
+		if !fields.Has(field) {
+			continue
+		}
+		if r.data == nil {
+			r.data = &openerData{}
+		}
+		if !learn(r, field, text, &r.data.texts[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func learn[T comparable](r *rules, field directive.Fields, got T, value *T) bool {
+	if r.known.Has(field) {
+		return got == *value
+	}
+	r.known |= field
+	*value = got
+	return true
+}
+
+// sameRule reports whether two rules are the same but for their state.
+func sameRule(a, b *alarm.Rule) bool {
+	return a.Name == b.Name && a.Stage == b.Stage && a.Occurrence == b.Occurrence &&
+		a.From == b.From && a.To == b.To && a.PortFrom == b.PortFrom && a.PortTo == b.PortTo &&
+		a.PluginID == b.PluginID && slices.Equal(a.PluginSID, b.PluginSID) &&
+		slices.Equal(a.Product, b.Product) && a.Category == b.Category &&
+		slices.Equal(a.Subcategory, b.Subcategory) && a.Type == b.Type && a.Protocol == b.Protocol &&
+		a.Reliability == b.Reliability && a.Timeout == b.Timeout && a.StickyDifferent == b.StickyDifferent &&
+		a.CustomData == b.CustomData && a.CustomLabel == b.CustomLabel
+}
+
+// generalize returns rules in which the values of the creating event are told apart
+// from the texts of the directive, and a signature that identifies them: by the file if
+// it tells, else single hosts and ports are taken for such values. Backlogs of one older
+// form of a directive then share a plan and are found by their values, however many
+// there are.
+func (r *rules) generalize() (*general, error) {
+	r.origin, r.data, r.known = origin{}, nil, 0
+	g := &general{rules: make([]directive.Rule, len(r.list)), joins: make([]directive.Fields, len(r.list))}
+	for i := range r.list {
+		rule, err := toRule(&r.list[i])
+		if err != nil {
+			return nil, fmt.Errorf("stage %d: %w", r.list[i].Stage, err)
+		}
+		g.joins[i] = r.abstract(&rule, &r.list[i], r.extras[i].Origin)
+		if err := checkTerms(&rule); err != nil {
+			return nil, fmt.Errorf("stage %d: %w", rule.Stage, err)
+		}
+		g.rules[i] = rule
+	}
+	return g, nil
+}
+
+// general is the rules of saved backlogs without the values of their creating events.
+type general struct {
+	rules []directive.Rule
+	// joins are the fields in which each must equal the creating event.
+	joins []directive.Fields
+}
+
+// signature identifies the rules.
+func (g *general) signature() string {
+	return fmt.Sprintf("%q %v", fmt.Sprintf("%+v", g.rules), g.joins)
+}
+
+// plan compiles the rules for backlogs of a directive whose plan is given. The first rule is not narrowed again: it has
+// been when the backlog was opened, if it had to be.
+func (g *general) plan(current *directive.Plan) *directive.Plan {
+	plan := directive.CompileResolved(&directive.Directive{
+		ID: current.ID, Name: current.Name, Kingdom: current.Kingdom, Category: current.Category,
+		Priority: current.Priority, AllRulesAlwaysActive: current.AllRulesAlwaysActive, Rules: g.rules,
+	})
+	for i := range plan.Stages {
+		join := g.joins[i]
+		plan.Stages[i].Origin |= join
+		if g.rules[i].Type == directive.TaxonomyRule {
+			join &^= directive.CustomData1 | directive.CustomData2 | directive.CustomData3 // shown, not compared (D11)
+		}
+		plan.Stages[i].Join |= join
+	}
+	return plan
+}
+
+// abstract replaces values of the creating event by ANY in a rule and returns
+// their fields: those that the file tells of, or single hosts and ports.
+func (r *rules) abstract(rule *directive.Rule, saved *alarm.Rule, told []string) directive.Fields {
+	fields := directive.SrcIP | directive.DstIP | directive.SrcPort | directive.DstPort
+	if told != nil {
+		fields = fieldsOf(told)
+	}
+	var joins directive.Fields
+	take := func(field directive.Fields, text *string) {
+		if fields.Has(field) && r.learn(field, saved) {
+			joins |= field
+			*text = "ANY"
+		}
+	}
+	take(directive.SrcIP, &rule.From)
+	take(directive.DstIP, &rule.To)
+	take(directive.SrcPort, &rule.PortFrom)
+	take(directive.DstPort, &rule.PortTo)
+	for i := range rule.CustomData {
+		take(directive.CustomDataField(i), &rule.CustomData[i])
+	}
+	return joins
+}
+
+func toRule(a *alarm.Rule) (directive.Rule, error) {
+	sticky, ok := directive.ParseSticky(a.StickyDifferent)
+	if !ok {
+		return directive.Rule{}, fmt.Errorf("sticky_different: %q is not a field", a.StickyDifferent)
+	}
+	r := directive.Rule{
+		Name: a.Name, Stage: a.Stage, Occurrence: a.Occurrence,
+		From: a.From, To: a.To, PortFrom: a.PortFrom, PortTo: a.PortTo,
+		Protocol: a.Protocol, Reliability: a.Reliability, Timeout: a.Timeout,
+		PluginID: a.PluginID, PluginSID: a.PluginSID,
+		Product: a.Product, Category: a.Category, Subcategory: a.Subcategory,
+		StickyDifferent: sticky, CustomData: a.CustomData, CustomLabel: a.CustomLabel,
+	}
+	switch a.Type {
+	case directive.PluginRule.String():
+	case directive.TaxonomyRule.String():
+		r.Type = directive.TaxonomyRule
+	default:
+		return r, fmt.Errorf("type: %q is not a rule type", a.Type)
+	}
+	return r, nil
+}
+
+func checkTerms(r *directive.Rule) error {
+	for _, text := range []string{r.From, r.To} {
+		if term, err := directive.ParseAddress(text); err != nil || term.Kind == directive.AddressReference {
+			return fmt.Errorf("%q is not an address to compare with", text)
+		}
+	}
+	for _, text := range []string{r.PortFrom, r.PortTo} {
+		if term, err := directive.ParseResolvedPort(text); err != nil || term.Kind == directive.PortReference {
+			return fmt.Errorf("%q is not a port to compare with", text)
+		}
+	}
+	return nil
+}
+
+// fillRule makes the document of a plan's rule with the values of a backlog's
+// creating event.
+func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *openerData) {
+	s, r := &plan.Stages[i], plan.Rule(i)
+	*out = alarm.Rule{
+		Name: r.Name, Stage: r.Stage, Occurrence: r.Occurrence,
+		From: r.From, To: r.To, PortFrom: r.PortFrom, PortTo: r.PortTo,
+		PluginID: r.PluginID, PluginSID: r.PluginSID,
+		Product: r.Product, Category: r.Category, Subcategory: r.Subcategory,
+		Type: r.Type.String(), Protocol: r.Protocol,
+		Reliability: r.Reliability, Timeout: r.Timeout,
+		StickyDifferent: r.StickyDifferent.String(),
+		CustomData:      r.CustomData, CustomLabel: r.CustomLabel,
+	}
+	if s.Origin.Has(directive.SrcIP) {
+		out.From = o.src.Addr().String()
+	}
+	if s.Origin.Has(directive.DstIP) {
+		out.To = o.dst.Addr().String()
+	}
+	if s.Origin.Has(directive.SrcPort) {
+		out.PortFrom = strconv.Itoa(int(o.srcPort))
+	}
+	if s.Origin.Has(directive.DstPort) {
+		out.PortTo = strconv.Itoa(int(o.dstPort))
+	}
+	for i := range event.CustomFields {
+		if s.Origin.Has(directive.CustomDataField(i)) {
+			out.CustomData[i] = ""
+			if data != nil {
+				out.CustomData[i] = data.texts[i]
+			}
+		}
+	}
+}
+
+// savedSticky returns the saved values of a sticky_different field. Others, such
+// as a text where an address or a port is compared, can equal no event's.
+func savedSticky(kind directive.Sticky, x *alarm.Extra) []sticky {
+	var values []sticky
+	switch kind {
+	case directive.StickySrcIP, directive.StickyDstIP:
+		for _, text := range x.StickyTexts {
+			if addr, err := netip.ParseAddr(text); err == nil {
+				a := memory.ToAddress(addr.WithZone(""))
+				values = append(values, sticky{hi: a.Hi, lo: a.Lo})
+			}
+		}
+	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
+		for _, text := range x.StickyTexts {
+			values = append(values, stickyText(text))
+		}
+		for _, hash := range x.StickyNumbers {
+			values = append(values, sticky{hi: hash, lo: 1})
+		}
+	case directive.StickyPluginSID, directive.StickySrcPort, directive.StickyDstPort:
+		for _, n := range x.StickyNumbers {
+			values = append(values, sticky{lo: n})
+		}
+	case directive.NoSticky:
+	}
+	return values
+}
+
+// originFields are the fields that rules can take from the opening event, by
+// the keys of the rule.
+var originFields = []struct { //nolint:gochecknoglobals // a table that never changes
+	key   string
+	field directive.Fields
+}{
+	{"from", directive.SrcIP},
+	{"to", directive.DstIP},
+	{"port_from", directive.SrcPort},
+	{"port_to", directive.DstPort},
+	{"custom_data1", directive.CustomData1},
+	{"custom_data2", directive.CustomData2},
+	{"custom_data3", directive.CustomData3},
+}
+
+// originKeys returns the keys of fields; the list is never nil.
+func originKeys(fields directive.Fields) []string {
+	keys := []string{}
+	for _, f := range originFields {
+		if fields.Has(f.field) {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
+}
+
+// fieldsOf returns the fields of keys; unknown ones are passed over.
+func fieldsOf(keys []string) directive.Fields {
+	var fields directive.Fields
+	for _, f := range originFields {
+		if slices.Contains(keys, f.key) {
+			fields |= f.field
+		}
+	}
+	return fields
+}
+
+// saveSticky adds a sticky_different value to the saved form of its rule.
+func saveSticky(v sticky, kind directive.Sticky, x *alarm.Extra) {
+	switch kind {
+	case directive.StickySrcIP, directive.StickyDstIP:
+		x.StickyTexts = append(x.StickyTexts, memory.Address{Hi: v.hi, Lo: v.lo}.Addr().String())
+	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
+		if v.lo != 0 {
+			x.StickyNumbers = append(x.StickyNumbers, v.hi)
+			return
+		}
+		x.StickyTexts = append(x.StickyTexts, v.text)
+	case directive.StickyPluginSID, directive.StickySrcPort, directive.StickyDstPort:
+		x.StickyNumbers = append(x.StickyNumbers, v.lo)
+	case directive.NoSticky:
+	}
+}

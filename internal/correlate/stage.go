@@ -1,0 +1,174 @@
+package correlate
+
+import (
+	"dsiem/internal/directive"
+	"dsiem/internal/event"
+)
+
+// compareStages orders stages by load order of their directives, then the
+// current configuration before reloaded backlogs with other rules, then by
+// stage.
+func compareStages(a, b *stage) int {
+	switch {
+	case a.variant.owner.order != b.variant.owner.order:
+		return int(a.variant.owner.order - b.variant.owner.order)
+	case a.variant.number != b.variant.number:
+		return a.variant.number - b.variant.number
+	}
+	return int(a.number - b.number)
+}
+
+// variant is one set of rules of a directive: those of the configuration, or
+// those that reloaded backlogs brought with them.
+type variant struct {
+	owner  *tracked
+	number int   // 0 is the configuration's
+	slot   int32 // its place in the engine
+	plan   *directive.Plan
+	stages []stage
+	live   int // live backlogs
+	// groupFields are those in which the opening events of a group are equal (D32).
+	groupFields directive.Fields
+	// signature identifies the rules of a variant that is not the
+	// configuration's.
+	signature string
+}
+
+func (e *Engine) newVariant(owner *tracked, number int, plan *directive.Plan) *variant {
+	v := &variant{}
+	v.init(owner, number, plan, make([]stage, len(plan.Stages)))
+	e.number(v)
+	return v
+}
+
+// add lets events find the stages of a variant.
+func (e *Engine) add(v *variant) {
+	for i := range v.stages {
+		rule := v.plan.Rule(i)
+		v.stages[i].place = e.index.Add(&rule, &v.stages[i])
+	}
+}
+
+// number gives a variant the number by which backlogs name it.
+func (e *Engine) number(v *variant) {
+	v.slot = int32(len(e.variants))
+	e.variants = append(e.variants, v)
+}
+
+// init makes the variant, with its stages in the given place.
+func (v *variant) init(owner *tracked, number int, plan *directive.Plan, stages []stage) {
+	*v = variant{owner: owner, number: number, plan: plan, stages: stages, groupFields: groupFields(plan)}
+	for i := range stages {
+		stages[i] = stage{variant: v, number: int32(i), plan: &plan.Stages[i]}
+		stages[i].tables = tables{stage: int32(i), join: plan.Stages[i].Join}
+	}
+}
+
+// stage is one stage of a variant and the live backlogs it could give an event
+// to.
+type stage struct {
+	variant *variant
+	plan    *directive.Stage
+	tables  tables
+	// latest is the largest time, in nanoseconds, of the events that were remembered for
+	// it (D33).
+	latest int64
+	number int32 // place in the plan
+	place  int32 // in the index's stages
+}
+
+func (e *Engine) variantOf(b *backlog) *variant { return e.variants[b.variant] }
+
+func (e *Engine) plan(b *backlog, i int) *directive.Stage { return &e.variantOf(b).plan.Stages[i] }
+
+func (e *Engine) opening(b *backlog) opening {
+	return opening{step: b.step, directive: e.variantOf(b).owner.order}
+}
+
+// notBefore reports whether an event of a second is not older than the event that
+// opened a backlog, but for the tolerance: it can be of that attack (D29).
+func (e *Engine) notBefore(b *backlog, seconds int64) bool {
+	return seconds >= b.stages[0].start-e.opts.OrderTolerance
+}
+
+// inWindow reports whether an event of a second is in the window of a backlog's current
+// stage, whose plan is given (D32).
+func (e *Engine) inWindow(b *backlog, plan *directive.Stage, seconds int64) bool {
+	last := e.store.progress(b, int(b.current)).start + plan.Timeout
+	return seconds-last <= e.opts.MinAlarmLifetime
+}
+
+// duplicate reports whether the current stage has seen the event's
+// sticky_different value (D1).
+func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
+	current := int(b.current)
+	kind := e.plan(b, current).StickyDifferent
+	if kind == directive.NoSticky {
+		return false
+	}
+	r := e.store.extra(b).rest(current)
+	return r != nil && r.sticky != nil && r.sticky.Has(stickyOf(kind, ev))
+}
+
+// enterStages puts a backlog into the tables of its current stage and, if its
+// directive is always-active, of the stages before.
+func (e *Engine) enterStages(b *backlog) {
+	v := e.variantOf(b)
+	if v.plan.AllRulesAlwaysActive {
+		e.store.more(b).rarely().earlier = make([]link, b.current)
+		for i := range int(b.current) {
+			e.store.enter(&v.stages[i].tables, b)
+		}
+	}
+	e.store.enter(&v.stages[b.current].tables, b)
+}
+
+// leaveStages takes a backlog out of the tables, if it is in any: a new one is not.
+func (e *Engine) leaveStages(b *backlog) {
+	if b.place.next == 0 {
+		return
+	}
+	v := e.variantOf(b)
+	if v.plan.AllRulesAlwaysActive {
+		for i := range int(b.current) {
+			e.store.leave(&v.stages[i].tables, b)
+		}
+	}
+	e.store.leave(&v.stages[b.current].tables, b)
+}
+
+// collectJoined adds to e.offers the live backlogs of a stage whose creating
+// events an event equals in their join fields, but for those whose attack it is too old
+// for, and those whose window it misses: that it met one of these is noted in e.outside.
+func (e *Engine) collectJoined(s *stage, a *arrived) {
+	for i := range s.tables.list {
+		t := &s.tables.list[i]
+		first := t.heads[e.eventKey(t.fields, a)]
+		for h := first; h != 0; {
+			b := e.store.at(h)
+			if e.store.joins(b, t.fields, &a.origin, &a.ev.CustomData) && e.notBefore(b, a.seconds) {
+				current := s.plan
+				if b.current != uint8(s.number) {
+					current = e.plan(b, int(b.current))
+				}
+				if e.inWindow(b, current, a.seconds) {
+					e.offers = append(e.offers, offer{b, int(s.number)})
+				} else {
+					e.outside = true
+				}
+			}
+			if h = e.store.link(b, s.number).next; h == first {
+				break
+			}
+		}
+	}
+}
+
+// eventKey hashes the join fields of an event.
+func (e *Engine) eventKey(fields directive.Fields, a *arrived) uint64 {
+	if fields&customData == 0 {
+		return e.store.originKey(fields, &a.origin, nil)
+	}
+	data := dataOf(a.ev)
+	return e.store.originKey(fields, &a.origin, &data)
+}
