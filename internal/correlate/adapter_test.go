@@ -8,6 +8,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/resume"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -132,7 +133,7 @@ func (s *engines) restarted(w *world, goesOn int64) (*engines, error) {
 		}
 	}
 	text := s.list[0].Remembered().AppendJSON(nil)
-	remembered, err := correlate.ParseRemembered(text)
+	remembered, err := resume.ParseRemembered(text)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package correlate
 import (
 	"math"
 
+	"dsiem/internal/correlate/backlogs"
+
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/event"
 )
@@ -10,21 +12,21 @@ import (
 // sentAt returns an event's time in nanoseconds: the first or last there is, if it
 // is not between them, which is so for no event that was decoded.
 func sentAt(ev *event.Event) int64 {
-	const last = math.MaxInt64 / perSecond
+	const last = math.MaxInt64 / memory.PerSecond
 	switch {
-	case ev.Seconds > last || ev.Seconds == last && int64(ev.Nanos) > math.MaxInt64%perSecond:
+	case ev.Seconds > last || ev.Seconds == last && int64(ev.Nanos) > math.MaxInt64%memory.PerSecond:
 		return math.MaxInt64
 	case ev.Seconds < -last:
 		return math.MinInt64
 	}
-	return ev.Seconds*perSecond + int64(ev.Nanos)
+	return ev.Seconds*memory.PerSecond + int64(ev.Nanos)
 }
 
 // arrived is an event as an engine takes it.
 type arrived struct {
 	ev *event.Event
 	// origin holds the values that a backlog would have of the event.
-	origin
+	backlogs.Origin
 	// sent is its time, and t the same or, if that was ahead, the time of its
 	// arrival (D28), both in UNIX nanoseconds; seconds is the whole second of t.
 	sent, t, seconds int64
@@ -41,11 +43,11 @@ type arrived struct {
 // arrive says what an event is that comes at a time. a is empty.
 func (e *Engine) arrive(a *arrived, arrival int64, ev *event.Event) {
 	a.ev = ev
-	a.src, a.dst, a.srcPort, a.dstPort = memory.ToAddress(ev.SrcIP), memory.ToAddress(ev.DstIP), ev.SrcPort, ev.DstPort
+	a.Src, a.Dst, a.SrcPort, a.DstPort = memory.ToAddress(ev.SrcIP), memory.ToAddress(ev.DstIP), ev.SrcPort, ev.DstPort
 	a.sent, a.arrival = sentAt(ev), arrival
-	if a.t, a.seconds = a.sent, ev.Seconds; a.sent > arrival || ev.Seconds < -math.MaxInt64/perSecond {
+	if a.t, a.seconds = a.sent, ev.Seconds; a.sent > arrival || ev.Seconds < -math.MaxInt64/memory.PerSecond {
 		a.t = min(a.sent, arrival)
-		a.seconds = secondsOf(a.t)
+		a.seconds = memory.SecondsOf(a.t)
 	}
 }
 
@@ -66,7 +68,7 @@ func (e *Engine) identify(a *arrived) {
 func (e *Engine) identified(a *arrived) memory.Record {
 	if a.Same == 0 {
 		e.identify(a)
-		a.Identity = memory.Identify(a.ID, a.src, a.dst, a.ev.SrcPort, a.ev.DstPort, a.sent)
+		a.Identity = memory.Identify(a.ID, a.Src, a.Dst, a.ev.SrcPort, a.ev.DstPort, a.sent)
 	}
 	return a.Record
 }

@@ -1,6 +1,9 @@
 package correlate
 
-import "dsiem/internal/correlate/memory"
+import (
+	"dsiem/internal/correlate/backlogs"
+	"dsiem/internal/correlate/memory"
+)
 
 // bounds are how much an engine keeps and does at most, where no option says so
 // (D32, D33, D35, D37, D38). Only beyond them may the number of engines change a
@@ -34,7 +37,7 @@ func specified() bounds {
 // bound sets the bounds of a new engine.
 func (e *Engine) bound(b bounds) {
 	e.bounds = b
-	e.store.limits = limits{values: e.opts.MaxAlarmValues, customData: b.customData, listed: b.listed}
+	e.store.Limits = backlogs.Limits{Values: e.opts.MaxAlarmValues, CustomData: b.customData, Listed: b.listed}
 	e.memory = memory.Recent{Seconds: e.opts.LookBack, Most: b.remembered, MostBytes: b.rememberedBytes}
 	e.ended = memory.Ended{Seconds: e.opts.Remember, Most: b.ended, Salt: e.keys.Salt}
 }

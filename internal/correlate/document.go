@@ -8,50 +8,53 @@ import (
 	"slices"
 	"strings"
 
+	"dsiem/internal/correlate/backlogs"
+	"dsiem/internal/correlate/resume"
+
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/event"
 )
 
 // fill makes the alarm document of a backlog as it is now.
-func (e *Engine) fill(a *alarm.Alarm, b *backlog) {
+func (e *Engine) fill(a *alarm.Alarm, b *backlogs.Backlog) {
 	v := e.variantOf(b)
 	current := v.owner.current.plan
 	*a = alarm.Alarm{
-		ID:       e.store.id(b),
+		ID:       e.store.ID(b),
 		Title:    e.title(b),
 		Status:   e.opts.Status,
 		Tag:      e.opts.Tag,
 		Kingdom:  current.Kingdom,
 		Category: current.Category,
-		Created:  b.created,
-		Updated:  b.updated,
-		Risk:     min(int(b.risk), alarm.MaxRisk),
-		Class:    b.class,
+		Created:  b.Created,
+		Updated:  b.Updated,
+		Risk:     min(int(b.Risk), alarm.MaxRisk),
+		Class:    b.Class,
 		Rules:    make([]alarm.Rule, len(v.stages)),
-		SrcIPs:   addrs(e.store.sources(b)),
-		DstIPs:   addrs(e.store.destinations(b)),
+		SrcIPs:   addrs(e.store.Sources(b)),
+		DstIPs:   addrs(e.store.Destinations(b)),
 	}
-	a.Networks = slices.Clone(e.store.networks(b))
-	x := e.store.extra(b)
+	a.Networks = slices.Clone(e.store.Networks(b))
+	x := e.store.Extra(b)
 	for i := range a.Rules {
 		out := &a.Rules[i]
-		fillRule(out, v.plan, i, &b.origin, x.origin())
-		if i < int(b.reached) {
-			p := e.store.progress(b, i)
-			out.Start, out.End, out.Status = p.start, p.end, p.status
+		resume.FillRule(out, v.plan, i, &b.Origin, x.Origin())
+		if i < int(b.Reached) {
+			p := e.store.Progress(b, i)
+			out.Start, out.End, out.Status = p.Start, p.End, p.Status
 		}
 	}
 	if x == nil {
 		return
 	}
-	if x.found != nil {
-		a.IntelHits, a.Vulnerabilities = x.found.hits()
+	if x.Found != nil {
+		a.IntelHits, a.Vulnerabilities = x.Found.Hits()
 	}
-	if x.custom != nil {
-		a.CustomData = slices.Clone(x.custom.All())
+	if x.Custom != nil {
+		a.CustomData = slices.Clone(x.Custom.All())
 	}
-	a.Truncated = x.truncated()
+	a.Truncated = x.Truncated()
 }
 
 func addrs(list []memory.Address) []netip.Addr {
@@ -66,18 +69,18 @@ func addrs(list []memory.Address) []netip.Addr {
 const srcToken, dstToken = "SRC_IP", "DST_IP"
 
 // title returns the alarm's title (D4, D23).
-func (e *Engine) title(b *backlog) string {
+func (e *Engine) title(b *backlogs.Backlog) string {
 	name := e.variantOf(b).owner.current.plan.Name
 	if e.opts.LiteralTitles {
 		return name
 	}
-	if x := e.store.extra(b); x != nil && x.rare != nil && x.rare.title != "" {
-		return x.rare.title
+	if x := e.store.Extra(b); x != nil && x.Rare != nil && x.Rare.Title != "" {
+		return x.Rare.Title
 	}
 	for _, part := range []struct {
 		token string
 		value memory.Address
-	}{{srcToken, b.origin.src}, {dstToken, b.origin.dst}} {
+	}{{srcToken, b.Origin.Src}, {dstToken, b.Origin.Dst}} {
 		if strings.Contains(name, part.token) {
 			addr := part.value.Addr()
 			name = strings.ReplaceAll(name, part.token, cmp.Or(e.assets.Name(addr), addr.String()))
@@ -103,16 +106,16 @@ type Snapshot struct {
 
 // saving is a backlog whose turn to be saved will come.
 type saving struct {
-	backlog handle
+	backlog backlogs.Handle
 	opened  opening
 }
 
 // Snapshot lists the live backlogs, in no order. It only notes where they are,
 // which takes some 4 ms for a hundred thousand.
 func (e *Engine) Snapshot() *Snapshot {
-	s := &Snapshot{engine: e, live: make([]saving, 0, e.timers.len())}
-	for b := range e.store.all() {
-		s.live = append(s.live, saving{b.self, e.opening(b)})
+	s := &Snapshot{engine: e, live: make([]saving, 0, e.timers.Len())}
+	for b := range e.store.All() {
+		s.live = append(s.live, saving{b.Self, e.opening(b)})
 	}
 	return s
 }
@@ -137,7 +140,7 @@ func (s *Snapshot) All() iter.Seq2[uint64, alarm.Saved] {
 	e := s.engine
 	return func(yield func(uint64, alarm.Saved) bool) {
 		for _, one := range s.live {
-			b := e.store.find(one.backlog)
+			b := e.store.Find(one.backlog)
 			if b != nil && e.opening(b) == one.opened && !yield(e.variantOf(b).plan.ID, e.save(b)) {
 				return
 			}
@@ -147,53 +150,53 @@ func (s *Snapshot) All() iter.Seq2[uint64, alarm.Saved] {
 
 // saveOpening sets what Restore would not take to be so otherwise, of the times of the
 // backlog's events and of the one that opened it.
-func (e *Engine) saveOpening(b *backlog, s *alarm.Saved) {
-	current := int(b.current)
-	if arrival := b.deadline - e.plan(b, current).Timeout; arrival != e.store.progress(b, current).start {
+func (e *Engine) saveOpening(b *backlogs.Backlog, s *alarm.Saved) {
+	current := int(b.Current)
+	if arrival := b.Deadline - e.plan(b, current).Timeout; arrival != e.store.Progress(b, current).Start {
 		s.Arrival = arrival
 	}
-	if b.nanos > 0 {
-		s.Opened = b.openedAt()
+	if b.Nanos > 0 {
+		s.Opened = b.OpenedAt()
 	}
-	if opening := b.stages[0].first; b.stages[0].filled && opening != e.store.records(b, 0)[0] {
-		s.Opening = alarm.OtherEvent{ID: opening.ID, Identity: saved(opening.Identity)}
+	if opening := b.Stages[0].First; b.Stages[0].Filled && opening != e.store.Records(b, 0)[0] {
+		s.Opening = alarm.OtherEvent{ID: opening.ID, Identity: savedIdentity(opening.Identity)}
 	}
-	if b.origin.src != e.store.sources(b)[0] {
-		s.Opener = b.origin.src.Addr()
+	if b.Origin.Src != e.store.Sources(b)[0] {
+		s.Opener = b.Origin.Src.Addr()
 	}
-	if b.latest != e.latestKnown(b) {
-		s.Latest = b.latest
+	if b.Latest != e.latestKnown(b) {
+		s.Latest = b.Latest
 	}
 }
 
 // saveOver sets what is known of the opening event and of addresses that are not
 // listed, beside what the alarm shows.
-func (e *Engine) saveOver(b *backlog, s *alarm.Saved) {
-	x := e.store.extra(b)
+func (e *Engine) saveOver(b *backlogs.Backlog, s *alarm.Saved) {
+	x := e.store.Extra(b)
 	if x == nil {
 		return
 	}
-	if x.data != nil {
-		for i, hash := range x.data.whole {
+	if x.Data != nil {
+		for i, hash := range x.Data.Whole {
 			s.LongData[i] = event.IDHash(hash)
 		}
 	}
-	if x.over != nil {
-		s.Unlisted = alarm.Unlisted{Value: x.over.value, SrcNetworks: slices.Clone(x.over.src), DstNetworks: slices.Clone(x.over.dst)}
+	if x.Over != nil {
+		s.Unlisted = alarm.Unlisted{Value: x.Over.Value, SrcNetworks: slices.Clone(x.Over.Src), DstNetworks: slices.Clone(x.Over.Dst)}
 	}
-	if x.rare != nil {
-		s.LineTime, s.LineDue = x.rare.lined, x.rare.due
+	if x.Rare != nil {
+		s.LineTime, s.LineDue = x.Rare.Lined, x.Rare.Due
 	}
 }
 
 // latestKnown is the latest time of a restored backlog whose file does not tell. It
 // has whole seconds only: nothing within the last one is taken to be later.
-func (e *Engine) latestKnown(b *backlog) int64 {
-	return nanosOf(max(0, e.store.latestEnd(b))) + perSecond - 1
+func (e *Engine) latestKnown(b *backlogs.Backlog) int64 {
+	return memory.NanosOf(max(0, e.store.LatestEnd(b))) + memory.PerSecond - 1
 }
 
-func (e *Engine) save(b *backlog) alarm.Saved {
-	s := alarm.Saved{LastSrcPort: b.lastSrc, LastDstPort: b.lastDst}
+func (e *Engine) save(b *backlogs.Backlog) alarm.Saved {
+	s := alarm.Saved{LastSrcPort: b.LastSrc, LastDstPort: b.LastDst}
 	e.saveOpening(b, &s)
 	e.saveOver(b, &s)
 	e.fill(&s.Alarm, b)
@@ -203,22 +206,22 @@ func (e *Engine) save(b *backlog) alarm.Saved {
 	}
 	s.Extras = make([]alarm.Extra, len(s.Rules))
 	for i := range s.Extras {
-		s.Extras[i].Origin = originKeys(v.plan.Stages[i].Origin)
+		s.Extras[i].Origin = resume.OriginKeys(v.plan.Stages[i].Origin)
 	}
-	more := e.store.extra(b)
-	for i := range int(b.reached) {
+	more := e.store.Extra(b)
+	for i := range int(b.Reached) {
 		x := &s.Extras[i]
 		e.saveEvents(b, i, x)
-		for _, v := range more.rest(i).values() {
-			saveSticky(v, e.plan(b, i).StickyDifferent, x)
+		for _, v := range more.Rest(i).Values() {
+			resume.AddSticky(v, e.plan(b, i).StickyDifferent, x)
 		}
 	}
 	return s
 }
 
 // saveEvents adds what a stage has recorded to the saved form of its rule.
-func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
-	events, others := e.store.records(b, stage), e.store.others(b, stage)
+func (e *Engine) saveEvents(b *backlogs.Backlog, stage int, x *alarm.Extra) {
+	events, others := e.store.Records(b, stage), e.store.Others(b, stage)
 	known := len(others) > 0
 	for i := range events {
 		x.EventIDs = append(x.EventIDs, events[i].ID)
@@ -228,11 +231,13 @@ func (e *Engine) saveEvents(b *backlog, stage int, x *alarm.Extra) {
 		return
 	}
 	for i := range events {
-		x.Events = append(x.Events, saved(events[i].Identity))
+		x.Events = append(x.Events, savedIdentity(events[i].Identity))
 	}
 	for _, one := range others {
-		x.Others = append(x.Others, alarm.OtherEvent{ID: one.ID, Identity: saved(one.Identity)})
+		x.Others = append(x.Others, alarm.OtherEvent{ID: one.ID, Identity: savedIdentity(one.Identity)})
 	}
 }
 
-func saved(i memory.Identity) alarm.Identity { return alarm.Identity{Same: i.Same, Mark: i.Mark} }
+func savedIdentity(i memory.Identity) alarm.Identity {
+	return alarm.Identity{Same: i.Same, Mark: i.Mark}
+}

@@ -50,6 +50,8 @@ import (
 	"math"
 	"slices"
 
+	"dsiem/internal/correlate/backlogs"
+
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate/index"
 	"dsiem/internal/correlate/memory"
@@ -105,22 +107,22 @@ type Engine struct {
 	tracked []tracked
 	// variants are those of tracked; backlogs name them by number.
 	variants []*variant
-	store    store
-	timers   timers
+	store    backlogs.Store
+	timers   backlogs.Timers
 
 	ended  memory.Ended
 	memory memory.Recent
 	// alarms are the ids of the live backlogs' alarms, nil as long as nobody has asked
 	// for one: see taken.
-	alarms    map[[idLength]byte]struct{}
+	alarms    map[[backlogs.IDLength]byte]struct{}
 	stats     Stats
-	published published
+	published backlogs.Published
 
 	// clock is the arrival of the last event, in nanoseconds, and second its whole
 	// second. It never goes back.
 	clock, second int64
 	// unwritten are backlogs for which an alarm line may be due (D37).
-	unwritten []handle
+	unwritten []backlogs.Handle
 	// lined is the second of the last line of the first restored alarm for which one is
 	// due: until the clock has begun, nobody knows a later one.
 	lined int64
@@ -133,7 +135,7 @@ type Engine struct {
 	// outside says that an event met a backlog whose window it misses (D32).
 	outside bool
 	offers  []offer
-	due     []timer
+	due     []backlogs.Timer
 	scratch []byte
 }
 
@@ -160,7 +162,7 @@ type needs struct{ customData bool }
 
 // offer is a live backlog and a stage of it that matches an event.
 type offer struct {
-	backlog *backlog
+	backlog *backlogs.Backlog
 	stage   int
 }
 
@@ -185,8 +187,8 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 		clock:   math.MinInt64,
 		second:  math.MinInt64,
 	}
-	e.store.keys = hashes
-	e.timers.store = &e.store
+	e.store.Keys = hashes
+	e.timers.Store = &e.store
 	e.bound(specified())
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
 	for place, p := range plans {
@@ -215,7 +217,7 @@ func (e *Engine) Wants(ids []event.Identity, wanted []bool) { e.index.Wants(ids,
 // Stats returns the engine's counters.
 func (e *Engine) Stats() Stats {
 	stats := e.stats
-	stats.Live = e.timers.len()
+	stats.Live = e.timers.Len()
 	stats.Ended = e.ended.Len()
 	stats.Remembered, stats.RememberedBytes = e.memory.Len(), e.memory.Bytes()
 	return stats
@@ -229,7 +231,7 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	e.begin()
 	e.stats.Steps++
 	e.pass(clock)
-	if ev.Seconds > e.second && sentAt(ev)-e.clock >= perSecond {
+	if ev.Seconds > e.second && sentAt(ev)-e.clock >= memory.PerSecond {
 		e.stats.Future++
 	}
 	plugin, taxonomy := e.index.Find(ev)
@@ -306,7 +308,7 @@ func (e *Engine) pass(clock int64) {
 		return
 	}
 	e.clock = clock
-	if second := secondsOf(clock); second > e.second {
+	if second := memory.SecondsOf(clock); second > e.second {
 		e.enterSecond(second)
 	}
 }
@@ -319,26 +321,26 @@ func (e *Engine) enterSecond(second int64) {
 	e.second = second
 	e.writeDue(false)
 	e.ended.Pass(second)
-	e.memory.Forget(nanosOf(second - e.memory.Seconds))
+	e.memory.Forget(memory.NanosOf(second - e.memory.Seconds))
 	e.expire(second)
 }
 
 // Due returns the first time (UNIX nanoseconds) at which Expire has something to do,
 // math.MaxInt64 if that is never; false if no backlog lives.
 func (e *Engine) Due() (int64, bool) {
-	if e.timers.len() == 0 {
+	if e.timers.Len() == 0 {
 		return 0, false
 	}
 	due := int64(never)
-	if deadline, grace := e.timers.first(), e.opts.MinAlarmLifetime; deadline <= never-1-grace {
-		due = nanosOf(deadline + grace + 1)
+	if deadline, grace := e.timers.First(), e.opts.MinAlarmLifetime; deadline <= never-1-grace {
+		due = memory.NanosOf(deadline + grace + 1)
 	}
 	if len(e.unwritten) > 0 {
 		last := e.second
 		if e.clock == math.MinInt64 {
 			last = e.lined
 		}
-		due = min(due, nanosOf(last+1))
+		due = min(due, memory.NanosOf(last+1))
 	}
 	return due, true
 }
@@ -380,12 +382,12 @@ func (e *Engine) collect(list *[]*stage, owner *tracked, a *arrived) (opener boo
 		s := (*list)[0]
 		*list = (*list)[1:]
 		first := s.number == 0 && s.variant == owner.current
-		if (first || s.tables.live > 0 || e.memory.Seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
+		if (first || s.tables.Live > 0 || e.memory.Seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
 			opener = opener || first
 			if e.memory.Seconds > 0 {
 				e.remember(s, a)
 			}
-			if s.tables.live > 0 {
+			if s.tables.Live > 0 {
 				e.collectJoined(s, a)
 			}
 		}
@@ -450,8 +452,8 @@ func (e *Engine) offer(a *arrived) {
 	for i := 0; i < len(e.offers); {
 		b, stage := e.offers[i].backlog, e.offers[i].stage
 		for ; i < len(e.offers) && e.offers[i].backlog == b; i++ {
-			if e.offers[i].stage == int(b.current) {
-				stage = int(b.current)
+			if e.offers[i].stage == int(b.Current) {
+				stage = int(b.Current)
 			}
 		}
 		if e.take(b, stage, a) {
@@ -471,21 +473,21 @@ func (e *Engine) compareOffers(a, b offer) int {
 // take gives an event that matches a stage to a backlog: the current stage, or
 // an earlier one of an always-active directive (§6.2). It reports whether another stage
 // began.
-func (e *Engine) take(b *backlog, stage int, a *arrived) (began bool) {
+func (e *Engine) take(b *backlogs.Backlog, stage int, a *arrived) (began bool) {
 	switch {
-	case stage != int(b.current):
+	case stage != int(b.Current):
 		e.accept(b, stage, a)
 		e.forgetIDs(b, stage)
 		e.updateLater(b)
 	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.ID):
 		e.stats.Repeated++
-	case a.seconds < e.store.latestEnd(b)-e.opts.OrderTolerance:
+	case a.seconds < e.store.LatestEnd(b)-e.opts.OrderTolerance:
 		e.stats.OutOfOrder++
 	default:
 		if e.accept(b, stage, a) {
-			b.latest = max(b.latest, a.t)
+			b.Latest = max(b.Latest, a.t)
 		}
-		if e.store.count(b, stage) >= e.plan(b, stage).Occurrence {
+		if e.store.Count(b, stage) >= e.plan(b, stage).Occurrence {
 			return e.complete(b)
 		}
 	}
@@ -494,30 +496,30 @@ func (e *Engine) take(b *backlog, stage int, a *arrived) (began bool) {
 
 // open creates a backlog and gives it its first event (§6.3).
 func (e *Engine) open(owner *tracked, a *arrived) {
-	v, o := owner.current, a.origin
-	var data *openerData
+	v, o := owner.current, a.Origin
+	var data *backlogs.OpeningData
 	if owner.needs.customData {
-		d := dataOf(a.ev)
-		data = d.clone()
+		d := backlogs.DataOf(a.ev)
+		data = d.Clone()
 	}
 	group := e.groupKeyOf(v, &o, data)
 	if owner.live >= e.bounds.group {
 		e.makeRoom(group)
 	}
-	b := e.store.take()
-	b.variant, b.step = v.slot, int64(e.stats.Steps)
-	b.origin = o
-	if b.id = e.alarmID(v.plan.ID, a.ev); e.alarms != nil {
-		e.alarms[b.id] = struct{}{}
+	b := e.store.Take()
+	b.Variant, b.Step = v.slot, int64(e.stats.Steps)
+	b.Origin = o
+	if b.ID = e.alarmID(v.plan.ID, a.ev); e.alarms != nil {
+		e.alarms[b.ID] = struct{}{}
 	}
 	if data != nil {
-		e.store.more(b).data = data
+		e.store.More(b).Data = data
 	}
-	e.store.reach(b, 0).start = a.seconds
-	b.nanos, b.latest = int32(a.t-nanosOf(a.seconds)), a.t
-	b.deadline = e.second + e.plan(b, 0).Timeout
+	e.store.Reach(b, 0).Start = a.seconds
+	b.Nanos, b.Latest = int32(a.t-memory.NanosOf(a.seconds)), a.t
+	b.Deadline = e.second + e.plan(b, 0).Timeout
 	e.admit(b, group)
-	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: cut(a.ev.ID)})
+	e.emit(b, Change{Kind: Opened, Stage: int(e.plan(b, 0).Number), EventID: backlogs.Cut(a.ev.ID)})
 	e.accept(b, 0, a)
 	if e.complete(b) {
 		e.lookBack(b)
@@ -526,19 +528,19 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 
 // admit adds a backlog, whose current stage and deadline are set, to a group and to the
 // timers. It enters the tables when its stage is known.
-func (e *Engine) admit(b *backlog, group uint64) {
+func (e *Engine) admit(b *backlogs.Backlog, group uint64) {
 	v := e.variantOf(b)
 	v.live++
 	if v.owner.live++; v.owner.live == 1 {
 		e.stats.Active++
 	}
-	e.timers.push(b)
-	e.store.joinGroup(b, group)
+	e.timers.Push(b)
+	e.store.JoinGroup(b, group)
 }
 
 // alarmID returns the id of the backlog that an event opens: a hash of what
 // identifies both, 16 characters, the same on every replay (D13).
-func (e *Engine) alarmID(directive uint64, ev *event.Event) [idLength]byte {
+func (e *Engine) alarmID(directive uint64, ev *event.Event) [backlogs.IDLength]byte {
 	buf := e.scratch[:0]
 	buf = binary.BigEndian.AppendUint64(buf, directive)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(ev.Seconds))
@@ -551,9 +553,9 @@ func (e *Engine) alarmID(directive uint64, ev *event.Event) [idLength]byte {
 	sum := sha256.Sum256(buf)
 
 	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	const half = idLength / 2
-	var id [idLength]byte
-	for i := 0; i < idLength; i += half {
+	const half = backlogs.IDLength / 2
+	var id [backlogs.IDLength]byte
+	for i := 0; i < backlogs.IDLength; i += half {
 		n := binary.BigEndian.Uint64(sum[i:])
 		for j := range half {
 			id[i+j] = alphabet[n%uint64(len(alphabet))]
@@ -566,11 +568,11 @@ func (e *Engine) alarmID(directive uint64, ev *event.Event) [idLength]byte {
 // taken reports whether a live backlog has an id: that of an event that has another
 // one's id, time and addresses, but other ports. Nobody asks as long as events have ids
 // of their own, and then nobody needs to know the ids of all.
-func (e *Engine) taken(id [idLength]byte) bool {
+func (e *Engine) taken(id [backlogs.IDLength]byte) bool {
 	if e.alarms == nil {
-		e.alarms = make(map[[idLength]byte]struct{}, e.timers.len())
-		for b := range e.store.all() {
-			e.alarms[b.id] = struct{}{}
+		e.alarms = make(map[[backlogs.IDLength]byte]struct{}, e.timers.Len())
+		for b := range e.store.All() {
+			e.alarms[b.ID] = struct{}{}
 		}
 	}
 	_, ok := e.alarms[id]

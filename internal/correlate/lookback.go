@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"dsiem/internal/correlate/backlogs"
+
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
@@ -20,7 +22,7 @@ type looking struct {
 	offered []int
 	// elders are the live backlogs of the group that opened no later by the times of
 	// their events, once they are known.
-	elders      []*backlog
+	elders      []*backlogs.Backlog
 	knowsElders bool
 	// group tells the backlog's group, once it is known.
 	group      uint32
@@ -36,7 +38,7 @@ type candidate struct {
 // lookBack plays a backlog, of which a stage has begun, through what is remembered:
 // it takes what is later than the end of the stages before by the events' own times,
 // but came earlier (D33).
-func (e *Engine) lookBack(b *backlog) {
+func (e *Engine) lookBack(b *backlogs.Backlog) {
 	if e.memory.Len() == 0 {
 		return
 	}
@@ -52,7 +54,7 @@ func (e *Engine) lookBack(b *backlog) {
 
 // lookBackInStage does so for the current stage, and reports whether another one has
 // begun.
-func (e *Engine) lookBackInStage(b *backlog) (next bool) {
+func (e *Engine) lookBackInStage(b *backlogs.Backlog) (next bool) {
 	if !e.findCandidates(b) {
 		return false
 	}
@@ -61,8 +63,8 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 		if i > 0 && list[i-1].event == c.event {
 			continue // of several stages
 		}
-		seconds := secondsOf(c.time)
-		if !e.inWindow(b, e.plan(b, int(b.current)), seconds) {
+		seconds := memory.SecondsOf(c.time)
+		if !e.inWindow(b, e.plan(b, int(b.Current)), seconds) {
 			return false // and so are those that come
 		}
 		k := e.memory.Event(c.event)
@@ -77,10 +79,10 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 		e.looking.offered[stage]++
 		e.stats.LookedBack++
 		a := arrived{
-			ev: e.recall(k), origin: originOf(k), sent: k.Sent, t: c.time, seconds: seconds,
+			ev: e.recall(k), Origin: originOf(k), sent: k.Sent, t: c.time, seconds: seconds,
 			Record: one, lookedBack: true,
 		}
-		if began := e.take(b, stage, &a); began || b.self == 0 {
+		if began := e.take(b, stage, &a); began || b.Self == 0 {
 			return began
 		}
 	}
@@ -90,15 +92,15 @@ func (e *Engine) lookBackInStage(b *backlog) (next bool) {
 // findCandidates lists, in order of time and then of arrival, the events later than
 // the end of the stages before that match the current stage or, of an always-active
 // directive, an earlier one after the first. It reports whether there are any.
-func (e *Engine) findCandidates(b *backlog) bool {
-	l, v, current := &e.looking, e.variantOf(b), int(b.current)
+func (e *Engine) findCandidates(b *backlogs.Backlog) bool {
+	l, v, current := &e.looking, e.variantOf(b), int(b.Current)
 	l.candidates = l.candidates[:0]
 	first := current
 	if v.plan.AllRulesAlwaysActive {
 		first = 1
 	}
 	for i := first; i <= current; i++ {
-		if s := &v.stages[i]; s.latest > b.latest {
+		if s := &v.stages[i]; s.latest > b.Latest {
 			e.findOfStage(b, s)
 		}
 	}
@@ -110,25 +112,25 @@ func (e *Engine) findCandidates(b *backlog) bool {
 }
 
 // findOfStage adds the candidates of one stage.
-func (e *Engine) findOfStage(b *backlog, s *stage) {
+func (e *Engine) findOfStage(b *backlogs.Backlog, s *stage) {
 	e.linkMatches()
-	m, data := &e.memory, e.store.extra(b).origin()
-	joined := joinFields(s.plan.Join, data)
+	m, data := &e.memory, e.store.Extra(b).Origin()
+	joined := backlogs.JoinFields(s.plan.Join, data)
 	fields, key := joined, s.key(false)
 	if joined != s.plan.Join {
-		fields, key = joined&^customData, s.key(true)
+		fields, key = joined&^backlogs.CustomData, s.key(true)
 	}
-	hash := e.matchHash(key, fields, &b.origin, data)
+	hash := e.matchHash(key, fields, &b.Origin, data)
 	place, ok := m.Newest(hash)
 	for n, walked := 0, 0; ok && n < e.bounds.considered && walked < mostWalked; walked++ {
 		p := m.At(place)
-		if p.Latest <= b.latest {
+		if p.Latest <= b.Latest {
 			return
 		}
 		if p.Hash == hash && p.Key == key {
 			if k := m.Event(p.Event); e.remembers(b, joined, k) {
 				n++
-				if t := k.Time(); t > b.latest {
+				if t := k.Time(); t > b.Latest {
 					e.looking.candidates = append(e.looking.candidates, candidate{t, p.Event})
 				}
 			}
@@ -139,19 +141,19 @@ func (e *Engine) findOfStage(b *backlog, s *stage) {
 
 // remembers reports whether a remembered event equals a backlog's creating event in
 // fields.
-func (e *Engine) remembers(b *backlog, fields directive.Fields, k *memory.Event) bool {
+func (e *Engine) remembers(b *backlogs.Backlog, fields directive.Fields, k *memory.Event) bool {
 	o := originOf(k)
 	var custom [event.CustomFields]string
-	if fields&customData != 0 {
+	if fields&backlogs.CustomData != 0 {
 		custom = e.memory.CustomData(k)
 	}
-	return e.store.joins(b, fields, &o, &custom)
+	return e.store.Joins(b, fields, &o, &custom)
 }
 
 // fitting returns the stage that a remembered event is offered to, as on arrival: the
 // current one or else the lowest that fits.
-func (e *Engine) fitting(b *backlog, k *memory.Event) int {
-	v, current := e.variantOf(b), int(b.current)
+func (e *Engine) fitting(b *backlogs.Backlog, k *memory.Event) int {
+	v, current := e.variantOf(b), int(b.Current)
 	lowest := current
 	if !v.plan.AllRulesAlwaysActive {
 		return current
@@ -163,7 +165,7 @@ func (e *Engine) fitting(b *backlog, k *memory.Event) int {
 			continue
 		}
 		if int(s.number) <= lowest || int(s.number) == current {
-			if e.remembers(b, joinFields(s.plan.Join, e.store.extra(b).origin()), k) {
+			if e.remembers(b, backlogs.JoinFields(s.plan.Join, e.store.Extra(b).Origin()), k) {
 				lowest = min(lowest, int(s.number))
 				fits = fits || int(s.number) == current
 			}
@@ -177,7 +179,7 @@ func (e *Engine) fitting(b *backlog, k *memory.Event) int {
 
 // belongsToElder reports whether an event is of a backlog of the same group that has
 // ended, or lives and opened no later (D33 d).
-func (e *Engine) belongsToElder(b *backlog, one memory.Record) bool {
+func (e *Engine) belongsToElder(b *backlogs.Backlog, one memory.Record) bool {
 	l, owner := &e.looking, e.variantOf(b).owner
 	if e.ended.Len() > 0 {
 		if !l.knowsGroup {
@@ -192,24 +194,24 @@ func (e *Engine) belongsToElder(b *backlog, one memory.Record) bool {
 	}
 	if !l.knowsElders {
 		l.elders, l.knowsElders = l.elders[:0], true
-		for h := b.member.next; h != b.self; {
-			o := e.store.at(h)
-			if o.openedAt() <= b.openedAt() {
+		for h := b.Member.Next; h != b.Self; {
+			o := e.store.At(h)
+			if o.OpenedAt() <= b.OpenedAt() {
 				l.elders = append(l.elders, o)
 			}
-			h = o.member.next
+			h = o.Member.Next
 		}
 	}
-	return slices.ContainsFunc(l.elders, func(o *backlog) bool { return e.hasRecorded(o, one) })
+	return slices.ContainsFunc(l.elders, func(o *backlogs.Backlog) bool { return e.hasRecorded(o, one) })
 }
 
 // hasRecorded reports whether a backlog has recorded an event.
-func (e *Engine) hasRecorded(b *backlog, one memory.Record) bool {
-	for i := range int(b.reached) {
-		if r := e.store.recorded(b, i, one.ID); r != nil && (r.Same == one.Same || r.Same == 0) {
+func (e *Engine) hasRecorded(b *backlogs.Backlog, one memory.Record) bool {
+	for i := range int(b.Reached) {
+		if r := e.store.Recorded(b, i, one.ID); r != nil && (r.Same == one.Same || r.Same == 0) {
 			return true
 		}
-		if slices.ContainsFunc(e.store.others(b, i), func(o memory.Record) bool { return o.Same == one.Same }) {
+		if slices.ContainsFunc(e.store.Others(b, i), func(o memory.Record) bool { return o.Same == one.Same }) {
 			return true
 		}
 	}

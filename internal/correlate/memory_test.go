@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"dsiem/internal/correlate/backlogs"
+	"dsiem/internal/correlate/memory"
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
@@ -40,9 +43,9 @@ func memoryDirectives() []*directive.Directive {
 
 func memoryEvent(draw *rand.Rand, id int, at int64) *event.Event {
 	pick := func(texts ...string) string { return texts[draw.IntN(len(texts))] }
-	long := strings.Repeat("x", mostText+1)
+	long := strings.Repeat("x", backlogs.MostText+1)
 	return &event.Event{
-		ID: fmt.Sprint("e", id), Seconds: at / perSecond, Nanos: int32(at % perSecond), PluginID: 1001, PluginSID: uint64(1 + draw.IntN(3)),
+		ID: fmt.Sprint("e", id), Seconds: at / memory.PerSecond, Nanos: int32(at % memory.PerSecond), PluginID: 1001, PluginSID: uint64(1 + draw.IntN(3)),
 		SrcIP: netip.MustParseAddr(pick("10.0.0.1", "10.0.0.2", "2001:db8::1")), DstIP: netip.MustParseAddr(pick("10.0.0.9", "10.0.0.8")),
 		DstPort:    uint16(draw.IntN(2)),
 		CustomData: [event.CustomFields]string{pick("", "joe", "JOE", "bob", long), pick("", "x")}, CustomLabel: [event.CustomFields]string{pick("", "user")},
@@ -50,7 +53,7 @@ func memoryEvent(draw *rand.Rand, id int, at int64) *event.Event {
 }
 
 // naive finds the candidates of a stage by looking at all that is remembered.
-func (e *Engine) naive(b *backlog, s *stage) (found []candidate) {
+func (e *Engine) naive(b *backlogs.Backlog, s *stage) (found []candidate) {
 	n := 0
 	events := slices.Collect(e.memory.All())
 	for i := len(events) - 1; i >= 0 && n < e.bounds.considered; i-- {
@@ -58,10 +61,10 @@ func (e *Engine) naive(b *backlog, s *stage) (found []candidate) {
 		ev := e.recall(k)
 		o := originOf(k)
 		if !slices.Contains(s.variant.plan.Rule(int(s.number)).PluginSID, ev.PluginSID) || !s.plan.Match(ev, e.assets) ||
-			!e.store.joins(b, joinFields(s.plan.Join, e.store.extra(b).origin()), &o, &ev.CustomData) {
+			!e.store.Joins(b, backlogs.JoinFields(s.plan.Join, e.store.Extra(b).Origin()), &o, &ev.CustomData) {
 			continue
 		}
-		if n++; k.Time() > b.latest {
+		if n++; k.Time() > b.Latest {
 			found = append(found, candidate{k.Time(), uint32(i)})
 		}
 	}
@@ -78,23 +81,23 @@ func TestMemoryFindsWhatIsThere(t *testing.T) {
 		e := New(Plans(memoryDirectives()), table, Options{LookBack: 20, Remember: 5})
 		e.memory.Most = rapid.SampledFrom([]int{5, 300, 5000}).Draw(t, "most")
 		e.memory.MostBytes = rapid.SampledFrom([]int{5000, specified().rememberedBytes}).Draw(t, "bytes")
-		clock := int64(1_700_000_000 * perSecond)
+		clock := int64(1_700_000_000 * memory.PerSecond)
 		for i := range rapid.IntRange(1, 1500).Draw(t, "events") {
 			clock += draw.Int64N(rapid.SampledFrom([]int64{1, 2e8}).Draw(t, "pause"))
 			if draw.IntN(500) == 0 {
-				clock += 100 * perSecond
+				clock += 100 * memory.PerSecond
 			}
-			e.Step(clock, memoryEvent(draw, i, clock-draw.Int64N(15*perSecond)))
+			e.Step(clock, memoryEvent(draw, i, clock-draw.Int64N(15*memory.PerSecond)))
 			if draw.IntN(20) > 0 {
 				continue
 			}
-			if e.memory.Len() > e.memory.Most || e.memory.Len() > 1 && e.memory.Bytes() > e.memory.MostBytes+mostText*4 {
+			if e.memory.Len() > e.memory.Most || e.memory.Len() > 1 && e.memory.Bytes() > e.memory.MostBytes+backlogs.MostText*4 {
 				t.Fatalf("%d events of %d bytes are remembered", e.memory.Len(), e.memory.Bytes())
 			}
-			for b := range e.store.all() {
+			for b := range e.store.All() {
 				s := &e.variantOf(b).stages[1+draw.IntN(2)]
-				kept := b.latest
-				b.latest = clock - draw.Int64N(20*perSecond)
+				kept := b.Latest
+				b.Latest = clock - draw.Int64N(20*memory.PerSecond)
 				e.looking.candidates = nil
 				e.findOfStage(b, s)
 				for i := range e.looking.candidates {
@@ -102,11 +105,11 @@ func TestMemoryFindsWhatIsThere(t *testing.T) {
 					c.event = e.memory.Age(c.event)
 				}
 				want := e.naive(b, s)
-				b.latest = kept
+				b.Latest = kept
 				if diff := cmp.Diff(want, e.looking.candidates, cmp.AllowUnexported(candidate{})); diff != "" {
 					t.Fatalf("event %d, directive %d stage %d: all - found +:\n%s", i, e.variantOf(b).plan.ID, s.plan.Number, diff)
 				}
-				if b.self%7 == 0 {
+				if b.Self%7 == 0 {
 					break
 				}
 			}

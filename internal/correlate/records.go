@@ -3,14 +3,16 @@ package correlate
 import (
 	"slices"
 
+	"dsiem/internal/correlate/backlogs"
+
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/event"
 )
 
 // record records an event for a stage and reports whether its id was new, so that
 // the event counts.
-func (e *Engine) record(b *backlog, stage int, one memory.Record) bool {
-	known := e.store.record(b, stage, one)
+func (e *Engine) record(b *backlogs.Backlog, stage int, one memory.Record) bool {
+	known := e.store.Record(b, stage, one)
 	if known == nil {
 		e.enterRecord(e.variantOf(b).owner, one)
 		return true
@@ -22,18 +24,18 @@ func (e *Engine) record(b *backlog, stage int, one memory.Record) bool {
 }
 
 // recordOther records an event for a stage that has recorded its id before.
-func (e *Engine) recordOther(b *backlog, stage int, one memory.Record) {
-	r := e.store.more(b).restOf(stage)
-	if slices.Contains(r.others, one) {
+func (e *Engine) recordOther(b *backlogs.Backlog, stage int, one memory.Record) {
+	r := e.store.More(b).RestOf(stage)
+	if slices.Contains(r.Others, one) {
 		return
 	}
 	owner := e.variantOf(b).owner
-	if len(r.others) == mostOthers {
-		e.leaveRecord(owner, r.others[0])
-		r.others = slices.Delete(r.others, 0, 1)
+	if len(r.Others) == mostOthers {
+		e.leaveRecord(owner, r.Others[0])
+		r.Others = slices.Delete(r.Others, 0, 1)
 		e.stats.ForgottenIDs++
 	}
-	r.others = append(r.others, one)
+	r.Others = append(r.Others, one)
 	e.enterRecord(owner, one)
 }
 
@@ -41,16 +43,16 @@ func (e *Engine) recordOther(b *backlog, stage int, one memory.Record) {
 const mostOthers = 100
 
 // forgetIDs keeps the ids of a completed stage in bounds.
-func (e *Engine) forgetIDs(b *backlog, stage int) {
-	r := e.store.extra(b).rest(stage)
-	if r == nil || r.events.Len() <= e.bounds.ids {
+func (e *Engine) forgetIDs(b *backlogs.Backlog, stage int) {
+	r := e.store.Extra(b).Rest(stage)
+	if r == nil || r.Events.Len() <= e.bounds.ids {
 		return
 	}
 	owner := e.variantOf(b).owner
-	for _, one := range r.events.Forget(e.keys.Salt, e.bounds.ids) {
+	for _, one := range r.Events.Forget(e.keys.Salt, e.bounds.ids) {
 		e.leaveRecord(owner, one)
 		e.stats.ForgottenIDs++
-		r.others = slices.DeleteFunc(r.others, func(o memory.Record) bool {
+		r.Others = slices.DeleteFunc(r.Others, func(o memory.Record) bool {
 			if o.ID == one.ID {
 				e.leaveRecord(owner, o)
 			}
@@ -61,7 +63,7 @@ func (e *Engine) forgetIDs(b *backlog, stage int) {
 
 // forgetRecords ends the record of a backlog: what it has recorded is remembered as
 // known for a time (D35 b).
-func (e *Engine) forgetRecords(b *backlog) {
+func (e *Engine) forgetRecords(b *backlogs.Backlog) {
 	owner := e.variantOf(b).owner
 	x := memory.EndedEvent{At: uint32(e.second)}
 	if e.ended.Seconds > 0 {
@@ -75,10 +77,10 @@ func (e *Engine) forgetRecords(b *backlog) {
 	}
 	// What opened the backlog is remembered even if its id has been forgotten: its alarm's
 	// id is not given again.
-	opener := b.stages[0].first
+	opener := b.Stages[0].First
 	remember(opener.Identity, ^owner.place)
-	for i := range int(b.reached) {
-		for _, list := range [...][]memory.Record{e.store.records(b, i), e.store.others(b, i)} {
+	for i := range int(b.Reached) {
+		for _, list := range [...][]memory.Record{e.store.Records(b, i), e.store.Others(b, i)} {
 			for _, one := range list {
 				e.leaveRecord(owner, one)
 				if i > 0 || one != opener {
@@ -90,12 +92,12 @@ func (e *Engine) forgetRecords(b *backlog) {
 }
 
 // recordedBelow reports whether a stage before another one has an id.
-func (e *Engine) recordedBelow(b *backlog, stage int, id event.IDHash) bool {
+func (e *Engine) recordedBelow(b *backlogs.Backlog, stage int, id event.IDHash) bool {
 	if !e.variantOf(b).owner.seen.HasID(e.keys.Salt, id) {
 		return false
 	}
-	for i := range min(stage, int(b.reached)) {
-		if e.store.recorded(b, i, id) != nil {
+	for i := range min(stage, int(b.Reached)) {
+		if e.store.Recorded(b, i, id) != nil {
 			return true
 		}
 	}

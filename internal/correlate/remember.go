@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"dsiem/internal/correlate/backlogs"
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
@@ -11,7 +12,7 @@ func (e *Engine) keep(a *arrived) {
 	e.identify(a)
 	k, place, forgotten := e.memory.Add(a.ev)
 	e.stats.ForgottenEarly += forgotten
-	k.Src, k.Dst, k.Sent, k.Arrival, k.ID = a.src, a.dst, a.sent, a.arrival, a.ID
+	k.Src, k.Dst, k.Sent, k.Arrival, k.ID = a.Src, a.Dst, a.sent, a.arrival, a.ID
 	k.PluginID, k.PluginSID, k.SrcPort, k.DstPort = a.ev.PluginID, a.ev.PluginSID, a.ev.SrcPort, a.ev.DstPort
 	a.kept, a.place = true, place
 }
@@ -19,8 +20,8 @@ func (e *Engine) keep(a *arrived) {
 // recall returns a remembered event.
 func (e *Engine) recall(k *memory.Event) *event.Event {
 	ev := e.memory.Recall(k)
-	ev.Seconds = secondsOf(k.Sent)
-	ev.Nanos = int32(k.Sent - nanosOf(ev.Seconds))
+	ev.Seconds = memory.SecondsOf(k.Sent)
+	ev.Nanos = int32(k.Sent - memory.NanosOf(ev.Seconds))
 	return ev
 }
 
@@ -31,7 +32,7 @@ func (e *Engine) post(a *arrived, s *stage) {
 	}
 	s.latest = max(s.latest, a.t)
 	e.memory.Post(a.place, s.key(false))
-	if s.number > 0 && s.plan.Join&customData != 0 {
+	if s.number > 0 && s.plan.Join&backlogs.CustomData != 0 {
 		e.memory.Post(a.place, s.key(true))
 	}
 }
@@ -57,23 +58,23 @@ func (e *Engine) linkMatches() {
 		}
 		fields, o := s.plan.Join, originOf(k)
 		if p.Key&1 != 0 {
-			fields &^= customData
+			fields &^= backlogs.CustomData
 		}
-		var data openerData
-		if fields&customData != 0 {
-			data = openerData{texts: e.memory.CustomData(k)}
-			data.shorten()
+		var data backlogs.OpeningData
+		if fields&backlogs.CustomData != 0 {
+			data = backlogs.OpeningData{Texts: e.memory.CustomData(k)}
+			data.Shorten()
 		}
 		p.Hash = e.matchHash(p.Key, fields, &o, &data)
 		return true
 	})
 }
 
-func (e *Engine) matchHash(key int32, fields directive.Fields, o *origin, data *openerData) uint32 {
-	return uint32(e.keys.Mix(e.store.originKey(fields, o, data), uint64(key)) >> 32)
+func (e *Engine) matchHash(key int32, fields directive.Fields, o *backlogs.Origin, data *backlogs.OpeningData) uint32 {
+	return uint32(e.keys.Mix(e.store.OriginKey(fields, o, data), uint64(key)) >> 32)
 }
 
 // originOf returns the values that a backlog would have of a remembered event.
-func originOf(k *memory.Event) origin {
-	return origin{src: k.Src, dst: k.Dst, srcPort: k.SrcPort, dstPort: k.DstPort}
+func originOf(k *memory.Event) backlogs.Origin {
+	return backlogs.Origin{Src: k.Src, Dst: k.Dst, SrcPort: k.SrcPort, DstPort: k.DstPort}
 }

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"dsiem/internal/correlate/backlogs"
+	"dsiem/internal/correlate/resume"
+
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
@@ -34,20 +37,20 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 	if !e.titleFits(owner.current.plan.Name, s) {
 		return fmt.Errorf("%w: %q, not %q", ErrOtherTitle, owner.current.plan.Name, s.Title)
 	}
-	rules, err := readRules(s)
+	rules, err := resume.ReadRules(s)
 	if err != nil {
 		return err
 	}
-	current := slices.IndexFunc(rules.list, func(r alarm.Rule) bool { return r.Status == alarm.Pending })
+	current := slices.IndexFunc(rules.List, func(r alarm.Rule) bool { return r.Status == alarm.Pending })
 	if current < 0 {
 		return ErrNoActiveStage
 	}
-	if err := rules.resolve(); err != nil {
+	if err := rules.Resolve(); err != nil {
 		return err
 	}
-	r := restorer{rules: rules, engine: e, owner: owner, variant: owner.current}
-	if !rules.bind(owner.current.plan) {
-		g, err := rules.generalize()
+	r := restorer{Rules: rules, engine: e, owner: owner, variant: owner.current}
+	if !rules.Bind(owner.current.plan) {
+		g, err := rules.Generalize()
 		if err != nil {
 			return err
 		}
@@ -96,7 +99,7 @@ func (e *Engine) names(list []netip.Addr) []string {
 
 // restorer makes a backlog of its saved form.
 type restorer struct {
-	*rules
+	*resume.Rules
 	engine  *Engine
 	owner   *tracked
 	variant *variant
@@ -104,12 +107,12 @@ type restorer struct {
 
 // variantWith returns the variant of a directive that has other rules than the
 // configuration's.
-func (e *Engine) variantWith(owner *tracked, g *general) *variant {
-	signature := g.signature()
+func (e *Engine) variantWith(owner *tracked, g *resume.General) *variant {
+	signature := g.Signature()
 	v := owner.others[signature]
 	if v == nil {
 		owner.variants++
-		v = e.newVariant(owner, owner.variants, g.plan(owner.current.plan))
+		v = e.newVariant(owner, owner.variants, g.Plan(owner.current.plan))
 		v.signature = signature
 		if owner.others == nil {
 			owner.others = map[string]*variant{}
@@ -121,58 +124,58 @@ func (e *Engine) variantWith(owner *tracked, g *general) *variant {
 }
 
 // backlog makes the live backlog.
-func (r *restorer) backlog(current int) *backlog {
-	e, s := r.engine, r.saved
-	b := e.store.take()
-	b.variant, b.origin = r.variant.slot, r.origin
-	b.step = restoredStep + r.owner.restored
-	b.created, b.updated = s.Created, s.Updated
-	b.current, b.risk, b.class = uint8(current), int32(s.Risk), s.Class
-	b.lastSrc, b.lastDst = s.LastSrcPort, s.LastDstPort
+func (r *restorer) backlog(current int) *backlogs.Backlog {
+	e, s := r.engine, r.Saved
+	b := e.store.Take()
+	b.Variant, b.Origin = r.variant.slot, r.Origin
+	b.Step = restoredStep + r.owner.restored
+	b.Created, b.Updated = s.Created, s.Updated
+	b.Current, b.Risk, b.Class = uint8(current), int32(s.Risk), s.Class
+	b.LastSrc, b.LastDst = s.LastSrcPort, s.LastDstPort
 	r.owner.restored++
 	if s.Created > 0 {
-		b.shown = s.Class
+		b.Shown = s.Class
 	}
-	e.store.setID(b, s.ID)
-	b.origin.src = recall(s.SrcIPs, b.origin.src, r.known.Has(directive.SrcIP))
-	if s.Opener.IsValid() && !r.known.Has(directive.SrcIP) {
-		b.origin.src = memory.ToAddress(s.Opener)
+	e.store.SetID(b, s.ID)
+	b.Origin.Src = recall(s.SrcIPs, b.Origin.Src, r.Known.Has(directive.SrcIP))
+	if s.Opener.IsValid() && !r.Known.Has(directive.SrcIP) {
+		b.Origin.Src = memory.ToAddress(s.Opener)
 	}
-	b.origin.dst = recall(s.DstIPs, b.origin.dst, r.known.Has(directive.DstIP))
-	if r.data != nil {
+	b.Origin.Dst = recall(s.DstIPs, b.Origin.Dst, r.Known.Has(directive.DstIP))
+	if r.Data != nil {
 		for i, hash := range s.LongData {
-			r.data.whole[i] = uint64(hash)
+			r.Data.Whole[i] = uint64(hash)
 		}
-		e.store.more(b).data = r.data
+		e.store.More(b).Data = r.Data
 	}
 	r.evidence(b)
-	b.deadline = cmp.Or(s.Arrival, r.list[current].Start) + r.list[current].Timeout
-	for i := range r.list {
-		if i <= current || r.list[i].Start > 0 || r.list[i].Status != alarm.Pending || len(r.extras[i].EventIDs) > 0 {
+	b.Deadline = cmp.Or(s.Arrival, r.List[current].Start) + r.List[current].Timeout
+	for i := range r.List {
+		if i <= current || r.List[i].Start > 0 || r.List[i].Status != alarm.Pending || len(r.Extras[i].EventIDs) > 0 {
 			r.progress(b, i)
 		}
 	}
-	b.latest = cmp.Or(s.Latest, e.latestKnown(b))
-	if nanos := s.Opened - nanosOf(b.stages[0].start); nanos > 0 && nanos < perSecond {
-		b.nanos = int32(nanos)
+	b.Latest = cmp.Or(s.Latest, e.latestKnown(b))
+	if nanos := s.Opened - memory.NanosOf(b.Stages[0].Start); nanos > 0 && nanos < memory.PerSecond {
+		b.Nanos = int32(nanos)
 	}
 	return b
 }
 
 // evidence restores what the alarm shows beyond addresses.
-func (r *restorer) evidence(b *backlog) {
-	s, store := r.saved, &r.engine.store
+func (r *restorer) evidence(b *backlogs.Backlog) {
+	s, store := r.Saved, &r.engine.store
 	switch {
 	case s.ExpandedTitle != "":
-		store.more(b).rarely().title = s.ExpandedTitle
+		store.More(b).Rarely().Title = s.ExpandedTitle
 	case s.Title != r.owner.current.plan.Name:
-		store.more(b).rarely().title = s.Title
+		store.More(b).Rarely().Title = s.Title
 	}
 	if len(s.Networks) > 0 {
 		r.engine.restoreNetworks(b, s.Networks, s.SrcIPs, s.DstIPs)
 	}
 	if len(s.IntelHits)+len(s.Vulnerabilities) > 0 {
-		store.addHits(b, s.IntelHits, s.Vulnerabilities)
+		store.AddHits(b, s.IntelHits, s.Vulnerabilities)
 	}
 	r.listed(b)
 	if s.LineTime != 0 || s.LineDue {
@@ -182,22 +185,22 @@ func (r *restorer) evidence(b *backlog) {
 
 // listed restores the addresses and custom data of the alarm; an older version kept
 // as many as there were.
-func (r *restorer) listed(b *backlog) {
-	e, s := r.engine, r.saved
+func (r *restorer) listed(b *backlogs.Backlog) {
+	e, s := r.engine, r.Saved
 	if s.Truncated != (alarm.Truncated{}) {
-		*e.store.more(b).overs() = over{
-			counts: s.Truncated, value: s.Unlisted.Value,
-			src: slices.Clone(s.Unlisted.SrcNetworks), dst: slices.Clone(s.Unlisted.DstNetworks),
+		*e.store.More(b).Overs() = backlogs.Over{
+			Counts: s.Truncated, Value: s.Unlisted.Value,
+			Src: slices.Clone(s.Unlisted.SrcNetworks), Dst: slices.Clone(s.Unlisted.DstNetworks),
 		}
 	}
 	// A side of which there is more than the creating event's address is empty at first, so
 	// that nothing is counted twice.
-	src, dst := !onlyOne(s.SrcIPs, b.origin.src), !onlyOne(s.DstIPs, b.origin.dst)
+	src, dst := !onlyOne(s.SrcIPs, b.Origin.Src), !onlyOne(s.DstIPs, b.Origin.Dst)
 	if src {
-		e.store.more(b).src = &memory.Set[memory.Address]{}
+		e.store.More(b).Src = &memory.Set[memory.Address]{}
 	}
 	if dst {
-		e.store.more(b).dst = &memory.Set[memory.Address]{}
+		e.store.More(b).Dst = &memory.Set[memory.Address]{}
 	}
 	for i := 0; src && i < len(s.SrcIPs); i++ {
 		e.addSource(b, memory.ToAddress(s.SrcIPs[i]))
@@ -206,8 +209,8 @@ func (r *restorer) listed(b *backlog) {
 		e.addDestination(b, memory.ToAddress(s.DstIPs[i]))
 	}
 	for _, c := range s.CustomData {
-		if !e.store.addOneCustomData(b, cut(c.Label), cut(c.Content)) {
-			e.store.more(b).overs().counts.CustomData++
+		if !e.store.AddOneCustomData(b, backlogs.Cut(c.Label), backlogs.Cut(c.Content)) {
+			e.store.More(b).Overs().Counts.CustomData++
 		}
 	}
 }
@@ -227,9 +230,9 @@ func onlyOne(saved []netip.Addr, a memory.Address) bool {
 }
 
 // progress restores the state of rule i.
-func (r *restorer) progress(b *backlog, i int) {
-	e, rule, x := r.engine, &r.list[i], &r.extras[i]
-	*e.store.reach(b, i) = progress{start: rule.Start, end: rule.End, status: rule.Status}
+func (r *restorer) progress(b *backlogs.Backlog, i int) {
+	e, rule, x := r.engine, &r.List[i], &r.Extras[i]
+	*e.store.Reach(b, i) = backlogs.Progress{Start: rule.Start, End: rule.End, Status: rule.Status}
 	for n, id := range x.EventIDs {
 		one := memory.Record{ID: id}
 		if n < len(x.Events) {
@@ -241,19 +244,19 @@ func (r *restorer) progress(b *backlog, i int) {
 		r.owner.lastSent = never // not known; see RestoreRemembered
 	}
 	for _, other := range x.Others {
-		if e.store.recorded(b, i, other.ID) != nil {
+		if e.store.Recorded(b, i, other.ID) != nil {
 			e.recordOther(b, i, recordOf(other))
 		}
 	}
-	if p := &b.stages[0]; i == 0 && p.filled && r.saved.Opening.ID != 0 {
-		if events := &e.store.more(b).restOf(0).events; events.Len() == 0 {
-			events.Add(e.keys.Salt, p.first)
+	if p := &b.Stages[0]; i == 0 && p.Filled && r.Saved.Opening.ID != 0 {
+		if events := &e.store.More(b).RestOf(0).Events; events.Len() == 0 {
+			events.Add(e.keys.Salt, p.First)
 		}
-		p.first = recordOf(r.saved.Opening)
+		p.First = recordOf(r.Saved.Opening)
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
-	for _, v := range savedSticky(kind, x) {
-		e.store.more(b).restOf(i).addValue(v)
+	for _, v := range resume.StickyValues(kind, x) {
+		e.store.More(b).RestOf(i).AddValue(v)
 	}
 }
 

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"dsiem/internal/correlate/backlogs"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -60,7 +61,7 @@ func (v *variant) init(owner *tracked, number int, plan *directive.Plan, stages 
 	*v = variant{owner: owner, number: number, plan: plan, stages: stages, groupFields: groupFields(plan)}
 	for i := range stages {
 		stages[i] = stage{variant: v, number: int32(i), plan: &plan.Stages[i]}
-		stages[i].tables = tables{stage: int32(i), join: plan.Stages[i].Join}
+		stages[i].tables = backlogs.Tables{Stage: int32(i), Join: plan.Stages[i].Join}
 	}
 }
 
@@ -69,7 +70,7 @@ func (v *variant) init(owner *tracked, number int, plan *directive.Plan, stages 
 type stage struct {
 	variant *variant
 	plan    *directive.Stage
-	tables  tables
+	tables  backlogs.Tables
 	// latest is the largest time, in nanoseconds, of the events that were remembered for
 	// it (D33).
 	latest int64
@@ -77,79 +78,81 @@ type stage struct {
 	place  int32 // in the index's stages
 }
 
-func (e *Engine) variantOf(b *backlog) *variant { return e.variants[b.variant] }
+func (e *Engine) variantOf(b *backlogs.Backlog) *variant { return e.variants[b.Variant] }
 
-func (e *Engine) plan(b *backlog, i int) *directive.Stage { return &e.variantOf(b).plan.Stages[i] }
+func (e *Engine) plan(b *backlogs.Backlog, i int) *directive.Stage {
+	return &e.variantOf(b).plan.Stages[i]
+}
 
-func (e *Engine) opening(b *backlog) opening {
-	return opening{step: b.step, directive: e.variantOf(b).owner.order}
+func (e *Engine) opening(b *backlogs.Backlog) opening {
+	return opening{step: b.Step, directive: e.variantOf(b).owner.order}
 }
 
 // notBefore reports whether an event of a second is not older than the event that
 // opened a backlog, but for the tolerance: it can be of that attack (D29).
-func (e *Engine) notBefore(b *backlog, seconds int64) bool {
-	return seconds >= b.stages[0].start-e.opts.OrderTolerance
+func (e *Engine) notBefore(b *backlogs.Backlog, seconds int64) bool {
+	return seconds >= b.Stages[0].Start-e.opts.OrderTolerance
 }
 
 // inWindow reports whether an event of a second is in the window of a backlog's current
 // stage, whose plan is given (D32).
-func (e *Engine) inWindow(b *backlog, plan *directive.Stage, seconds int64) bool {
-	last := e.store.progress(b, int(b.current)).start + plan.Timeout
+func (e *Engine) inWindow(b *backlogs.Backlog, plan *directive.Stage, seconds int64) bool {
+	last := e.store.Progress(b, int(b.Current)).Start + plan.Timeout
 	return seconds-last <= e.opts.MinAlarmLifetime
 }
 
 // duplicate reports whether the current stage has seen the event's
 // sticky_different value (D1).
-func (e *Engine) duplicate(b *backlog, ev *event.Event) bool {
-	current := int(b.current)
+func (e *Engine) duplicate(b *backlogs.Backlog, ev *event.Event) bool {
+	current := int(b.Current)
 	kind := e.plan(b, current).StickyDifferent
 	if kind == directive.NoSticky {
 		return false
 	}
-	r := e.store.extra(b).rest(current)
-	return r != nil && r.sticky != nil && r.sticky.Has(stickyOf(kind, ev))
+	r := e.store.Extra(b).Rest(current)
+	return r != nil && r.Sticky != nil && r.Sticky.Has(backlogs.StickyOf(kind, ev))
 }
 
 // enterStages puts a backlog into the tables of its current stage and, if its
 // directive is always-active, of the stages before.
-func (e *Engine) enterStages(b *backlog) {
+func (e *Engine) enterStages(b *backlogs.Backlog) {
 	v := e.variantOf(b)
 	if v.plan.AllRulesAlwaysActive {
-		e.store.more(b).rarely().earlier = make([]link, b.current)
-		for i := range int(b.current) {
-			e.store.enter(&v.stages[i].tables, b)
+		e.store.More(b).Rarely().Earlier = make([]backlogs.Link, b.Current)
+		for i := range int(b.Current) {
+			e.store.Enter(&v.stages[i].tables, b)
 		}
 	}
-	e.store.enter(&v.stages[b.current].tables, b)
+	e.store.Enter(&v.stages[b.Current].tables, b)
 }
 
 // leaveStages takes a backlog out of the tables, if it is in any: a new one is not.
-func (e *Engine) leaveStages(b *backlog) {
-	if b.place.next == 0 {
+func (e *Engine) leaveStages(b *backlogs.Backlog) {
+	if b.Place.Next == 0 {
 		return
 	}
 	v := e.variantOf(b)
 	if v.plan.AllRulesAlwaysActive {
-		for i := range int(b.current) {
-			e.store.leave(&v.stages[i].tables, b)
+		for i := range int(b.Current) {
+			e.store.Leave(&v.stages[i].tables, b)
 		}
 	}
-	e.store.leave(&v.stages[b.current].tables, b)
+	e.store.Leave(&v.stages[b.Current].tables, b)
 }
 
 // collectJoined adds to e.offers the live backlogs of a stage whose creating
 // events an event equals in their join fields, but for those whose attack it is too old
 // for, and those whose window it misses: that it met one of these is noted in e.outside.
 func (e *Engine) collectJoined(s *stage, a *arrived) {
-	for i := range s.tables.list {
-		t := &s.tables.list[i]
-		first := t.heads[e.eventKey(t.fields, a)]
+	for i := range s.tables.List {
+		t := &s.tables.List[i]
+		first := t.Heads[e.eventKey(t.Fields, a)]
 		for h := first; h != 0; {
-			b := e.store.at(h)
-			if e.store.joins(b, t.fields, &a.origin, &a.ev.CustomData) && e.notBefore(b, a.seconds) {
+			b := e.store.At(h)
+			if e.store.Joins(b, t.Fields, &a.Origin, &a.ev.CustomData) && e.notBefore(b, a.seconds) {
 				current := s.plan
-				if b.current != uint8(s.number) {
-					current = e.plan(b, int(b.current))
+				if b.Current != uint8(s.number) {
+					current = e.plan(b, int(b.Current))
 				}
 				if e.inWindow(b, current, a.seconds) {
 					e.offers = append(e.offers, offer{b, int(s.number)})
@@ -157,7 +160,7 @@ func (e *Engine) collectJoined(s *stage, a *arrived) {
 					e.outside = true
 				}
 			}
-			if h = e.store.link(b, s.number).next; h == first {
+			if h = e.store.Link(b, s.number).Next; h == first {
 				break
 			}
 		}
@@ -166,9 +169,9 @@ func (e *Engine) collectJoined(s *stage, a *arrived) {
 
 // eventKey hashes the join fields of an event.
 func (e *Engine) eventKey(fields directive.Fields, a *arrived) uint64 {
-	if fields&customData == 0 {
-		return e.store.originKey(fields, &a.origin, nil)
+	if fields&backlogs.CustomData == 0 {
+		return e.store.OriginKey(fields, &a.Origin, nil)
 	}
-	data := dataOf(a.ev)
-	return e.store.originKey(fields, &a.origin, &data)
+	data := backlogs.DataOf(a.ev)
+	return e.store.OriginKey(fields, &a.Origin, &data)
 }

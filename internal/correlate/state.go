@@ -3,29 +3,31 @@ package correlate
 import (
 	"slices"
 
+	"dsiem/internal/correlate/resume"
+
 	"dsiem/internal/correlate/memory"
 )
 
 // Remembered returns what the engine remembers beside live backlogs.
-func (e *Engine) Remembered() *Remembered {
-	r := &Remembered{}
-	r.Events = make([]RememberedEvent, 0, e.memory.Len())
+func (e *Engine) Remembered() *resume.Remembered {
+	r := &resume.Remembered{}
+	r.Events = make([]resume.RememberedEvent, 0, e.memory.Len())
 	for k := range e.memory.All() {
-		r.Events = append(r.Events, RememberedEvent{Arrival: k.Arrival, Event: e.recall(k)})
+		r.Events = append(r.Events, resume.RememberedEvent{Arrival: k.Arrival, Event: e.recall(k)})
 	}
 	for x := range e.ended.All() {
 		place := max(x.Directive, ^x.Directive)
 		directive, age := e.tracked[place].current.plan.ID, max(0, x.Age(e.second))
 		last := len(r.Ended) - 1
 		if last < 0 || r.Ended[last].Directive != directive || r.Ended[last].Age != age {
-			r.Ended = append(r.Ended, EndedEvents{Directive: directive, Age: age})
+			r.Ended = append(r.Ended, resume.EndedEvents{Directive: directive, Age: age})
 			last++
 		}
-		r.Ended[last].Events = append(r.Ended[last].Events, EndedEvent{Mark: x.Mark, Group: x.Group, Opener: x.Directive < 0})
+		r.Ended[last].Events = append(r.Ended[last].Events, resume.EndedEvent{Mark: x.Mark, Group: x.Group, Opener: x.Directive < 0})
 	}
 	for i := range e.tracked {
 		if t := &e.tracked[i]; t.lastSent > 0 {
-			r.Latest = append(r.Latest, LatestEvent{Directive: t.current.plan.ID, Sent: t.lastSent})
+			r.Latest = append(r.Latest, resume.LatestEvent{Directive: t.current.plan.ID, Sent: t.lastSent})
 		}
 	}
 	return r
@@ -36,7 +38,7 @@ func (e *Engine) Remembered() *Remembered {
 // Events are forgotten when the clock says so. Call it after the last Restore and
 // before the first Step. What belongs to directives that the engine has not is left
 // out.
-func (e *Engine) RestoreRemembered(clock int64, r *Remembered) {
+func (e *Engine) RestoreRemembered(clock int64, r *resume.Remembered) {
 	for _, one := range r.Events {
 		e.Remember(one.Arrival, one.Event)
 	}
@@ -49,14 +51,14 @@ func (e *Engine) RestoreRemembered(clock int64, r *Remembered) {
 		}
 	}
 	oldestFirst := slices.Clone(r.Ended)
-	slices.SortStableFunc(oldestFirst, func(a, b EndedEvents) int { return int(b.Age - a.Age) })
+	slices.SortStableFunc(oldestFirst, func(a, b resume.EndedEvents) int { return int(b.Age - a.Age) })
 	for _, some := range oldestFirst {
 		place, ok := e.places[some.Directive]
 		if !ok || some.Age < 0 || some.Age > longest {
 			continue
 		}
 		for _, one := range some.Events {
-			x := memory.EndedEvent{Mark: one.Mark, Group: one.Group, Directive: place, At: uint32(secondsOf(clock) - some.Age)}
+			x := memory.EndedEvent{Mark: one.Mark, Group: one.Group, Directive: place, At: uint32(memory.SecondsOf(clock) - some.Age)}
 			if one.Opener {
 				x.Directive = ^place
 			}

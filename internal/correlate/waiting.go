@@ -1,6 +1,10 @@
 package correlate
 
-import "iter"
+import (
+	"iter"
+
+	"dsiem/internal/correlate/backlogs"
+)
 
 // Waiting is what a live backlog waits for.
 type Waiting struct {
@@ -14,7 +18,7 @@ type Waiting struct {
 // Waiting returns what the live backlogs wait for, in any order.
 func (e *Engine) Waiting() iter.Seq[Waiting] {
 	return func(yield func(Waiting) bool) {
-		for b := range e.store.all() {
+		for b := range e.store.All() {
 			if !yield(e.waiting(b)) {
 				return
 			}
@@ -22,11 +26,11 @@ func (e *Engine) Waiting() iter.Seq[Waiting] {
 	}
 }
 
-func (e *Engine) waiting(b *backlog) Waiting {
-	current := int(b.current)
+func (e *Engine) waiting(b *backlogs.Backlog) Waiting {
+	current := int(b.Current)
 	stage := e.plan(b, current)
 	return Waiting{
 		Directive: e.variantOf(b).plan.ID, Stage: int(stage.Number),
-		Recorded: e.store.count(b, current), Wanted: stage.Occurrence,
+		Recorded: e.store.Count(b, current), Wanted: stage.Occurrence,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/config"
 	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/resume"
 	"dsiem/internal/correlate/shard"
 	"dsiem/internal/event"
 )
@@ -93,10 +94,10 @@ func (c *Correlator) Backlogs() shard.Snapshots { return c.engines.Snapshot() }
 
 // Remembered returns what the engines remember beside backlogs, within Ask or after
 // Run. RestoreRemembered gives it back, after the last Restore and before Run.
-func (c *Correlator) Remembered() *correlate.Remembered { return c.engines.Remembered() }
+func (c *Correlator) Remembered() *resume.Remembered { return c.engines.Remembered() }
 
 // RestoreRemembered lets the engines remember what those of the last run did.
-func (c *Correlator) RestoreRemembered(r *correlate.Remembered) {
+func (c *Correlator) RestoreRemembered(r *resume.Remembered) {
 	c.engines.RestoreRemembered(c.clock().UnixNano(), r)
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/resume"
 )
 
 // rememberedName is the file of what the engines remember beside live backlogs
@@ -21,7 +21,7 @@ const rememberedName = "remembered.events"
 // saveRemembered writes what engines remember into a folder, which it makes if
 // there is anything to write, and reports whether there is. Without anything no file
 // stays there.
-func saveRemembered(dir string, r *correlate.Remembered) (bool, error) {
+func saveRemembered(dir string, r *resume.Remembered) (bool, error) {
 	path := filepath.Join(dir, rememberedName)
 	if len(r.Events)+len(r.Ended)+len(r.Latest) == 0 {
 		return false, remove(path)
@@ -37,7 +37,7 @@ func saveRemembered(dir string, r *correlate.Remembered) (bool, error) {
 
 // loadRemembered reads what engines remembered from a folder, nil if there is no
 // file. problem says what is wrong with its content.
-func loadRemembered(dir string) (r *correlate.Remembered, problem, err error) {
+func loadRemembered(dir string) (r *resume.Remembered, problem, err error) {
 	data, err := os.ReadFile(filepath.Join(dir, rememberedName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -45,13 +45,13 @@ func loadRemembered(dir string) (r *correlate.Remembered, problem, err error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("loading remembered events: %w", err)
 	}
-	r, problem = correlate.ParseRemembered(data)
+	r, problem = resume.ParseRemembered(data)
 	return r, problem, nil
 }
 
 // LoadRemembered hands on what the engines of the last run remembered, after Load. A
 // file that cannot be understood is reported and left out.
-func (s *Store) LoadRemembered(restore func(*correlate.Remembered)) error {
+func (s *Store) LoadRemembered(restore func(*resume.Remembered)) error {
 	defer debug.FreeOSMemory() // the text is several times larger than what is made of it
 	for _, dir := range []string{s.dir, s.checkpoints()} {
 		r, problem, err := loadRemembered(dir)

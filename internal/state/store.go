@@ -25,7 +25,7 @@ import (
 	"time"
 
 	"dsiem/internal/alarm"
-	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/resume"
 	"dsiem/internal/correlate/shard"
 )
 
@@ -241,7 +241,7 @@ func (s *Store) drop() error {
 // checkpoint replaces the checkpoint by the given state, as a whole: until the
 // new one is complete the old one holds. incomplete tells, after the last
 // element, why there are fewer than there should be.
-func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], remembered *correlate.Remembered, incomplete func() error) (Written, error) {
+func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], remembered *resume.Remembered, incomplete func() error) (Written, error) {
 	fresh, old := s.checkpoints()+newSuffix, s.checkpoints()+oldSuffix
 	if err := os.RemoveAll(fresh); err != nil {
 		return Written{}, fmt.Errorf("removing an unfinished checkpoint: %w", err)
@@ -287,7 +287,7 @@ func rename(from, to string) error {
 
 // Save writes the state of a backend that stops. What was loaded goes, unless
 // it was overwritten.
-func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved], remembered *correlate.Remembered) (Written, error) {
+func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved], remembered *resume.Remembered) (Written, error) {
 	written, err := SaveInPlaceOf(s.dir, s.loaded, saved)
 	if err != nil {
 		return written, fmt.Errorf("saving backlogs: %w", err)
@@ -320,7 +320,7 @@ type Checkpointer struct {
 	// Backlogs lists the live backlogs; it is called within Ask.
 	Backlogs func() shard.Snapshots
 	// Remembered is asked at the same moment as Backlogs; nil is for nothing.
-	Remembered func() *correlate.Remembered
+	Remembered func() *resume.Remembered
 	// Now is the clock, for the metrics; nil is time.Now.
 	Now func() time.Time
 }
@@ -352,7 +352,7 @@ func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
 
 func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 	var live shard.Snapshots
-	remembered := &correlate.Remembered{}
+	remembered := &resume.Remembered{}
 	if err := c.Ask(ctx, func() {
 		live = c.Backlogs()
 		if c.Remembered != nil {

@@ -4,6 +4,7 @@
 package index
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 
@@ -39,6 +40,9 @@ type Index[S comparable] struct {
 // Nearly all keys are of one stage, and maps of numbers cost the garbage
 // collector nothing.
 type posting int32
+
+// nowhere is the posting of a key that no stage has.
+const nowhere posting = math.MinInt32
 
 // New returns an index for about the given number of plugin keys. It finds stages in
 // the order that a function gives: negative if a comes before b, never 0 for two.
@@ -144,12 +148,15 @@ func (x *Index[S]) change(rule *directive.Rule, place int32, fn changer) {
 	}
 }
 
-// changer returns the posting that a key has with or without a stage, false if none.
-type changer func(old posting, found bool, place int32) (posting, bool)
+// changer returns the posting that a key has with or without a stage, nowhere if none.
+type changer func(old posting, place int32) posting
 
 func changePosting[K comparable](m map[K]posting, key K, place int32, fn changer) {
 	old, found := m[key]
-	if p, some := fn(old, found, place); some {
+	if !found {
+		old = nowhere
+	}
+	if p := fn(old, place); p != nowhere {
 		m[key] = p
 	} else {
 		delete(m, key)
@@ -157,32 +164,33 @@ func changePosting[K comparable](m map[K]posting, key K, place int32, fn changer
 }
 
 // post returns the posting of a key that a stage has besides those before.
-func (x *Index[S]) post(old posting, found bool, place int32) (posting, bool) {
+func (x *Index[S]) post(old posting, place int32) posting {
 	switch {
-	case !found:
-		return posting(place), true
+	case old == nowhere:
+		return posting(place)
 	case old >= 0:
 		list := []S{x.stages[old], x.stages[place]}
 		slices.SortFunc(list, x.order)
 		x.lists = append(x.lists, list)
-		return ^posting(len(x.lists) - 1), true
+		return ^posting(len(x.lists) - 1)
 	}
 	list := x.lists[^old]
 	at, _ := slices.BinarySearchFunc(list, x.stages[place], x.order)
 	x.lists[^old] = slices.Insert(list, at, x.stages[place])
-	return old, true
+	return old
 }
 
-// withdraw returns the posting of a key without a stage, false if no other has
-// the key.
-func (x *Index[S]) withdraw(old posting, _ bool, place int32) (posting, bool) {
+// withdraw returns the posting of a key without a stage.
+func (x *Index[S]) withdraw(old posting, place int32) posting {
 	if old >= 0 {
-		return 0, false
+		return nowhere
 	}
 	// A step may be walking the list.
 	list := slices.DeleteFunc(slices.Clone(x.lists[^old]), func(o S) bool { return o == x.stages[place] })
-	x.lists[^old] = list
-	return old, len(list) > 0
+	if x.lists[^old] = list; len(list) == 0 {
+		return nowhere
+	}
+	return old
 }
 
 // filter is a Bloom filter over hashes: it never denies what was added. The bits of

@@ -18,6 +18,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/resume"
 	"dsiem/internal/event"
 )
 
@@ -109,32 +110,32 @@ func (all *Set) Saved() iter.Seq2[uint64, alarm.Saved] { return all.Snapshot().S
 
 // Remembered returns what the engines remember beside live backlogs, each event
 // once.
-func (all *Set) Remembered() *correlate.Remembered {
+func (all *Set) Remembered() *resume.Remembered {
 	if len(all.Shards) == 1 {
 		return all.Shards[0].Remembered()
 	}
-	var sum correlate.Remembered
+	var sum resume.Remembered
 	for _, e := range all.Shards {
 		r := e.Remembered()
 		sum.Events = append(sum.Events, r.Events...)
 		sum.Ended = append(sum.Ended, r.Ended...)
 		sum.Latest = append(sum.Latest, r.Latest...)
 	}
-	slices.SortStableFunc(sum.Events, func(a, b correlate.RememberedEvent) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	slices.SortStableFunc(sum.Events, func(a, b resume.RememberedEvent) int { return cmp.Compare(a.Arrival, b.Arrival) })
 	sum.Events = slices.CompactFunc(sum.Events, sameEvent)
 	return &sum
 }
 
 // sameEvent reports whether two engines remember the same event, which is then
 // beside its like in order of arrival, or counts twice, which look-back forgives.
-func sameEvent(a, b correlate.RememberedEvent) bool {
+func sameEvent(a, b resume.RememberedEvent) bool {
 	return a.Arrival == b.Arrival && a.Event.ID == b.Event.ID && a.Event.SrcIP == b.Event.SrcIP && a.Event.DstIP == b.Event.DstIP &&
 		a.Event.SrcPort == b.Event.SrcPort && a.Event.DstPort == b.Event.DstPort
 }
 
 // RestoreRemembered lets the engines remember what others did, before the first
 // step, when the clock is at a time.
-func (all *Set) RestoreRemembered(clock int64, r *correlate.Remembered) {
+func (all *Set) RestoreRemembered(clock int64, r *resume.Remembered) {
 	for _, e := range all.Shards {
 		e.RestoreRemembered(clock, r)
 	}

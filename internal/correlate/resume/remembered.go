@@ -1,4 +1,4 @@
-package correlate
+package resume
 
 import (
 	"encoding/base64"

@@ -1,25 +1,25 @@
-package correlate
+package backlogs
 
 import "strings"
 
-// idLength is the length of an alarm's id.
-const idLength = 16
+// IDLength is the length of an alarm's id.
+const IDLength = 16
 
-// setID gives a backlog an id of any form.
-func (s *store) setID(b *backlog, id string) {
-	if len(id) == idLength && id[0] != 0 {
-		copy(b.id[:], id)
+// SetID gives a backlog an id of any form.
+func (s *Store) SetID(b *Backlog, id string) {
+	if len(id) == IDLength && id[0] != 0 {
+		copy(b.ID[:], id)
 		return
 	}
-	s.more(b).rarely().id = id
+	s.More(b).Rarely().id = id
 }
 
-// id returns the id of a backlog.
-func (s *store) id(b *backlog) string {
-	if b.id[0] == 0 {
-		return s.extra(b).rare.id
+// ID returns the id of a backlog.
+func (s *Store) ID(b *Backlog) string {
+	if b.ID[0] == 0 {
+		return s.Extra(b).Rare.id
 	}
-	return s.texts.of(b.id[:])
+	return s.texts.of(b.ID[:])
 }
 
 // idTexts makes texts of ids, many in one piece of memory.
@@ -29,7 +29,7 @@ type idTexts struct {
 }
 
 // idBlock is the size of a piece of memory: what a text that is kept keeps alive.
-const idBlock = 64 * idLength
+const idBlock = 64 * IDLength
 
 func (t *idTexts) of(id []byte) string {
 	if t.last != string(id) {

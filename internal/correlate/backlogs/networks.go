@@ -1,4 +1,4 @@
-package correlate
+package backlogs
 
 import "slices"
 
@@ -25,38 +25,38 @@ func (l *networkLists) number(list []string) int32 {
 	return n
 }
 
-// networks returns the networks that an alarm shows. The slice must not be
+// Networks returns the networks that an alarm shows. The slice must not be
 // changed.
-func (s *store) networks(b *backlog) []string {
-	if b.networks > 0 {
-		return s.networkLists.lists[b.networks-1]
+func (s *Store) Networks(b *Backlog) []string {
+	if b.Networks > 0 {
+		return s.networkLists.lists[b.Networks-1]
 	}
-	if x := s.extra(b); x != nil {
-		return x.networks
+	if x := s.Extra(b); x != nil {
+		return x.Networks
 	}
 	return nil
 }
 
-// addNetworks adds a list of the asset table to an alarm's networks.
-func (s *store) addNetworks(b *backlog, list []string) {
-	shown := s.networks(b)
+// AddNetworks adds a list of the asset table to an alarm's networks.
+func (s *Store) AddNetworks(b *Backlog, list []string) {
+	shown := s.Networks(b)
 	if len(shown) == 0 {
-		b.networks = s.networkLists.number(list)
+		b.Networks = s.networkLists.number(list)
 		return
 	}
 	for _, cidr := range list {
-		s.addNetwork(b, cidr)
+		s.AddNetwork(b, cidr)
 	}
 }
 
-// addNetwork adds one network to an alarm's.
-func (s *store) addNetwork(b *backlog, cidr string) {
-	shown := s.networks(b)
+// AddNetwork adds one network to an alarm's.
+func (s *Store) AddNetwork(b *Backlog, cidr string) {
+	shown := s.Networks(b)
 	if slices.Contains(shown, cidr) {
 		return
 	}
-	if b.networks > 0 {
-		shown, b.networks = slices.Clone(shown), 0
+	if b.Networks > 0 {
+		shown, b.Networks = slices.Clone(shown), 0
 	}
-	s.more(b).networks = append(shown, cidr)
+	s.More(b).Networks = append(shown, cidr)
 }

@@ -1,4 +1,4 @@
-package correlate
+package backlogs
 
 import (
 	"cmp"
@@ -17,7 +17,7 @@ import (
 func TestStoreKeepsBacklogsApart(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := storeModel{steps: map[handle]int64{}}
+		m := storeModel{steps: map[Handle]int64{}}
 		for range rapid.IntRange(1, 8).Draw(t, "bursts") {
 			for range rapid.IntRange(0, 3*blockLen).Draw(t, "opened") {
 				m.take(t)
@@ -33,22 +33,22 @@ func TestStoreKeepsBacklogsApart(t *testing.T) {
 
 // storeModel is a store with what must be in it.
 type storeModel struct {
-	store   store
-	handles []handle
-	steps   map[handle]int64
+	store   Store
+	handles []Handle
+	steps   map[Handle]int64
 	taken   int64
 }
 
 func (m *storeModel) take(t *rapid.T) {
-	b := m.store.take()
-	if *b != (backlog{self: b.self}) || m.store.extra(b) != nil || m.steps[b.self] != 0 {
-		t.Fatalf("place %d is not empty: %+v", b.self, *b)
+	b := m.store.Take()
+	if *b != (Backlog{Self: b.Self}) || m.store.Extra(b) != nil || m.steps[b.Self] != 0 {
+		t.Fatalf("place %d is not empty: %+v", b.Self, *b)
 	}
 	m.taken++
-	b.step = m.taken
-	m.store.more(b).rarely().id = "used"
-	m.steps[b.self] = b.step
-	m.handles = append(m.handles, b.self)
+	b.Step = m.taken
+	m.store.More(b).Rarely().id = "used"
+	m.steps[b.Self] = b.Step
+	m.handles = append(m.handles, b.Self)
 }
 
 func (m *storeModel) drop(t *rapid.T, i int) {
@@ -56,8 +56,8 @@ func (m *storeModel) drop(t *rapid.T, i int) {
 	m.handles[i] = m.handles[last]
 	m.handles = m.handles[:last]
 	delete(m.steps, h)
-	m.store.drop(m.store.at(h))
-	if m.store.find(h) != nil {
+	m.store.Drop(m.store.At(h))
+	if m.store.Find(h) != nil {
 		t.Fatalf("place %d is found after it was dropped", h)
 	}
 }
@@ -66,7 +66,7 @@ func (m *storeModel) check(t *rapid.T) {
 	used := make([]int32, len(m.store.blocks))
 	for h, step := range m.steps {
 		used[int(h-1)/blockLen]++
-		if b := m.store.find(h); b == nil || b.self != h || b.step != step {
+		if b := m.store.Find(h); b == nil || b.Self != h || b.Step != step {
 			t.Fatalf("place %d has %+v, want step %d", h, b, step)
 		}
 	}
@@ -80,7 +80,7 @@ func (m *storeModel) check(t *rapid.T) {
 		}
 	}
 	all := 0
-	for range m.store.all() {
+	for range m.store.All() {
 		all++
 	}
 	if empty > 1 || all != len(m.handles) || !slices.IsSortedFunc(m.store.room, func(a, b int32) int { return cmp.Compare(b, a) }) {
@@ -93,21 +93,21 @@ func (m *storeModel) check(t *rapid.T) {
 func TestMemoryIsGivenBack(t *testing.T) {
 	t.Parallel()
 	const burst = 100 * blockLen
-	for name, order := range map[string]func([]handle){"oldest first": func([]handle) {}, "newest first": slices.Reverse[[]handle]} {
-		var s store
-		all := timers{store: &s}
+	for name, order := range map[string]func([]Handle){"oldest first": func([]Handle) {}, "newest first": slices.Reverse[[]Handle]} {
+		var s Store
+		all := Timers{Store: &s}
 		for range 2 { // a second burst takes no more than the first
-			var handles []handle
+			var handles []Handle
 			for i := range burst {
-				b := s.take()
-				b.deadline = int64(i)
-				all.push(b)
-				handles = append(handles, b.self)
+				b := s.Take()
+				b.Deadline = int64(i)
+				all.Push(b)
+				handles = append(handles, b.Self)
 			}
 			order(handles)
 			for i, h := range handles {
-				all.remove(s.at(h))
-				s.drop(s.at(h))
+				all.Remove(s.At(h))
+				s.Drop(s.At(h))
 				if left := burst - i - 1; cap(all.heap) > max(slack*left+slack, memory.WorthFreeing) {
 					t.Fatalf("%s: room for %d timers with %d left", name, cap(all.heap), left)
 				}

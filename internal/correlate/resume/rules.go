@@ -1,4 +1,4 @@
-package correlate
+package resume
 
 import (
 	"fmt"
@@ -7,31 +7,33 @@ import (
 	"slices"
 	"strconv"
 
+	"dsiem/internal/correlate/backlogs"
+
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
 
-// rules are those of a saved backlog, from which what opened it and the plan that it
+// Rules are those of a saved backlog, from which what opened it and the plan that it
 // belongs to are found again (§11.3).
-type rules struct {
-	saved *alarm.Saved
-	// list has the rules in order of stage, and extras what belongs to each.
-	list   []alarm.Rule
-	extras []alarm.Extra
+type Rules struct {
+	Saved *alarm.Saved
+	// List has the rules in order of stage, and extras what belongs to each.
+	List   []alarm.Rule
+	Extras []alarm.Extra
 
-	// origin and data are the values of the creating event, data nil if unknown, and
+	// Origin and data are the values of the creating event, data nil if unknown, and
 	// known the fields of both that the rules tell.
-	origin origin
-	data   *openerData
-	known  directive.Fields
+	Origin backlogs.Origin
+	Data   *backlogs.OpeningData
+	Known  directive.Fields
 }
 
-// readRules returns the rules of a saved backlog in order of stage. It reports a stage
+// ReadRules returns the rules of a saved backlog in order of stage. It reports a stage
 // that stands there twice or is not 1..255, and references whose value is in doubt.
-func readRules(s *alarm.Saved) (*rules, error) {
-	r := &rules{saved: s, list: slices.Clone(s.Rules), extras: slices.Clone(s.Extras)}
+func ReadRules(s *alarm.Saved) (*Rules, error) {
+	r := &Rules{Saved: s, List: slices.Clone(s.Rules), Extras: slices.Clone(s.Extras)}
 	if err := r.sort(); err != nil {
 		return nil, err
 	}
@@ -40,20 +42,20 @@ func readRules(s *alarm.Saved) (*rules, error) {
 
 // sort puts rules, with their extras, in order of stage, and reports a stage
 // that stands there twice or is not 1..255.
-func (r *rules) sort() error {
-	for len(r.extras) < len(r.list) {
-		r.extras = append(r.extras, alarm.Extra{})
+func (r *Rules) sort() error {
+	for len(r.Extras) < len(r.List) {
+		r.Extras = append(r.Extras, alarm.Extra{})
 	}
-	places := make([]int, len(r.list))
+	places := make([]int, len(r.List))
 	for i := range places {
 		places[i] = i
 	}
-	slices.SortStableFunc(places, func(i, j int) int { return r.list[i].Stage - r.list[j].Stage })
+	slices.SortStableFunc(places, func(i, j int) int { return r.List[i].Stage - r.List[j].Stage })
 	list, extras := make([]alarm.Rule, len(places)), make([]alarm.Extra, len(places))
 	for to, from := range places {
-		list[to], extras[to] = r.list[from], r.extras[from]
+		list[to], extras[to] = r.List[from], r.Extras[from]
 	}
-	r.list, r.extras = list, extras
+	r.List, r.Extras = list, extras
 	for i := range list {
 		if stage := list[i].Stage; stage < 1 || stage > math.MaxUint8 || i > 0 && stage == list[i-1].Stage {
 			return fmt.Errorf("stage %d is out of range or given twice", stage)
@@ -62,17 +64,17 @@ func (r *rules) sort() error {
 	return nil
 }
 
-// resolve replaces references that the successor leaves in saved rules, where
+// Resolve replaces references that the successor leaves in saved rules, where
 // the value is beyond doubt (§11.5).
-func (r *rules) resolve() error {
+func (r *Rules) Resolve() error {
 	stages := r.stages()
-	for i := range r.list {
-		rule := &r.list[i]
+	for i := range r.List {
+		rule := &r.List[i]
 		refers := func(text string) bool { return directive.RefersTo(text, rule.Stage, stages) }
 		for _, address := range []struct {
 			text *string
 			from []netip.Addr
-		}{{&rule.From, r.saved.SrcIPs}, {&rule.To, r.saved.DstIPs}} {
+		}{{&rule.From, r.Saved.SrcIPs}, {&rule.To, r.Saved.DstIPs}} {
 			switch {
 			case !refers(*address.text):
 			case len(address.from) != 1:
@@ -91,9 +93,9 @@ func (r *rules) resolve() error {
 
 // untold returns a reference to a port or custom data, whose value a saved
 // backlog does not hold.
-func (r *rules) untold(rule *alarm.Rule, refers func(string) bool) (text string, ok bool) {
+func (r *Rules) untold(rule *alarm.Rule, refers func(string) bool) (text string, ok bool) {
 	texts := []string{rule.PortFrom, rule.PortTo}
-	if r.saved.Successor && rule.Type == directive.PluginRule.String() {
+	if r.Saved.Successor && rule.Type == directive.PluginRule.String() {
 		texts = append(texts, rule.CustomData[:]...)
 	}
 	i := slices.IndexFunc(texts, refers)
@@ -103,31 +105,31 @@ func (r *rules) untold(rule *alarm.Rule, refers func(string) bool) (text string,
 	return texts[i], true
 }
 
-func (r *rules) stages() []int {
-	stages := make([]int, len(r.list))
-	for i := range r.list {
-		stages[i] = r.list[i].Stage
+func (r *Rules) stages() []int {
+	stages := make([]int, len(r.List))
+	for i := range r.List {
+		stages[i] = r.List[i].Stage
 	}
 	return stages
 }
 
-// bind finds the creating event's values with which the plan's rules are the
+// Bind finds the creating event's values with which the plan's rules are the
 // saved ones, and reports whether there are any.
-func (r *rules) bind(plan *directive.Plan) bool {
-	if len(plan.Stages) != len(r.list) {
+func (r *Rules) Bind(plan *directive.Plan) bool {
+	if len(plan.Stages) != len(r.List) {
 		return false
 	}
-	r.origin, r.data, r.known = origin{}, nil, 0
+	r.Origin, r.Data, r.Known = backlogs.Origin{}, nil, 0
 	for i := range plan.Stages {
-		s, rule := &plan.Stages[i], &r.list[i]
-		if told := r.extras[i].Origin; told != nil && fieldsOf(told) != s.Origin {
+		s, rule := &plan.Stages[i], &r.List[i]
+		if told := r.Extras[i].Origin; told != nil && fieldsOf(told) != s.Origin {
 			return false
 		}
 		if !r.learn(s.Origin, rule) {
 			return false
 		}
 		var want alarm.Rule
-		fillRule(&want, plan, i, &r.origin, r.data)
+		FillRule(&want, plan, i, &r.Origin, r.Data)
 		if !sameRule(&want, rule) {
 			return false
 		}
@@ -137,15 +139,15 @@ func (r *rules) bind(plan *directive.Plan) bool {
 
 // learn takes the creating event's values from the texts of a rule, and
 // reports whether they are values and agree with those of the rules before.
-func (r *rules) learn(fields directive.Fields, rule *alarm.Rule) bool {
-	return r.learnAddress(fields&directive.SrcIP, rule.From, &r.origin.src) &&
-		r.learnAddress(fields&directive.DstIP, rule.To, &r.origin.dst) &&
-		r.learnPort(fields&directive.SrcPort, rule.PortFrom, &r.origin.srcPort) &&
-		r.learnPort(fields&directive.DstPort, rule.PortTo, &r.origin.dstPort) &&
+func (r *Rules) learn(fields directive.Fields, rule *alarm.Rule) bool {
+	return r.learnAddress(fields&directive.SrcIP, rule.From, &r.Origin.Src) &&
+		r.learnAddress(fields&directive.DstIP, rule.To, &r.Origin.Dst) &&
+		r.learnPort(fields&directive.SrcPort, rule.PortFrom, &r.Origin.SrcPort) &&
+		r.learnPort(fields&directive.DstPort, rule.PortTo, &r.Origin.DstPort) &&
 		r.learnCustomData(fields, rule)
 }
 
-func (r *rules) learnAddress(field directive.Fields, text string, value *memory.Address) bool {
+func (r *Rules) learnAddress(field directive.Fields, text string, value *memory.Address) bool {
 	if field == 0 {
 		return true
 	}
@@ -156,7 +158,7 @@ func (r *rules) learnAddress(field directive.Fields, text string, value *memory.
 	return learn(r, field, memory.ToAddress(addr), value)
 }
 
-func (r *rules) learnPort(field directive.Fields, text string, value *uint16) bool {
+func (r *Rules) learnPort(field directive.Fields, text string, value *uint16) bool {
 	if field == 0 {
 		return true
 	}
@@ -164,27 +166,27 @@ func (r *rules) learnPort(field directive.Fields, text string, value *uint16) bo
 	return err == nil && learn(r, field, uint16(port), value)
 }
 
-func (r *rules) learnCustomData(fields directive.Fields, rule *alarm.Rule) bool {
+func (r *Rules) learnCustomData(fields directive.Fields, rule *alarm.Rule) bool {
 	for i, text := range rule.CustomData {
 		field := directive.CustomDataField(i)
 		if !fields.Has(field) {
 			continue
 		}
-		if r.data == nil {
-			r.data = &openerData{}
+		if r.Data == nil {
+			r.Data = &backlogs.OpeningData{}
 		}
-		if !learn(r, field, text, &r.data.texts[i]) {
+		if !learn(r, field, text, &r.Data.Texts[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-func learn[T comparable](r *rules, field directive.Fields, got T, value *T) bool {
-	if r.known.Has(field) {
+func learn[T comparable](r *Rules, field directive.Fields, got T, value *T) bool {
+	if r.Known.Has(field) {
 		return got == *value
 	}
-	r.known |= field
+	r.Known |= field
 	*value = got
 	return true
 }
@@ -200,20 +202,20 @@ func sameRule(a, b *alarm.Rule) bool {
 		a.CustomData == b.CustomData && a.CustomLabel == b.CustomLabel
 }
 
-// generalize returns rules in which the values of the creating event are told apart
+// Generalize returns rules in which the values of the creating event are told apart
 // from the texts of the directive, and a signature that identifies them: by the file if
 // it tells, else single hosts and ports are taken for such values. Backlogs of one older
 // form of a directive then share a plan and are found by their values, however many
 // there are.
-func (r *rules) generalize() (*general, error) {
-	r.origin, r.data, r.known = origin{}, nil, 0
-	g := &general{rules: make([]directive.Rule, len(r.list)), joins: make([]directive.Fields, len(r.list))}
-	for i := range r.list {
-		rule, err := toRule(&r.list[i])
+func (r *Rules) Generalize() (*General, error) {
+	r.Origin, r.Data, r.Known = backlogs.Origin{}, nil, 0
+	g := &General{rules: make([]directive.Rule, len(r.List)), joins: make([]directive.Fields, len(r.List))}
+	for i := range r.List {
+		rule, err := toRule(&r.List[i])
 		if err != nil {
-			return nil, fmt.Errorf("stage %d: %w", r.list[i].Stage, err)
+			return nil, fmt.Errorf("stage %d: %w", r.List[i].Stage, err)
 		}
-		g.joins[i] = r.abstract(&rule, &r.list[i], r.extras[i].Origin)
+		g.joins[i] = r.abstract(&rule, &r.List[i], r.Extras[i].Origin)
 		if err := checkTerms(&rule); err != nil {
 			return nil, fmt.Errorf("stage %d: %w", rule.Stage, err)
 		}
@@ -222,21 +224,21 @@ func (r *rules) generalize() (*general, error) {
 	return g, nil
 }
 
-// general is the rules of saved backlogs without the values of their creating events.
-type general struct {
+// General is the rules of saved backlogs without the values of their creating events.
+type General struct {
 	rules []directive.Rule
 	// joins are the fields in which each must equal the creating event.
 	joins []directive.Fields
 }
 
-// signature identifies the rules.
-func (g *general) signature() string {
+// Signature identifies the rules.
+func (g *General) Signature() string {
 	return fmt.Sprintf("%q %v", fmt.Sprintf("%+v", g.rules), g.joins)
 }
 
-// plan compiles the rules for backlogs of a directive whose plan is given. The first rule is not narrowed again: it has
+// Plan compiles the rules for backlogs of a directive whose plan is given. The first rule is not narrowed again: it has
 // been when the backlog was opened, if it had to be.
-func (g *general) plan(current *directive.Plan) *directive.Plan {
+func (g *General) Plan(current *directive.Plan) *directive.Plan {
 	plan := directive.CompileResolved(&directive.Directive{
 		ID: current.ID, Name: current.Name, Kingdom: current.Kingdom, Category: current.Category,
 		Priority: current.Priority, AllRulesAlwaysActive: current.AllRulesAlwaysActive, Rules: g.rules,
@@ -254,7 +256,7 @@ func (g *general) plan(current *directive.Plan) *directive.Plan {
 
 // abstract replaces values of the creating event by ANY in a rule and returns
 // their fields: those that the file tells of, or single hosts and ports.
-func (r *rules) abstract(rule *directive.Rule, saved *alarm.Rule, told []string) directive.Fields {
+func (r *Rules) abstract(rule *directive.Rule, saved *alarm.Rule, told []string) directive.Fields {
 	fields := directive.SrcIP | directive.DstIP | directive.SrcPort | directive.DstPort
 	if told != nil {
 		fields = fieldsOf(told)
@@ -313,9 +315,9 @@ func checkTerms(r *directive.Rule) error {
 	return nil
 }
 
-// fillRule makes the document of a plan's rule with the values of a backlog's
+// FillRule makes the document of a plan's rule with the values of a backlog's
 // creating event.
-func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *openerData) {
+func FillRule(out *alarm.Rule, plan *directive.Plan, i int, o *backlogs.Origin, data *backlogs.OpeningData) {
 	s, r := &plan.Stages[i], plan.Rule(i)
 	*out = alarm.Rule{
 		Name: r.Name, Stage: r.Stage, Occurrence: r.Occurrence,
@@ -328,49 +330,49 @@ func fillRule(out *alarm.Rule, plan *directive.Plan, i int, o *origin, data *ope
 		CustomData:      r.CustomData, CustomLabel: r.CustomLabel,
 	}
 	if s.Origin.Has(directive.SrcIP) {
-		out.From = o.src.Addr().String()
+		out.From = o.Src.Addr().String()
 	}
 	if s.Origin.Has(directive.DstIP) {
-		out.To = o.dst.Addr().String()
+		out.To = o.Dst.Addr().String()
 	}
 	if s.Origin.Has(directive.SrcPort) {
-		out.PortFrom = strconv.Itoa(int(o.srcPort))
+		out.PortFrom = strconv.Itoa(int(o.SrcPort))
 	}
 	if s.Origin.Has(directive.DstPort) {
-		out.PortTo = strconv.Itoa(int(o.dstPort))
+		out.PortTo = strconv.Itoa(int(o.DstPort))
 	}
 	for i := range event.CustomFields {
 		if s.Origin.Has(directive.CustomDataField(i)) {
 			out.CustomData[i] = ""
 			if data != nil {
-				out.CustomData[i] = data.texts[i]
+				out.CustomData[i] = data.Texts[i]
 			}
 		}
 	}
 }
 
-// savedSticky returns the saved values of a sticky_different field. Others, such
+// StickyValues returns the saved values of a sticky_different field. Others, such
 // as a text where an address or a port is compared, can equal no event's.
-func savedSticky(kind directive.Sticky, x *alarm.Extra) []sticky {
-	var values []sticky
+func StickyValues(kind directive.Sticky, x *alarm.Extra) []backlogs.Sticky {
+	var values []backlogs.Sticky
 	switch kind {
 	case directive.StickySrcIP, directive.StickyDstIP:
 		for _, text := range x.StickyTexts {
 			if addr, err := netip.ParseAddr(text); err == nil {
 				a := memory.ToAddress(addr.WithZone(""))
-				values = append(values, sticky{hi: a.Hi, lo: a.Lo})
+				values = append(values, backlogs.Sticky{Hi: a.Hi, Lo: a.Lo})
 			}
 		}
 	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
 		for _, text := range x.StickyTexts {
-			values = append(values, stickyText(text))
+			values = append(values, backlogs.StickyText(text))
 		}
 		for _, hash := range x.StickyNumbers {
-			values = append(values, sticky{hi: hash, lo: 1})
+			values = append(values, backlogs.Sticky{Hi: hash, Lo: 1})
 		}
 	case directive.StickyPluginSID, directive.StickySrcPort, directive.StickyDstPort:
 		for _, n := range x.StickyNumbers {
-			values = append(values, sticky{lo: n})
+			values = append(values, backlogs.Sticky{Lo: n})
 		}
 	case directive.NoSticky:
 	}
@@ -392,8 +394,8 @@ var originFields = []struct { //nolint:gochecknoglobals // a table that never ch
 	{"custom_data3", directive.CustomData3},
 }
 
-// originKeys returns the keys of fields; the list is never nil.
-func originKeys(fields directive.Fields) []string {
+// OriginKeys returns the keys of fields; the list is never nil.
+func OriginKeys(fields directive.Fields) []string {
 	keys := []string{}
 	for _, f := range originFields {
 		if fields.Has(f.field) {
@@ -414,19 +416,19 @@ func fieldsOf(keys []string) directive.Fields {
 	return fields
 }
 
-// saveSticky adds a sticky_different value to the saved form of its rule.
-func saveSticky(v sticky, kind directive.Sticky, x *alarm.Extra) {
+// AddSticky adds a sticky_different value to the saved form of its rule.
+func AddSticky(v backlogs.Sticky, kind directive.Sticky, x *alarm.Extra) {
 	switch kind {
 	case directive.StickySrcIP, directive.StickyDstIP:
-		x.StickyTexts = append(x.StickyTexts, memory.Address{Hi: v.hi, Lo: v.lo}.Addr().String())
+		x.StickyTexts = append(x.StickyTexts, memory.Address{Hi: v.Hi, Lo: v.Lo}.Addr().String())
 	case directive.StickyCustomData1, directive.StickyCustomData2, directive.StickyCustomData3:
-		if v.lo != 0 {
-			x.StickyNumbers = append(x.StickyNumbers, v.hi)
+		if v.Lo != 0 {
+			x.StickyNumbers = append(x.StickyNumbers, v.Hi)
 			return
 		}
-		x.StickyTexts = append(x.StickyTexts, v.text)
+		x.StickyTexts = append(x.StickyTexts, v.Text)
 	case directive.StickyPluginSID, directive.StickySrcPort, directive.StickyDstPort:
-		x.StickyNumbers = append(x.StickyNumbers, v.lo)
+		x.StickyNumbers = append(x.StickyNumbers, v.Lo)
 	case directive.NoSticky:
 	}
 }
