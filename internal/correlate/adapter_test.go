@@ -132,8 +132,14 @@ func (s *engines) restarted(w *world, goesOn int64) (*engines, error) {
 			return nil, err
 		}
 	}
-	text := s.list[0].Remembered().AppendJSON(nil)
-	remembered, err := resume.ParseRemembered(text)
+	var err error
+	remembered := resume.Collect(func(yield func(*resume.Remembered) bool) {
+		for part := range s.list[0].Remembered() {
+			if part, err = resume.Parse(part.AppendJSON(nil)); err != nil || !yield(part) {
+				return
+			}
+		}
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/resume"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -743,7 +744,7 @@ func savedOf(e *correlate.Engine) []string {
 // directives that end in one second may change places.
 func remembered(s *engines) []string {
 	var out []string
-	r := s.list[0].Remembered()
+	r := resume.Collect(s.list[0].Remembered())
 	for _, one := range r.Events {
 		out = append(out, fmt.Sprint(one.Arrival, string(event.AppendJSON(nil, one.Event))))
 	}

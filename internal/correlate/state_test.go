@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/resume"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -49,7 +50,7 @@ func TestEndedEventsAreKnown(t *testing.T) {
 	other := *opener
 	other.Seconds++ // the same event, but not as it was sent
 	again := engineFor(correlate.Options{Remember: 10}, twoStages())
-	again.RestoreRemembered(9000e9, e.Remembered())
+	again.RestoreRemembered(9000e9, resume.Collect(e.Remembered()))
 	again.Expire(8000e9) // what was due before the restart ends first
 	for _, c := range []struct {
 		at    int64
@@ -58,6 +59,42 @@ func TestEndedEventsAreKnown(t *testing.T) {
 	}{{9000e9, opener, false}, {9006e9, opener, false}, {9006e9, &other, true}, {9008e9, eventAt(100, "e1", 1, "10.0.0.2"), true}, {9200e9, opener, true}} {
 		if got := again.Step(c.at, c.ev); (len(got) > 0 && slices.Contains(kinds(got), correlate.Opened)) != c.opens {
 			t.Errorf("at %d: %v", c.at, kinds(got))
+		}
+	}
+}
+
+// An engine may take steps while it says what it remembers: what it forgets meanwhile
+// is left out, and so is what comes after.
+func TestRememberedInPartsWhileStepsAreTaken(t *testing.T) {
+	const events = 1000
+	for _, forgets := range []bool{false, true} {
+		e := engineFor(correlate.Options{LookBack: 10}, twoStages())
+		for i := range int64(events) {
+			e.Step(100e9+i, eventAt(100, fmt.Sprint(i), 2, "10.0.0.1"))
+		}
+		var got []string
+		parts := 0
+		for part := range e.Remembered() {
+			if parts++; parts == 2 { // the first second's are forgotten in the second
+				now := int64(101)
+				if forgets {
+					now = 111
+				}
+				e.Step(now*1e9, eventAt(now, "later", 2, "10.0.0.1"))
+			}
+			for _, one := range part.Events {
+				got = append(got, one.Event.ID)
+			}
+		}
+		var want []string
+		for i := range events {
+			want = append(want, fmt.Sprint(i))
+		}
+		if forgets {
+			want = want[:len(got)]
+		}
+		if diff := cmp.Diff(want, got); diff != "" || forgets && (len(got) == 0 || len(got) == events) || parts < 2 {
+			t.Errorf("forgets %v: %d parts of %d events, want - got +:\n%s", forgets, parts, len(got), diff)
 		}
 	}
 }

@@ -92,9 +92,10 @@ func (c *Correlator) Restore(directive uint64, s *alarm.Saved) error {
 // asks for the next element of what it lists.
 func (c *Correlator) Backlogs() shard.Snapshots { return c.engines.Snapshot() }
 
-// Remembered returns what the engines remember beside backlogs, within Ask or after
-// Run. RestoreRemembered gives it back, after the last Restore and before Run.
-func (c *Correlator) Remembered() *resume.Remembered { return c.engines.Remembered() }
+// Remembered returns what the engines remember beside backlogs, in parts of which each
+// is asked for within Ask or after Run. RestoreRemembered gives it back, after the last
+// Restore and before Run.
+func (c *Correlator) Remembered() iter.Seq[*resume.Remembered] { return c.engines.Remembered() }
 
 // RestoreRemembered lets the engines remember what those of the last run did.
 func (c *Correlator) RestoreRemembered(r *resume.Remembered) {

@@ -14,6 +14,7 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/resume"
 	"dsiem/internal/event"
 )
 
@@ -193,7 +194,7 @@ func TestRestartThroughFilesChangesNothing(t *testing.T) {
 			}
 		})
 		// What an engine remembers beside its backlogs is another part of its state.
-		after.RestoreRemembered(now*1e9, before.Remembered())
+		after.RestoreRemembered(now*1e9, resume.Collect(before.Remembered()))
 		for range rapid.IntRange(1, 40).Draw(t, "after") {
 			now += rapid.Int64Range(0, 3).Draw(t, "pause")
 			ev := anEventOfTheZoo(t, now)

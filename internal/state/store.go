@@ -241,7 +241,7 @@ func (s *Store) drop() error {
 // checkpoint replaces the checkpoint by the given state, as a whole: until the
 // new one is complete the old one holds. incomplete tells, after the last
 // element, why there are fewer than there should be.
-func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], remembered *resume.Remembered, incomplete func() error) (Written, error) {
+func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], remembered iter.Seq[*resume.Remembered], incomplete func() error) (Written, error) {
 	fresh, old := s.checkpoints()+newSuffix, s.checkpoints()+oldSuffix
 	if err := os.RemoveAll(fresh); err != nil {
 		return Written{}, fmt.Errorf("removing an unfinished checkpoint: %w", err)
@@ -257,6 +257,9 @@ func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], remembered *res
 		return written, err
 	}
 	if _, err := saveRemembered(fresh, remembered); err != nil {
+		return written, err
+	}
+	if err := incomplete(); err != nil {
 		return written, err
 	}
 	err = errors.Join(os.RemoveAll(old), rename(s.checkpoints(), old), rename(fresh, s.checkpoints()), os.RemoveAll(old))
@@ -287,7 +290,7 @@ func rename(from, to string) error {
 
 // Save writes the state of a backend that stops. What was loaded goes, unless
 // it was overwritten.
-func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved], remembered *resume.Remembered) (Written, error) {
+func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved], remembered iter.Seq[*resume.Remembered]) (Written, error) {
 	written, err := SaveInPlaceOf(s.dir, s.loaded, saved)
 	if err != nil {
 		return written, fmt.Errorf("saving backlogs: %w", err)
@@ -319,8 +322,10 @@ type Checkpointer struct {
 	Ask func(context.Context, func()) error
 	// Backlogs lists the live backlogs; it is called within Ask.
 	Backlogs func() shard.Snapshots
-	// Remembered is asked at the same moment as Backlogs; nil is for nothing.
-	Remembered func() *resume.Remembered
+	// Remembered gives what is remembered beside them, in parts of which each is asked
+	// for within Ask, after all backlogs: of one that has ended before its turn came, the
+	// events are remembered. nil is for nothing.
+	Remembered func() iter.Seq[*resume.Remembered]
 	// Now is the clock, for the metrics; nil is time.Now.
 	Now func() time.Time
 }
@@ -352,13 +357,7 @@ func (c *Checkpointer) Write(ctx context.Context) (Written, error) {
 
 func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 	var live shard.Snapshots
-	remembered := &resume.Remembered{}
-	if err := c.Ask(ctx, func() {
-		live = c.Backlogs()
-		if c.Remembered != nil {
-			remembered = c.Remembered()
-		}
-	}); err != nil {
+	if err := c.Ask(ctx, func() { live = c.Backlogs() }); err != nil {
 		return Written{}, err
 	}
 	next, stop := iter.Pull2(live.Saved())
@@ -386,7 +385,26 @@ func (c *Checkpointer) write(ctx context.Context) (Written, error) {
 			}
 		}
 	}
-	return c.Store.checkpoint(inTurns(parts), remembered, func() error { return askErr })
+	return c.Store.checkpoint(inTurns(parts), c.remembered(ctx, &askErr), func() error { return askErr })
+}
+
+// remembered asks for the parts of what is remembered, until there is an error.
+func (c *Checkpointer) remembered(ctx context.Context, askErr *error) iter.Seq[*resume.Remembered] {
+	return func(yield func(*resume.Remembered) bool) {
+		if c.Remembered == nil {
+			return
+		}
+		next, stop := iter.Pull(c.Remembered())
+		defer stop()
+		for {
+			var part *resume.Remembered
+			var some bool
+			if *askErr = c.Ask(ctx, func() { part, some = next() }); *askErr != nil || !some || !yield(part) {
+				return
+			}
+			runtime.Gosched()
+		}
+	}
 }
 
 // inTurns lets other goroutines have their turn between the elements of a

@@ -39,11 +39,14 @@ func (r *ring[T]) push() (*T, uint32) {
 	return r.at(place), place
 }
 
-// all returns the values, the oldest first.
+// all returns the values that are there when the first is asked for, the oldest first.
+// Values may be added and popped meanwhile: those that are gone when their turn comes
+// are left out.
 func (r *ring[T]) all() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
-		for place := r.first; place != r.next; place++ {
-			if !yield(r.at(place)) {
+		first, end := r.first, r.next
+		for i := range end - first {
+			if place := first + i; r.has(place) && !yield(r.at(place)) {
 				return
 			}
 		}

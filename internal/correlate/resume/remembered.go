@@ -1,17 +1,20 @@
 package resume
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"slices"
 	"strconv"
 
 	"dsiem/internal/event"
 )
 
-// Remembered is what an engine remembers beside its live backlogs, as part of its
-// saved state. Nothing in it belongs to the engine.
+// Remembered is what an engine remembers beside its live backlogs, or a part of that,
+// as part of its saved state. Nothing in it belongs to the engine.
 type Remembered struct {
 	// Events are those to look back to, in order of arrival (D33).
 	Events []RememberedEvent
@@ -100,34 +103,69 @@ func (r *Remembered) AppendJSON(dst []byte) []byte {
 	return append(dst, "]}\n"...)
 }
 
-// ParseRemembered reads the JSON of what is remembered.
-func ParseRemembered(data []byte) (*Remembered, error) {
-	var doc struct {
-		Events []struct {
-			Arrival int64           `json:"arrival"`
-			Event   json.RawMessage `json:"event"`
-		} `json:"events"`
-		Ended []struct {
-			Directive uint64 `json:"directive"`
-			Age       int64  `json:"age"`
-			Events    []byte `json:"events"`
-		} `json:"ended"`
-		Latest []LatestEvent `json:"latest"`
+// Empty reports whether nothing is remembered.
+func (r *Remembered) Empty() bool { return len(r.Events)+len(r.Ended)+len(r.Latest) == 0 }
+
+// Collect makes one of all parts of what engines remember.
+func Collect(parts iter.Seq[*Remembered]) *Remembered {
+	all := &Remembered{}
+	for part := range parts {
+		all.add(part)
 	}
-	if err := json.Unmarshal(data, &doc); err != nil {
+	all.settle()
+	return all
+}
+
+func (r *Remembered) add(part *Remembered) {
+	r.Events = append(r.Events, part.Events...)
+	r.Ended = append(r.Ended, part.Ended...)
+	r.Latest = append(r.Latest, part.Latest...)
+}
+
+// settle puts the events of several engines in order of arrival, each once.
+func (r *Remembered) settle() {
+	slices.SortStableFunc(r.Events, func(a, b RememberedEvent) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	r.Events = slices.CompactFunc(r.Events, sameEvent)
+}
+
+// sameEvent reports whether two engines remember the same event, which is then
+// beside its like in order of arrival, or counts twice, which look-back forgives.
+func sameEvent(a, b RememberedEvent) bool {
+	return a.Arrival == b.Arrival && a.Event.ID == b.Event.ID && a.Event.SrcIP == b.Event.SrcIP && a.Event.DstIP == b.Event.DstIP &&
+		a.Event.SrcPort == b.Event.SrcPort && a.Event.DstPort == b.Event.DstPort
+}
+
+// document is the JSON of a part of what is remembered.
+type document struct {
+	Events []struct {
+		Arrival int64           `json:"arrival"`
+		Event   json.RawMessage `json:"event"`
+	} `json:"events"`
+	Ended []struct {
+		Directive uint64 `json:"directive"`
+		Age       int64  `json:"age"`
+		Events    []byte `json:"events"`
+	} `json:"ended"`
+	Latest []LatestEvent `json:"latest"`
+}
+
+// Parse reads the JSON of a part of what is remembered.
+func Parse(data []byte) (*Remembered, error) {
+	var d document
+	if err := json.Unmarshal(data, &d); err != nil {
 		return nil, fmt.Errorf("remembered events: %w", err)
 	}
-	r := &Remembered{Latest: doc.Latest}
-	for i := range doc.Events {
+	r := &Remembered{Latest: d.Latest}
+	for i := range d.Events {
 		ev := new(event.Event)
-		if rej := event.Decode(doc.Events[i].Event, ev); rej != nil {
+		if rej := event.Decode(d.Events[i].Event, ev); rej != nil {
 			return nil, fmt.Errorf("remembered event %d: %s", i+1, rej.Detail)
 		}
-		r.Events = append(r.Events, RememberedEvent{Arrival: doc.Events[i].Arrival, Event: ev})
+		r.Events = append(r.Events, RememberedEvent{Arrival: d.Events[i].Arrival, Event: ev})
 	}
 	const size = 8 + 4 + 1
-	for i := range doc.Ended {
-		x := &doc.Ended[i]
+	for i := range d.Ended {
+		x := &d.Ended[i]
 		if len(x.Events)%size != 0 {
 			return nil, fmt.Errorf("ended events %d: %d bytes are not a multiple of %d", i+1, len(x.Events), size)
 		}

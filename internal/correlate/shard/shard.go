@@ -8,11 +8,9 @@
 package shard
 
 import (
-	"cmp"
 	"iter"
 	"math"
 	"runtime"
-	"slices"
 	"sync"
 
 	"dsiem/internal/alarm"
@@ -108,29 +106,19 @@ func (s Snapshots) Saved() iter.Seq2[uint64, alarm.Saved] {
 // Saved returns the saved form of all live backlogs.
 func (all *Set) Saved() iter.Seq2[uint64, alarm.Saved] { return all.Snapshot().Saved() }
 
-// Remembered returns what the engines remember beside live backlogs, each event
-// once.
-func (all *Set) Remembered() *resume.Remembered {
-	if len(all.Shards) == 1 {
-		return all.Shards[0].Remembered()
+// Remembered returns what the engines remember beside live backlogs, in parts: those of
+// one engine after those of another, so that an event may stand in several. See
+// correlate.Engine.Remembered for what may happen between two parts.
+func (all *Set) Remembered() iter.Seq[*resume.Remembered] {
+	return func(yield func(*resume.Remembered) bool) {
+		for _, e := range all.Shards {
+			for part := range e.Remembered() {
+				if !yield(part) {
+					return
+				}
+			}
+		}
 	}
-	var sum resume.Remembered
-	for _, e := range all.Shards {
-		r := e.Remembered()
-		sum.Events = append(sum.Events, r.Events...)
-		sum.Ended = append(sum.Ended, r.Ended...)
-		sum.Latest = append(sum.Latest, r.Latest...)
-	}
-	slices.SortStableFunc(sum.Events, func(a, b resume.RememberedEvent) int { return cmp.Compare(a.Arrival, b.Arrival) })
-	sum.Events = slices.CompactFunc(sum.Events, sameEvent)
-	return &sum
-}
-
-// sameEvent reports whether two engines remember the same event, which is then
-// beside its like in order of arrival, or counts twice, which look-back forgives.
-func sameEvent(a, b resume.RememberedEvent) bool {
-	return a.Arrival == b.Arrival && a.Event.ID == b.Event.ID && a.Event.SrcIP == b.Event.SrcIP && a.Event.DstIP == b.Event.DstIP &&
-		a.Event.SrcPort == b.Event.SrcPort && a.Event.DstPort == b.Event.DstPort
 }
 
 // RestoreRemembered lets the engines remember what others did, before the first
