@@ -264,6 +264,39 @@ func TestCompletedStagesForgetIDs(t *testing.T) {
 	}
 }
 
+// An opener whose id stage 1 has forgotten opens nothing as long as its backlog lives: its
+// alarm's id is not given again (D35, D37).
+func TestForgottenOpenerOfALiveBacklogIsKnown(t *testing.T) {
+	d := stages(1, 1, 1)
+	d.AllRulesAlwaysActive = true
+	d.Rules[2].Timeout = 5
+	w := &world{directives: []*directive.Directive{d}, opts: defaults(), bounds: specified()}
+	w.bounds.ids = 1
+	opener := sends(30, "opener", 1) // ahead of each of its arrivals, so of another time each (D28)
+	before := []op{
+		{clock: moment(0), event: opener},
+		{clock: moment(10), event: sends(0, "late", 2)}, // stage 3 waits until 15 s, for events until 5 s
+		{clock: moment(10), event: sends(0, "other", 1)},
+	}
+	again := opener
+	again.SrcPort = 7 // no part of the alarm's id (D13)
+	ref, engine := newReference(w), newEngines(w, 1)
+	play(ref, before)
+	play(engine, before)
+	restarted, err := engine.restarted(w, moment(12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]subject{"reference": ref, "engine": engine, "restarted engine": restarted} {
+		lines, known := len(s.Lines()), s.Counters()["known"]
+		s.Step(moment(12), &opener)
+		s.Step(moment(12), &again)
+		if got := s.Counters()["known"] - known; got != 2 || len(s.Lines()) > lines {
+			t.Errorf("%s: %d known, lines %q", name, got, story(s.Lines()))
+		}
+	}
+}
+
 // One source and key has at most 1,000 live backlogs of a directive; the oldest
 // without an alarm line goes first, else the oldest (D32).
 func TestOneSourceHasSoManyBacklogs(t *testing.T) {

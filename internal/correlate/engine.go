@@ -154,7 +154,10 @@ type tracked struct {
 	// lastSent is the largest time as sent, in nanoseconds, of recorded events.
 	lastSent int64
 	restored int64 // backlogs restored so far
-	needs    needs
+	// forgetful says that a live backlog may have forgotten the id of the event that opened
+	// it.
+	forgetful bool
+	needs     needs
 }
 
 // needs says what a directive's backlogs must remember of their creating event.
@@ -440,7 +443,7 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 func (e *Engine) known(owner *tracked, a *arrived) bool {
 	one := e.identified(a)
 	return owner.seen.Has(e.keys.Salt, one) ||
-		owner.seen.HasID(e.keys.Salt, one.ID) && e.taken(e.alarmID(owner.current.plan.ID, a.ev)) ||
+		(owner.forgetful || owner.seen.HasID(e.keys.Salt, one.ID)) && e.taken(e.alarmID(owner.current.plan.ID, a.ev)) ||
 		a.sent <= owner.lastSent && e.ended.Has(owner.place, a.Mark)
 }
 
@@ -566,8 +569,9 @@ func (e *Engine) alarmID(directive uint64, ev *event.Event) [backlogs.IDLength]b
 }
 
 // taken reports whether a live backlog has an id: that of an event that has another
-// one's id, time and addresses, but other ports. Nobody asks as long as events have ids
-// of their own, and then nobody needs to know the ids of all.
+// one's id, time and addresses, but other ports, or whose id has been forgotten. Nobody
+// asks as long as events have ids of their own, and then nobody needs to know the ids of
+// all.
 func (e *Engine) taken(id [backlogs.IDLength]byte) bool {
 	if e.alarms == nil {
 		e.alarms = make(map[[backlogs.IDLength]byte]struct{}, e.timers.Len())

@@ -49,6 +49,7 @@ func (e *Engine) forgetIDs(b *backlogs.Backlog, stage int) {
 		return
 	}
 	owner := e.variantOf(b).owner
+	owner.forgetful = owner.forgetful || stage == 0
 	for _, one := range r.Events.Forget(e.keys.Salt, e.bounds.ids) {
 		e.leaveRecord(owner, one)
 		e.stats.ForgottenIDs++

@@ -253,6 +253,7 @@ func (r *restorer) progress(b *backlogs.Backlog, i int) {
 			events.Add(e.keys.Salt, p.First)
 		}
 		p.First = recordOf(r.Saved.Opening)
+		r.owner.forgetful = true
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
 	for _, v := range resume.StickyValues(kind, x) {

@@ -282,6 +282,7 @@ func (e *Engine) close(b *backlogs.Backlog) {
 	e.store.Drop(b)
 	if owner.live--; owner.live == 0 {
 		e.stats.Active--
+		owner.forgetful = false
 	}
 	if v.live--; v != owner.current && v.live == 0 {
 		for i := range v.stages {
