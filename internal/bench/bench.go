@@ -192,12 +192,13 @@ func (b *bench) run(ctx context.Context, c *Cell, dir string) (run *Repetition, 
 // limits measures the parts of the server.
 func (b *bench) limits(ctx context.Context, dir string) error {
 	for i, l := range limits() {
-		perSecond, err := l.measure(ctx, dir, b.LimitTime)
+		r, err := l.measure(ctx, dir, b.LimitTime)
 		if err != nil {
 			return fmt.Errorf("measuring the limit %q: %w", l.name, err)
 		}
-		b.report.Limits[i].PerSecond = append(b.report.Limits[i].PerSecond, perSecond)
-		b.say("limit %-18s %s a second", l.name, thousands(perSecond))
+		to := &b.report.Limits[i]
+		to.PerSecond, to.Megabytes = append(to.PerSecond, r.perSecond), r.megabytes
+		b.say("limit %-18s %s a second", l.name, thousands(r.perSecond))
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ type fataler interface {
 // which streams take turns.
 func play(t fataler, p *plan, sent []uint64) *played {
 	t.Helper()
-	engine, err := p.engine()
+	engine, err := p.engine(0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"dsiem/internal/alarm"
@@ -21,7 +22,13 @@ import (
 type limit struct {
 	name, about string
 	goal        float64 // the least speed, a second; 0 for none
-	measure     func(ctx context.Context, dir string, lasts time.Duration) (perSecond float64, err error)
+	measure     func(ctx context.Context, dir string, lasts time.Duration) (reached, error)
+}
+
+// reached is how fast a part was.
+type reached struct {
+	perSecond float64
+	megabytes float64 // what it holds in the end, 0 if that is nothing or not known
 }
 
 // The limits in the order in which they are shown.
@@ -29,15 +36,19 @@ func limits() []limit {
 	return []limit{
 		{"decode", "decode an event", 0, limitDecode},
 		{"skip", "read an event as far as to see that no rule names it", 0, limitSkip},
-		{"engine-unmatched", "engine alone, no rule names the event", 2_000_000, limitUnmatched},
-		{"engine-matched", "engine alone, a backlog takes the event", 500_000, limitMatched},
+		{"engine-unmatched", "engine alone, no rule names the event", 2_000_000, engineSpeed(Workload{}, 0)},
+		{"engine-named", "engine alone, a rule names the event, no backlog takes it", 0, engineSpeed(Workload{Near: 1}, 0)},
+		{"engine-named-off", "the same with --look-back=0", 0, engineSpeed(Workload{Near: 1}, correlate.Off)},
+		{"engine-matched", "engine alone, a backlog takes the event", 500_000, engineSpeed(Workload{Match: 1}, 0)},
+		{"engine-matched-off", "the same with --look-back=0", 0, engineSpeed(Workload{Match: 1}, correlate.Off)},
 		{"write", "make and write a line about an event", 0, limitWrite},
 	}
 }
 
-// limitWorkload is what the limits are measured with.
-func limitWorkload(match float64) Workload {
-	return Workload{Directives: 1000, Live: 10_000, Match: match}
+// limitPlan returns what the limits are measured with, with the shares of a workload.
+func limitPlan(w Workload) (*plan, error) {
+	w.Directives, w.Live = 1000, 10_000
+	return newPlan(w, 1)
 }
 
 // sampleEvents is the number of different events that are decoded over and over.
@@ -57,22 +68,22 @@ func (p *plan) sampleTexts(n uint64) [][]byte {
 // timed calls a function that does something a number of times until it has
 // taken long enough, and returns how often a second it was done. Only what the
 // function says it took counts.
-func timed(ctx context.Context, lasts time.Duration, do func() (times int, took time.Duration, err error)) (float64, error) {
+func timed(ctx context.Context, lasts time.Duration, do func() (times int, took time.Duration, err error)) (reached, error) {
 	sum, all := 0, time.Duration(0)
 	for all < lasts || all == 0 {
 		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
+			return reached{}, context.Cause(ctx)
 		}
 		times, took, err := do()
 		if err != nil {
-			return 0, err
+			return reached{}, err
 		}
 		sum, all = sum+times, all+took
 	}
-	return float64(sum) / all.Seconds(), nil
+	return reached{perSecond: float64(sum) / all.Seconds()}, nil
 }
 
-func limitDecode(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
+func limitDecode(ctx context.Context, _ string, lasts time.Duration) (reached, error) {
 	return decoding(ctx, lasts, func(texts [][]byte) (bad []byte) {
 		var ev event.Event
 		for _, text := range texts {
@@ -84,7 +95,7 @@ func limitDecode(ctx context.Context, _ string, lasts time.Duration) (float64, e
 	})
 }
 
-func limitSkip(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
+func limitSkip(ctx context.Context, _ string, lasts time.Duration) (reached, error) {
 	nobody := func(_ []event.Identity, wanted []bool) { clear(wanted) }
 	events, outcomes := make([]event.Event, sampleEvents), make([]event.Outcome, sampleEvents)
 	var screen event.Screen
@@ -101,10 +112,10 @@ func limitSkip(ctx context.Context, _ string, lasts time.Duration) (float64, err
 
 // decoding returns how many events a second a function decodes, which returns one
 // that it did not decode as it should.
-func decoding(ctx context.Context, lasts time.Duration, decode func(texts [][]byte) (bad []byte)) (float64, error) {
-	p, err := newPlan(limitWorkload(0), 1)
+func decoding(ctx context.Context, lasts time.Duration, decode func(texts [][]byte) (bad []byte)) (reached, error) {
+	p, err := limitPlan(Workload{})
 	if err != nil {
-		return 0, err
+		return reached{}, err
 	}
 	texts := p.sampleTexts(p.live)
 	return timed(ctx, lasts, func() (int, time.Duration, error) {
@@ -116,8 +127,9 @@ func decoding(ctx context.Context, lasts time.Duration, decode func(texts [][]by
 	})
 }
 
-// engine returns an engine for the configuration of a plan.
-func (p *plan) engine() (*correlate.Engine, error) {
+// engine returns an engine for the configuration of a plan, which looks back as
+// correlate.Options says.
+func (p *plan) engine(lookBack int64) (*correlate.Engine, error) {
 	var report jsonfile.Report
 	var assets, directives []*jsonfile.File
 	for name, content := range p.configuration() {
@@ -132,7 +144,7 @@ func (p *plan) engine() (*correlate.Engine, error) {
 	if len(report.Problems) > 0 {
 		return nil, &report.Problems[0]
 	}
-	return correlate.New(correlate.Plans(loaded), table, correlate.Options{}), nil
+	return correlate.New(correlate.Plans(loaded), table, correlate.Options{LookBack: lookBack}), nil
 }
 
 // decodeAll decodes events that a rule may name.
@@ -146,25 +158,37 @@ func decodeAll(texts [][]byte) ([]event.Event, error) {
 	return events, nil
 }
 
-func limitUnmatched(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
-	return engineSpeed(ctx, 0, lasts)
+// engineSpeed measures how many events a second an engine takes, with the shares of a
+// workload. It looks back as correlate.Options says; all events are of one second, so that
+// it remembers as many as it may.
+func engineSpeed(w Workload, lookBack int64) func(context.Context, string, time.Duration) (reached, error) {
+	return func(ctx context.Context, _ string, lasts time.Duration) (reached, error) {
+		p, err := limitPlan(w)
+		if err != nil {
+			return reached{}, err
+		}
+		engine, err := p.engine(lookBack)
+		if err != nil {
+			return reached{}, err
+		}
+		empty := inUse()
+		r, err := p.stepSpeed(ctx, engine, lasts)
+		r.megabytes = max(0, inUse()-empty)
+		runtime.KeepAlive(engine)
+		return r, err
+	}
 }
 
-func limitMatched(ctx context.Context, _ string, lasts time.Duration) (float64, error) {
-	return engineSpeed(ctx, 1, lasts)
+// inUse returns the megabytes of memory that are in use.
+func inUse() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc) / million
 }
 
-// engineSpeed returns how many events a second an engine takes, of which all
-// match or none.
-func engineSpeed(ctx context.Context, match float64, lasts time.Duration) (float64, error) {
-	p, err := newPlan(limitWorkload(match), 1)
-	if err != nil {
-		return 0, err
-	}
-	engine, err := p.engine()
-	if err != nil {
-		return 0, err
-	}
+// stepSpeed returns how many events a second an engine takes.
+func (p *plan) stepSpeed(ctx context.Context, engine *correlate.Engine, lasts time.Duration) (reached, error) {
 	n := uint64(0)
 	step := func() (int, time.Duration, error) {
 		events, err := decodeAll(p.sampleTexts(n))
@@ -190,7 +214,7 @@ func engineSpeed(ctx context.Context, match float64, lasts time.Duration) (float
 	}
 	for n < p.live { // opens the backlogs
 		if _, _, err := step(); err != nil {
-			return 0, err
+			return reached{}, err
 		}
 	}
 	return timed(ctx, lasts, step)
@@ -198,11 +222,11 @@ func engineSpeed(ctx context.Context, match float64, lasts time.Duration) (float
 
 // limitWrite makes lines about events and writes them as a server under load
 // does, a block at a time.
-func limitWrite(ctx context.Context, dir string, lasts time.Duration) (perSecond float64, err error) {
+func limitWrite(ctx context.Context, dir string, lasts time.Duration) (r reached, err error) {
 	const block, rewind = 64 << 10, 256 << 20
 	file, err := os.Create(filepath.Join(dir, "write.json"))
 	if err != nil {
-		return 0, fmt.Errorf("writing lines: %w", err)
+		return reached{}, fmt.Errorf("writing lines: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	line := alarm.Event{AlarmID: "0123456789abcdef", Stage: stages, EventID: idPrefix(0) + "000-000000000000"}

@@ -30,7 +30,7 @@ func BenchmarkCollection(b *testing.B) {
 		b.Fatal(err)
 	}
 	before := liveMemory()
-	engine, err := p.engine()
+	engine, err := p.engine(0)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -45,6 +45,9 @@ type Limit struct {
 	// PerSecond has a value for each repetition, Median is theirs.
 	PerSecond []float64 `json:"per_second"`
 	Median    float64   `json:"median"`
+	// Megabytes is the memory that the part holds in the end, as the last repetition
+	// measured it; 0 if that is nothing or not known.
+	Megabytes float64 `json:"megabytes,omitzero"`
 }
 
 // Result is what came out of a cell.

@@ -32,6 +32,7 @@ func sampleReport() *Report {
 	for i := range r.Limits {
 		r.Limits[i].PerSecond = []float64{1e6, 3e6}
 	}
+	r.Limits[3].Megabytes = 60.2
 	for i := range 2 {
 		speed := float64(1+i) * 1000
 		r.add(0, &Repetition{Values: map[Measure]float64{EventsPerSecond: 10 * speed}})
@@ -43,12 +44,15 @@ func sampleReport() *Report {
 
 const sampleText = `dsiem 1.0, 2026-01-01, Quick 9, linux/amd64, 2 cores, go1.26, medians of 2
 
-What                                                   a second  wanted
-decode an event                                       2,000,000
-read an event as far as to see that no rule names it  2,000,000
-engine alone, no rule names the event                 2,000,000  ≥ 2,000,000 ✓
-engine alone, a backlog takes the event               2,000,000  ≥ 500,000 ✓
-make and write a line about an event                  2,000,000
+What                                                        a second  MB  wanted
+decode an event                                            2,000,000
+read an event as far as to see that no rule names it       2,000,000
+engine alone, no rule names the event                      2,000,000      ≥ 2,000,000 ✓
+engine alone, a rule names the event, no backlog takes it  2,000,000  60
+the same with --look-back=0                                2,000,000
+engine alone, a backlog takes the event                    2,000,000      ≥ 500,000 ✓
+the same with --look-back=0                                2,000,000
+make and write a line about an event                       2,000,000
 
 Workload                               events/s     of the client  CPU s/M  ready s  wrong  wanted
 a NATS client that only counts events    15,000                                          0

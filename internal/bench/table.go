@@ -71,13 +71,16 @@ func columns(group string) []column {
 // tables returns the tables of a report: that of the limits, and one for each
 // group of cells. Those without results have no rows.
 func (r *Report) tables() []table {
-	limits := table{name: limitsPlace, header: []string{"What", "a second", "wanted"}}
+	limits := table{name: limitsPlace, header: []string{"What", "a second", "MB", "wanted"}}
 	for _, l := range r.Limits {
-		wanted := ""
+		wanted, held := "", ""
+		if l.Megabytes > 0 {
+			held = fmt.Sprintf("%.0f", l.Megabytes)
+		}
 		if l.Goal > 0 {
 			wanted = verdict("≥ "+thousands(l.Goal), l.Median >= l.Goal)
 		}
-		limits.rows = append(limits.rows, []string{l.About, thousands(l.Median), wanted})
+		limits.rows = append(limits.rows, []string{l.About, thousands(l.Median), held, wanted})
 	}
 	groups := groups()
 	all := append(make([]table, 0, 1+len(groups)), limits)

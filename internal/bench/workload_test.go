@@ -330,7 +330,7 @@ func TestConfigurationIsValid(t *testing.T) {
 		if n := len(p.configuration()); n != files {
 			t.Errorf("abandoned %v: %d files, want %d: assets, two of directives, and those for what is abandoned", share, n, files)
 		}
-		if _, err := p.engine(); err != nil {
+		if _, err := p.engine(0); err != nil {
 			t.Error(err)
 		}
 	}
