@@ -75,8 +75,8 @@ func assetsFile() []byte {
 	return b.Bytes()
 }
 
-// directivesFile holds the directives first to end-1, whose stages time out after
-// a number of seconds.
+// directivesFile holds the directives first to end-1, whose later stages time out
+// after a number of seconds.
 func (p *plan) directivesFile(first, end, timeout int) []byte {
 	var b bytes.Buffer
 	b.WriteString("{\"directives\": [\n")
@@ -84,14 +84,14 @@ func (p *plan) directivesFile(first, end, timeout int) []byte {
 		fmt.Fprintf(&b, `  {"id": %d, "name": "Benchmark attack %d, SRC_IP to DST_IP", "priority": %d, "kingdom": "Reconnaissance & Probing", "category": "Benchmark", "rules": [`,
 			i+1, i+1, priority(uint64(i))) //nolint:gosec // not negative
 		for stage := 1; stage <= stages; stage++ {
-			from, to, occurrence, separator := ":1", ":1", p.Occurrence, ","
+			from, to, occurrence, wait, separator := ":1", ":1", p.Occurrence, timeout, ","
 			if stage == 1 {
-				from, to, occurrence, separator = "ANY", "HOME_NET", 1, ""
+				from, to, occurrence, wait, separator = "ANY", "HOME_NET", 1, 0, ""
 			}
 			fmt.Fprintf(&b, `%s
     {"name": "Stage %d of %d", "stage": %d, "type": "PluginRule", "plugin_id": %d, "plugin_sid": [%d], "occurrence": %d, `+
 				`"from": "%s", "to": "%s", "port_from": "ANY", "port_to": "ANY", "protocol": "ANY", "reliability": %d, "timeout": %d}`,
-				separator, stage, stages, stage, firstPlugin+i, firstSID+stage, occurrence, from, to, reliability(stage), timeout)
+				separator, stage, stages, stage, firstPlugin+i, firstSID+stage, occurrence, from, to, reliability(stage), wait)
 		}
 		b.WriteString("]}")
 		if i < end-1 {

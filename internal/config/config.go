@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"dsiem/internal/alarm"
@@ -68,7 +69,7 @@ func Load(dir fs.FS, name string) (*Config, error) {
 	c.load(directives, func() {
 		if files, unreadable := c.read(dir, name, "directives_*.json"); len(files) > 0 || !unreadable {
 			loaded := directive.Load(files, &c.Report)
-			c.warnOfSilence(loaded)
+			c.warnOfSilence(files, loaded)
 			c.Plans = correlate.Plans(loaded)
 		}
 	})
@@ -154,10 +155,7 @@ func (c *Config) read(dir fs.FS, name, pattern string) (files []*jsonfile.File, 
 		panic(err) // cannot happen: the patterns are valid
 	}
 	for _, file := range names {
-		shown := file
-		if name != "" {
-			shown = strings.TrimRight(name, "/") + "/" + file
-		}
+		shown := shown(name, file)
 		c.Names = append(c.Names, shown)
 		content, err := readRegular(dir, file)
 		if err != nil {
@@ -168,6 +166,14 @@ func (c *Config) read(dir fs.FS, name, pattern string) (files []*jsonfile.File, 
 		files = append(files, jsonfile.NewFile(shown, content))
 	}
 	return files, unreadable
+}
+
+// shown returns how messages call a file of a directory.
+func shown(dir, file string) string {
+	if dir == "" {
+		return file
+	}
+	return strings.TrimRight(dir, "/") + "/" + file
 }
 
 // readRegular reads a file, which must not be a pipe or a device: they could
@@ -194,9 +200,9 @@ func cause(err error) error {
 	return err
 }
 
-// warnOfSilence warns of directives that cannot raise an alarm, whatever
-// happens, because their risk stays below 1 for the most valuable asset.
-func (c *Config) warnOfSilence(directives []*directive.Directive) {
+// warnOfSilence warns of directives of the files that cannot raise an alarm,
+// whatever happens, because their risk stays below 1 for the most valuable asset.
+func (c *Config) warnOfSilence(files []*jsonfile.File, directives []*directive.Directive) {
 	highest := c.Assets.MaxValue()
 	for _, d := range directives {
 		reliability := 0
@@ -206,10 +212,9 @@ func (c *Config) warnOfSilence(directives []*directive.Directive) {
 		if alarm.Risk(d.Priority, reliability, highest) >= 1 || highest == 0 {
 			continue
 		}
-		c.Report.Add(jsonfile.Problem{
-			File: d.File, Line: d.Line, Column: 1, Severity: jsonfile.Warning, Where: fmt.Sprintf("directive %d", d.ID),
-			Msg: fmt.Sprintf("it can never raise an alarm: priority %d × reliability %d × the highest asset value %d is below 25",
-				d.Priority, reliability, highest),
-		})
+		i := slices.IndexFunc(files, func(f *jsonfile.File) bool { return f.Name == d.File })
+		c.Report.Add(files[i].Problem(jsonfile.Warning, d.PriorityAt, fmt.Sprintf("directive %d, priority", d.ID), fmt.Sprintf(
+			"the directive can never raise an alarm: priority %d × reliability %d × the highest asset value %d is below 25; raise one of them",
+			d.Priority, reliability, highest)))
 	}
 }

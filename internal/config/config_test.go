@@ -67,8 +67,8 @@ func TestLoadConfiguration(t *testing.T) {
 				text = strings.ReplaceAll(text, `"reliability": 10`, `"reliability": 4`)
 				files["directives_a.json"] = &fstest.MapFile{Data: []byte(text)}
 			},
-			want: []string{"configs/directives_a.json:1:1: warning: directive 1: it can never raise an alarm: " +
-				"priority 1 × reliability 4 × the highest asset value 5 is below 25"},
+			want: []string{"configs/directives_a.json:1:88: warning: directive 1, priority: the directive can never raise an alarm: " +
+				"priority 1 × reliability 4 × the highest asset value 5 is below 25; raise one of them"},
 		},
 		{
 			name: "other files do not matter",

@@ -133,7 +133,7 @@ func (s *ruleScope) customData(i int) {
 	v := s.Object.Get(key)
 	switch {
 	case s.rule.Type == TaxonomyRule && text != anyTerm:
-		s.Warnf(v.Offset, key, "custom data is not compared in a TaxonomyRule")
+		s.Warnf(v.Offset, key, "custom data is not compared in a TaxonomyRule, so any value matches; compare it in a PluginRule, or use subcategory")
 	case s.complete && looksLikeReference(text) && !RefersTo(text, s.rule.Stage, s.stages):
 		s.Warnf(v.Offset, key, "%s names no earlier stage and is taken as plain text", jsonfile.Quote(text))
 	case text != anyTerm && strings.EqualFold(strings.TrimSpace(text), anyTerm):

@@ -48,9 +48,10 @@ type Directive struct {
 	// Rules are in ascending order of stage, stage numbers unique.
 	Rules []Rule
 
-	// File and Line are where the directive stands.
-	File string
-	Line int
+	// File is where the directive stands, and PriorityAt the byte offset of its
+	// priority there.
+	File       string
+	PriorityAt int
 }
 
 // Rule is one stage of a directive, with the texts as written in the file

@@ -34,6 +34,7 @@ func Load(files []*jsonfile.File, report *jsonfile.Report) []*Directive {
 				l.loaded = append(l.loaded, d)
 			}
 		})
+		l.reportIdle()
 	}
 	if enabled == 0 && report.Count(jsonfile.Error) == errorsBefore {
 		report.Add(nothingLoaded(files))
@@ -66,6 +67,8 @@ type loader struct {
 	texts map[string]string
 	// failed is true when the directive being read has an error.
 	failed bool
+	// idles are the settings of the file that do nothing.
+	idles []idle
 
 	directiveKeys, ruleKeys []string
 }
@@ -104,7 +107,6 @@ func (l *loader) keepAll(texts []string) []string {
 // directive reads directive number i of the file and sets l.failed.
 func (l *loader) directive(i int, v *jsonfile.Value) *Directive {
 	d := &Directive{File: l.file.Name}
-	d.Line, _ = l.file.Position(v.Offset)
 	s := &jsonfile.Scope{File: l.file, Report: l.report, Where: directiveWhere(i, v), Object: v}
 	if v.Kind != jsonfile.Object {
 		s.Errorf(v.Offset, "", "every element of \"directives\" must be an object, not %s", v.Kind)
@@ -119,6 +121,9 @@ func (l *loader) directive(i int, v *jsonfile.Value) *Directive {
 	d.Kingdom = l.keep(s.NonEmpty("kingdom"))
 	d.Category = l.keep(s.NonEmpty("category"))
 	d.Priority = int(s.Uint("priority", jsonfile.Range{Min: 1, Max: 5, Required: true}))
+	if at := v.Get("priority"); at != nil {
+		d.PriorityAt = at.Offset
+	}
 	d.AllRulesAlwaysActive = s.Bool("all_rules_always_active")
 	if sticky := v.Get("sticky_different"); sticky != nil && sticky.Kind != jsonfile.Object {
 		s.Errorf(sticky.Offset, "sticky_different", "this key belongs into a rule, not into the directive; move it")
@@ -126,7 +131,7 @@ func (l *loader) directive(i int, v *jsonfile.Value) *Directive {
 	objects, list := s.Objects("rules", true)
 	rules := l.rules(s, objects)
 	if list != nil && len(list.Elems) < 2 && !d.Disabled {
-		s.Errorf(list.Offset, "rules", "a directive needs at least 2 rules, this one has %d", len(list.Elems))
+		s.Errorf(list.Offset, "rules", "a directive needs at least 2 rules, this one has %d; add one for what happens next", len(list.Elems))
 	}
 	if !d.Disabled {
 		l.checkID(s, d.ID)
@@ -137,6 +142,9 @@ func (l *loader) directive(i int, v *jsonfile.Value) *Directive {
 	for _, r := range rules {
 		d.Rules = append(d.Rules, r.rule)
 		l.failed = l.failed || r.Failed()
+	}
+	if !d.Disabled {
+		l.doubt(s, d, rules)
 	}
 	return d
 }
@@ -255,8 +263,10 @@ func (l *loader) identity(s *ruleScope) {
 	}
 	plugin, taxonomy := known && r.Type == PluginRule && !s.Lax, known && r.Type == TaxonomyRule && !s.Lax
 	r.PluginID = s.Uint("plugin_id", jsonfile.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
-	r.PluginSID = s.Uints("plugin_sid", jsonfile.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
-	s.needsElement("plugin_sid", plugin)
+	if !s.refusesAny("plugin_sid") {
+		r.PluginSID = s.Uints("plugin_sid", jsonfile.Range{Min: minimum(plugin), Max: math.MaxUint64, Required: plugin})
+		s.needsElement("plugin_sid", plugin)
+	}
 	r.Product = l.keepAll(s.Strings("product", taxonomy))
 	s.needsElement("product", taxonomy)
 	r.Category = l.keep(s.String("category", taxonomy, ""))
@@ -273,6 +283,20 @@ func minimum(required bool) uint64 {
 	return 0
 }
 
+// refusesAny reports ANY, or a list with just that, where every number must be
+// named.
+func (s *ruleScope) refusesAny(key string) bool {
+	v := s.Object.Get(key)
+	if v != nil && v.Kind == jsonfile.Array && len(v.Elems) == 1 {
+		v = &v.Elems[0]
+	}
+	if v == nil || v.Kind != jsonfile.String || !strings.EqualFold(v.Text, anyTerm) {
+		return false
+	}
+	s.Errorf(v.Offset, key, "%s is not possible here; list every number that counts, like [1, 2]", jsonfile.Quote(v.Text))
+	return true
+}
+
 func (s *ruleScope) needsElement(key string, needed bool) {
 	if list := s.Object.Get(key); needed && list != nil && list.Kind == jsonfile.Array && len(list.Elems) == 0 {
 		s.Errorf(list.Offset, key, "the list is empty, so the rule could never match; add at least one element")
@@ -283,8 +307,11 @@ func (l *loader) sticky(s *ruleScope) {
 	name := s.String("sticky_different", false, "")
 	sticky, ok := ParseSticky(name)
 	if !ok && !s.Lax {
-		s.Errorf(s.Object.Get("sticky_different").Offset, "sticky_different",
-			"%s is not a field; use one of %s", jsonfile.Quote(name), strings.Join(stickyNames()[1:], ", "))
+		msg := "is not a field; use one of " + strings.Join(stickyNames()[1:], ", ")
+		if _, ok := ParseSticky(strings.ToUpper(name)); ok {
+			msg = fmt.Sprintf("must be written %q", strings.ToUpper(name))
+		}
+		s.Errorf(s.Object.Get("sticky_different").Offset, "sticky_different", "%s %s", jsonfile.Quote(name), msg)
 	}
 	s.rule.StickyDifferent = sticky
 }

@@ -87,7 +87,7 @@ func TestLoadTakesUnusualFiles(t *testing.T) {
 				if err := report.Err(); err != nil {
 					t.Errorf("%s: %v", layout, err)
 				}
-				if diff := cmp.Diff(loaded, other, cmpopts.IgnoreFields(directive.Directive{}, "Line")); diff != "" {
+				if diff := cmp.Diff(loaded, other, cmpopts.IgnoreFields(directive.Directive{}, "PriorityAt")); diff != "" {
 					t.Errorf("%s:\n%s", layout, diff)
 				}
 				for i, d := range other {
@@ -141,7 +141,7 @@ func TestLoadFillsInDefaults(t *testing.T) {
 	}
 	loaded, _ := loadFile("directives_minimal.json", content)
 	want := []*directive.Directive{{
-		ID: 1, Name: "D", Kingdom: "K", Category: "C", Priority: 1, File: "directives_minimal.json", Line: 1,
+		ID: 1, Name: "D", Kingdom: "K", Category: "C", Priority: 1, File: "directives_minimal.json", PriorityAt: 74,
 		Rules: []directive.Rule{
 			{Stage: 1, Occurrence: 1, From: "ANY", To: "ANY", PortFrom: "ANY", PortTo: "ANY", Protocol: "ANY", PluginID: 1, PluginSID: []uint64{1}},
 			{Stage: 2, Occurrence: 1, From: "ANY", To: "ANY", PortFrom: "ANY", PortTo: "ANY", Protocol: "ANY", PluginID: 1, PluginSID: []uint64{1}},

@@ -303,8 +303,8 @@ func TestIndexKeys(t *testing.T) {
 // Rules are compiled in the order of their stages, whatever the file's (B09).
 func TestLoadSortsRulesByStage(t *testing.T) {
 	text := `{"directives": [{"id": 1, "name": "D", "priority": 1, "kingdom": "K", "category": "C", "rules": [
-		{"stage": 3, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [3], "occurrence": 1, "reliability": 1, "from": ":2", "to": ":1"},
-		{"stage": 2, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [2], "occurrence": 1, "reliability": 1, "from": ":1", "to": "10.0.0.1"},
+		{"stage": 3, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [3], "occurrence": 1, "reliability": 1, "from": ":2", "to": ":1", "timeout": 60},
+		{"stage": 2, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [2], "occurrence": 1, "reliability": 1, "from": ":1", "to": "10.0.0.1", "timeout": 60},
 		{"stage": 1, "type": "PluginRule", "plugin_id": 1, "plugin_sid": [1], "occurrence": 1, "reliability": 1, "from": "HOME_NET", "to": "ANY"}]}]}`
 	var report jsonfile.Report
 	loaded := directive.Load([]*jsonfile.File{jsonfile.NewFile("d.json", []byte(text))}, &report)
@@ -317,7 +317,7 @@ func TestLoadSortsRulesByStage(t *testing.T) {
 	if diff := gocmp.Diff(want, describe(compileAlone(loaded[0]))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if loaded[0].File != "d.json" || loaded[0].Line != 1 {
-		t.Errorf("stands at %s:%d", loaded[0].File, loaded[0].Line)
+	if at := loaded[0].PriorityAt; loaded[0].File != "d.json" || !strings.HasPrefix(text[at:], `1, "kingdom"`) {
+		t.Errorf("its priority stands in %s at %d", loaded[0].File, at)
 	}
 }

@@ -41,6 +41,16 @@ func (k Kind) String() string {
 	return "nothing"
 }
 
+// of returns the type's name, for a list with that of its elements: "a list of
+// numbers". Null stands for elements of any type.
+func (k Kind) of(elem Kind) string {
+	if k != Array || elem == Null {
+		return k.String()
+	}
+	_, noun, _ := strings.Cut(elem.String(), " ")
+	return k.String() + " of " + noun + "s"
+}
+
 // Value is one JSON value and where it stands. Its memory belongs to the call
 // that handed it out (see File.Each).
 type Value struct {
@@ -163,7 +173,7 @@ type shapeError struct {
 func (e *shapeError) Error() string { return e.msg }
 
 func (p *parser) root(report *Report, key string, each func(int, *Value)) error {
-	if err := p.open('{', fmt.Sprintf("the file must hold an object with a list %q", key)); err != nil {
+	if err := p.open('{', fmt.Sprintf("the file must hold an object like {%q: [...]}", key)); err != nil {
 		return err
 	}
 	rootOffset := p.start(1)
@@ -202,7 +212,7 @@ func (p *parser) root(report *Report, key string, each func(int, *Value)) error 
 		return err
 	}
 	if lines[key] == 0 {
-		return &shapeError{offset: rootOffset, msg: fmt.Sprintf("the list %q is missing", key)}
+		return &shapeError{offset: rootOffset, msg: fmt.Sprintf("the list %q is missing; write {%[1]q: [...]}", key)}
 	}
 	return nil
 }

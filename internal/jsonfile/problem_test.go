@@ -122,7 +122,7 @@ func TestReportSortsInTheOrderOfReading(t *testing.T) {
 		if name == "a.json" {
 			want = append(want, "a.json: of the whole file")
 		}
-		want = append(want, name+`:1:1: the list "items" is missing`,
+		want = append(want, name+`:1:1: the list "items" is missing; write {"items": [...]}`,
 			name+`:2:1: warning: unknown key "x" is ignored; only "items" is read here`)
 		if name == "c.json" {
 			want = append(want, "c.json:2:1: later")

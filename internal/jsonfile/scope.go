@@ -94,7 +94,7 @@ func (s *Scope) readList(name string, want, elem Kind, required bool) *Value {
 	v := s.Object.Get(name)
 	switch {
 	case v == nil && required:
-		s.Errorf(s.Object.Offset, name, "the key is missing; %s is required", want)
+		s.Errorf(s.Object.Offset, name, "the key is missing; %s is required", want.of(elem))
 		return nil
 	case v == nil:
 		return nil
@@ -105,7 +105,7 @@ func (s *Scope) readList(name string, want, elem Kind, required bool) *Value {
 	if want == Array && v.Kind == elem && len(v.Text) <= maxQuoted {
 		hint = fmt.Sprintf("; write [%s]", v.literal())
 	}
-	s.Errorf(v.Offset, name, "%s is required, not %s%s", want, v.found(), hint)
+	s.Errorf(v.Offset, name, "%s is required, not %s%s", want.of(elem), v.found(), hint)
 	return nil
 }
 

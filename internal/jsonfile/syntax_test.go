@@ -22,11 +22,11 @@ func problems(content string) string {
 func TestEachChecksTheRoot(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{`{"items": []}`, ""},
-		{` [] `, `f:1:2: the file must hold an object with a list "items", not a list`},
-		{`"x"`, `f:1:1: the file must hold an object with a list "items", not a string`},
-		{`true`, `f:1:1: the file must hold an object with a list "items", not true`},
-		{`{}`, `f:1:1: the list "items" is missing`},
-		{`{"Items": []}`, "f:1:1: the list \"items\" is missing\nf:1:2: warning: unknown key \"Items\" is ignored; only \"items\" is read here"},
+		{` [] `, `f:1:2: the file must hold an object like {"items": [...]}, not a list`},
+		{`"x"`, `f:1:1: the file must hold an object like {"items": [...]}, not a string`},
+		{`true`, `f:1:1: the file must hold an object like {"items": [...]}, not true`},
+		{`{}`, `f:1:1: the list "items" is missing; write {"items": [...]}`},
+		{`{"Items": []}`, "f:1:1: the list \"items\" is missing; write {\"items\": [...]}\nf:1:2: warning: unknown key \"Items\" is ignored; only \"items\" is read here"},
 		{"{\n\"items\": null}", `f:2:10: "items" must be a list, not null`},
 		{`{"items": {"a": 1}}`, `f:1:11: "items" must be a list, not an object`},
 		{"{\"items\": [],\n\"items\": [1]}", `f:2:1: "items" is given twice, first on line 1; merge the two lists`},
@@ -41,8 +41,8 @@ func TestEachChecksTheRoot(t *testing.T) {
 
 func TestSyntaxErrorsPointAtTheMistake(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
-		{"empty file", "", `f:1:1: the file is empty; the file must hold an object with a list "items"`},
-		{"blank file", " \n\t\r\n", `f:1:1: the file is empty; the file must hold an object with a list "items"`},
+		{"empty file", "", `f:1:1: the file is empty; the file must hold an object like {"items": [...]}`},
+		{"blank file", " \n\t\r\n", `f:1:1: the file is empty; the file must hold an object like {"items": [...]}`},
 		{"byte order mark", "\uFEFF{\"items\": []}", "f:1:1: not valid JSON: the file starts with a byte order mark; save it as UTF-8 without one"},
 		{"UTF-16, little end", "\xff\xfe{\x00\"\x00", "f:1:1: not valid JSON: the file is UTF-16; save it as UTF-8"},
 		{"UTF-16, big end", "\xfe\xff\x00{\x00\"", "f:1:1: not valid JSON: the file is UTF-16; save it as UTF-8"},

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -45,7 +46,7 @@ func TestEmptyFolder(t *testing.T) {
 	if got := names(t, n.configs); !slices.Equal(got, want) {
 		t.Errorf("files %q, want %q", got, want)
 	}
-	h.call("dsiem", nil, "validate", "--config", h.configs).exit(0)
+	h.call("dsiem", nil, "validate", "--strict", "--config", h.configs).exit(0)
 
 	before := contents(t, h.configs)
 	n = h.startReady(setup{role: standaloneRole})
@@ -55,6 +56,21 @@ func TestEmptyFolder(t *testing.T) {
 	}
 	if after := contents(t, h.configs); !equalFiles(before, after) {
 		t.Errorf("files %q became %q", keys(before), keys(after))
+	}
+}
+
+// What is allowed and hardly meant stops no start; a line tells of each, of a
+// setting that does nothing one for a file.
+func TestStartSaysWhatIsHardlyMeant(t *testing.T) {
+	t.Parallel()
+	const directives = "directives_scenario.json"
+	offer := configs(t, "", takeAll)
+	offer[directives] = bytes.ReplaceAll(offer[directives], []byte(`"protocol": "ANY"`), []byte(`"protocol": "UDP"`))
+	n := newHome(t, offer).startReady(setup{role: standaloneRole})
+	n.says("WARN", "dsiem::directive: configuration", directives+":", ", protocol: ", "(likewise in ")
+	n.stop()
+	if got := n.said("WARN", "configuration"); len(got) != 1 {
+		t.Errorf("the start says %q", got)
 	}
 }
 

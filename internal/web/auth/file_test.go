@@ -82,22 +82,22 @@ func TestFileIsReportedWithPlaces(t *testing.T) {
 			`1:34: warning: user "a", password: the hash is cheap to try passwords against; make a better one with "dsiem secret"`,
 		},
 
-		{``, `1:1: the file is empty; the file must hold an object with a list "users"`},
-		{`[]`, `1:1: the file must hold an object with a list "users", not a list`},
-		{`{}`, `1:1: the list "users" is missing`},
+		{``, `1:1: the file is empty; the file must hold an object like {"users": [...]}`},
+		{`[]`, `1:1: the file must hold an object like {"users": [...]}, not a list`},
+		{`{}`, `1:1: the list "users" is missing; write {"users": [...]}`},
 		{`{"users":{}}`, `1:10: "users" must be a list, not an object`},
-		{`{"user":[]}`, `1:1: the list "users" is missing`},
+		{`{"user":[]}`, `1:1: the list "users" is missing; write {"users": [...]}`},
 		{`{"users":[],"users":[]}`, `1:13: key "users" is given twice, first on line 1; remove one`},
 		{`{"users":[]} {}`, `1:14: something follows the end of the JSON value; remove it`},
 		{"{\n\"users\": [],\n\"anonymus\": []}", `3:1: unknown key "anonymus"; did you mean "anonymous"?`},
 		{`{"users":[],"groups":[]}`, `1:13: unknown key "groups"; the keys are users, anonymous`},
-		{`{"users":[],"anonymous":"intake"}`, `1:25: anonymous: a list is required, not a string; write ["intake"]`},
+		{`{"users":[],"anonymous":"intake"}`, `1:25: anonymous: a list of strings is required, not a string; write ["intake"]`},
 		{`{"users":[],"anonymous":["intake",5,"Intake"]}`, "1:35: anonymous: every element must be a string, not a number; write \"5\"\n" +
 			`1:37: anonymous: there is no right "Intake"; ` + rightsAre},
 		{`{"users":[5]}`, `1:11: users: every element must be an object, not a number`},
 
 		{user(``), "1:11: user number 1, name: the key is missing; a string is required\n" +
-			"1:11: user number 1, rights: the key is missing; a list is required\n" +
+			"1:11: user number 1, rights: the key is missing; a list of strings is required\n" +
 			`1:11: user number 1: the user has neither token_sha256 nor password; add one, or give the rights to "anonymous"`},
 		{user(`"name":"a","token_sha256":"` + a + `","rights":[]`), `1:114: user "a", rights: name at least one right, or remove the user; ` + rightsAre},
 		{user(`"name":"a","token_sha256":"` + a + `","rights":["config_read"]`), `1:115: user "a", rights: there is no right "config_read"; ` + rightsAre},
