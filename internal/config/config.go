@@ -55,7 +55,8 @@ const (
 // be read is an error; everything that is wrong with the files in it is in the
 // report. name is put before file names where they are shown.
 func Load(dir fs.FS, name string) (*Config, error) {
-	if _, err := fs.ReadDir(dir, "."); err != nil {
+	entries, err := fs.ReadDir(dir, ".")
+	if err != nil {
 		return nil, fmt.Errorf("reading the configuration directory %s: %w", name, cause(err))
 	}
 	c := &Config{Assets: &asset.Table{}, errors: map[kind]int{}}
@@ -73,6 +74,7 @@ func Load(dir fs.FS, name string) (*Config, error) {
 			c.Plans = correlate.Plans(loaded)
 		}
 	})
+	c.warnOfNames(dir, name, entries)
 	c.Report.Sort()
 	return c, nil
 }

@@ -73,10 +73,47 @@ func TestLoadConfiguration(t *testing.T) {
 		{
 			name: "other files do not matter",
 			change: func(files fstest.MapFS) {
-				for _, name := range []string{"notes.txt", "directives.json", "directives_a.json.bak", "sub/directives_b.json"} {
+				for _, name := range []string{
+					"notes.txt", "notes.json", "directives.md", "directives_a.json.bak", "directives_a.json~", "sub/directives_b.json", "yaml",
+				} {
 					files[name] = &fstest.MapFile{Data: []byte("nonsense")}
 				}
+				files["kingdom.json"] = &fstest.MapFile{Data: []byte(`{"kingdom": [{"directives": []}], "assets": "none"}`)}
+				files["list.json"] = &fstest.MapFile{Data: []byte(`[{"assets": []}]`)}
+				files["intel_x.json"] = &fstest.MapFile{Data: []byte(`{"directives": []}`)}
+				files["assets.json"] = &fstest.MapFile{Mode: fs.ModeDir}
+				files["directive.json"] = &fstest.MapFile{Mode: fs.ModeNamedPipe}
+				files["directives.json"] = &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte("nowhere.json")}
 			},
+		},
+		{
+			name: "files that are not read for their names",
+			change: func(files fstest.MapFS) {
+				for _, name := range []string{
+					"Assets_b.JSON", "assets.json", "directive_b.json", "directives-c.json", "directives.yaml", "directives_d.json.txt", "Directives.YML",
+				} {
+					files[name] = &fstest.MapFile{Data: []byte("nonsense")}
+				}
+				files["vpn.json"] = &fstest.MapFile{Data: []byte(`{"version": {"assets": []}, "directives": []}`)}
+				files["directives.json"] = &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte("vpn.json")}
+				files["hosts.Json"] = &fstest.MapFile{Data: []byte(`{"assets": [`)}
+			},
+			want: []string{
+				"configs/Assets_b.JSON: warning: this file is not read; rename it to assets_*.json, in small letters",
+				"configs/Directives.YML: warning: this file is not read; write directives as JSON, into files called directives_*.json",
+				"configs/assets.json: warning: this file is not read; rename it to assets_*.json, in small letters",
+				"configs/directive_b.json: warning: this file is not read; rename it to directives_*.json, in small letters",
+				"configs/directives-c.json: warning: this file is not read; rename it to directives_*.json, in small letters",
+				"configs/directives.json: warning: this file is not read; rename it to directives_*.json, in small letters",
+				"configs/directives.yaml: warning: this file is not read; write directives as JSON, into files called directives_*.json",
+				"configs/directives_d.json.txt: warning: this file is not read; rename it to directives_*.json, in small letters",
+				"configs/hosts.Json: warning: this file is not read; rename it to assets_*.json, in small letters",
+				"configs/vpn.json: warning: this file is not read; rename it to directives_*.json, in small letters",
+			},
+		},
+		{
+			name: "a file that is not read and cannot be", locked: "vpn.json",
+			change: func(files fstest.MapFS) { files["vpn.json"] = &fstest.MapFile{Data: []byte(`{"directives": []}`)} },
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -66,10 +66,12 @@ func TestStartSaysWhatIsHardlyMeant(t *testing.T) {
 	const directives = "directives_scenario.json"
 	offer := configs(t, "", takeAll)
 	offer[directives] = bytes.ReplaceAll(offer[directives], []byte(`"protocol": "ANY"`), []byte(`"protocol": "UDP"`))
+	offer["directive_other.json"] = offer[directives]
 	n := newHome(t, offer).startReady(setup{role: standaloneRole})
 	n.says("WARN", "dsiem::directive: configuration", directives+":", ", protocol: ", "(likewise in ")
+	n.says("WARN", "dsiem::directive: configuration", "directive_other.json: warning: this file is not read")
 	n.stop()
-	if got := n.said("WARN", "configuration"); len(got) != 1 {
+	if got := n.said("WARN", "configuration"); len(got) != 2 {
 		t.Errorf("the start says %q", got)
 	}
 }
