@@ -122,17 +122,26 @@ func (r *Remembered) add(part *Remembered) {
 	r.Latest = append(r.Latest, part.Latest...)
 }
 
-// settle puts the events of several engines in order of arrival, each once.
+// settle puts the events of several engines in order of arrival, each once: in all engines
+// it is the same in everything. Those of one engine are in that order, and then nothing is
+// left out that came twice.
 func (r *Remembered) settle() {
-	slices.SortStableFunc(r.Events, func(a, b RememberedEvent) int { return cmp.Compare(a.Arrival, b.Arrival) })
-	r.Events = slices.CompactFunc(r.Events, sameEvent)
-}
-
-// sameEvent reports whether two engines remember the same event, which is then
-// beside its like in order of arrival, or counts twice, which look-back forgives.
-func sameEvent(a, b RememberedEvent) bool {
-	return a.Arrival == b.Arrival && a.Event.ID == b.Event.ID && a.Event.SrcIP == b.Event.SrcIP && a.Event.DstIP == b.Event.DstIP &&
-		a.Event.SrcPort == b.Event.SrcPort && a.Event.DstPort == b.Event.DstPort
+	byArrival := func(a, b RememberedEvent) int { return cmp.Compare(a.Arrival, b.Arrival) }
+	if slices.IsSortedFunc(r.Events, byArrival) {
+		return
+	}
+	slices.SortStableFunc(r.Events, byArrival)
+	var arrival int64
+	together := map[event.Event]bool{} // what came in the same moment
+	r.Events = slices.DeleteFunc(r.Events, func(one RememberedEvent) bool {
+		if one.Arrival != arrival {
+			arrival = one.Arrival
+			clear(together)
+		}
+		again := together[*one.Event]
+		together[*one.Event] = true
+		return again
+	})
 }
 
 // document is the JSON of a part of what is remembered.

@@ -53,9 +53,11 @@ func TestCollect(t *testing.T) {
 	t.Parallel()
 	one, two := sample(), sample()
 	two.Ended, two.Latest = nil, nil
-	earlier := *two.Events[0].Event
+	earlier, other := *two.Events[0].Event, *two.Events[0].Event
 	earlier.ID = "e0"
-	two.Events = append([]resume.RememberedEvent{{Arrival: 10, Event: &earlier}}, two.Events...)
+	other.Seconds++ // another event with the same id
+	one.Events = append(one.Events, resume.RememberedEvent{Arrival: 20, Event: &other})
+	two.Events = []resume.RememberedEvent{{Arrival: 10, Event: &earlier}, one.Events[0], one.Events[1]}
 	want := sample()
 	want.Events = two.Events
 	got := resume.Collect(slices.Values([]*resume.Remembered{one, two}))
