@@ -31,7 +31,8 @@ const (
 
 // arrivals finds the messages that frontends published and that did not come
 // (decision D44 of docs/spec/correlation.md), by the numbers that frontends give to
-// their messages without a gap. What comes first of a frontend is the beginning.
+// their messages without a gap, and by what they say is their last one. What comes
+// first of a frontend is the beginning.
 //
 // A number that is missing counts when it is late by more than grace, or when too
 // many gaps of the frontend wait for that. What comes after that all the same is
@@ -44,7 +45,8 @@ const (
 // comes again says that the gaps above it are none, and a gap that is being filled
 // from its beginning is given more time.
 //
-// It is safe for concurrent use. Time is an argument of tick; see reads no clock.
+// It is safe for concurrent use. Time is an argument of tick; see and told read no
+// clock.
 type arrivals struct {
 	mu     sync.Mutex
 	now    time.Time // of the last tick
@@ -63,16 +65,19 @@ type numbers struct {
 	// counted: what comes from below it says nothing.
 	settled uint64
 	// gaps are below next, in the order of numbers. That is also the order of time,
-	// but for those that are being filled.
+	// but for those that are being filled, and for the last one if the frontend has
+	// said that its numbers are old.
 	gaps   []gap
-	heard  uint64 // the tick before the last message
+	heard  uint64 // the tick before the last message, or before the frontend said something
 	missed *missed
 }
 
 // gap is numbers that have not come, from the first one to before the end.
 type gap struct {
 	from, end uint64
-	since     time.Time // the tick before it was noticed, or before it was filled at its beginning
+	// since is the tick before it was noticed, or before it was filled at its
+	// beginning. How long its numbers are known to be old goes off that.
+	since time.Time
 }
 
 // missed counts the messages of all runs of a frontend that did not come.
@@ -110,7 +115,21 @@ func (a *arrivals) see(message []byte) {
 	f.mixed(number, a.now)
 }
 
-// find returns the numbers of a run, new ones if need be. Callers hold mu.
+// told notes what a frontend says is its last number. All messages before have been
+// seen, if they come.
+func (a *arrivals) told(l lastNumber) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f := a.find([]byte(l.Frontend), l.Number+1)
+	f.heard = a.ticks
+	if l.Number >= f.next {
+		old := time.Duration(min(l.Idle, uint64(grace/time.Second))) * time.Second
+		f.lacks(l.Number+1, a.now.Add(-old))
+	}
+}
+
+// find returns the numbers of a run, new ones if need be, which begin with a number.
+// Callers hold mu.
 func (a *arrivals) find(id []byte, number uint64) *numbers {
 	if f := a.runs[string(id)]; f != nil {
 		return f
@@ -158,11 +177,17 @@ func (f *numbers) mixed(number uint64, now time.Time) {
 		f.fill(number, now)
 		return
 	}
-	if number-f.next <= maxGap {
-		f.gaps = append(f.gaps, gap{f.next, number, now})
+	f.lacks(number, now)
+	f.next = number + 1
+}
+
+// lacks notes that the numbers from the next one to before end have not come.
+func (f *numbers) lacks(end uint64, since time.Time) {
+	if end-f.next <= maxGap {
+		f.gaps = append(f.gaps, gap{f.next, end, since})
 		f.bound()
 	}
-	f.next = number + 1
+	f.next = end
 }
 
 // fill notes a number that was missing, or that comes again.

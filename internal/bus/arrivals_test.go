@@ -126,6 +126,27 @@ func TestArrivals(t *testing.T) {
 		}, nil},
 		{"a number that is none", func(a *arrivals) { a.see("f/1", 1, bus.MaxGap+3, bus.MaxGap+4, 9_999_999_999_999_999_999) }, nil},
 		{"the longest gap", func(a *arrivals) { a.see("f/1", 1, bus.MaxGap+2) }, counts{"f": bus.MaxGap}},
+		{"the last ones", func(a *arrivals) { a.see("f/1", 1, 2); a.Told("f/1", 5, 0); a.Told("f/1", 5, 1) }, counts{"f": 3}},
+		{"the last ones, and others", func(a *arrivals) { a.see("f/1", 1, 4); a.Told("f/1", 6, 0); a.see("f/1", 7, 9) }, counts{"f": 5}},
+		{"all of the first ones", func(a *arrivals) { a.Told("f/1", 0, 9); a.Told("f/1", 4, 0); a.see("f/1", 5) }, counts{"f": 4}},
+		{"none, the last one came", func(a *arrivals) { a.see("f/1", 1, 2); a.Told("f/1", 2, 9); a.see("f/1", 3) }, nil},
+		{"none, it started later", func(a *arrivals) { a.Told("f/1", 1000, 9); a.Told("f/1", 1000, 9); a.see("f/1", 1001) }, nil},
+		{"none, it started later, after a confirmed one", func(a *arrivals) { a.Told("f/1", 1000, 0); a.see("f/1", 1000, 999) }, nil},
+		{"none, what came last is not confirmed", func(a *arrivals) { a.see("f/1", 1, 2, 3); a.Told("f/1", 1, 9); a.see("f/1", 2, 3, 4) }, nil},
+		{"none, it was told sooner than it came", func(a *arrivals) { a.see("f/1", 1); a.Told("f/1", 4, 1); a.see("f/1", 2, 4, 3) }, nil},
+		{"the last ones of two frontends", func(a *arrivals) {
+			a.see("f/1", 1)
+			a.see("g/1", 1)
+			a.Told("g/1", 8, 9)
+			a.Told("f/1", 2, 9)
+		}, counts{"f": 1, "g": 7}},
+		{"the last ones of a restarted one", func(a *arrivals) {
+			a.see("f/1", 1, 2)
+			a.Told("f/1", 3, 0)
+			a.Told("f/2", 0, 1)
+			a.Told("f/2", 5, 9)
+		}, counts{"f": 6}},
+		{"told a number that is none", func(a *arrivals) { a.see("f/1", 1); a.Told("f/1", bus.MaxGap+2, 9); a.see("f/1", bus.MaxGap+4) }, counts{"f": 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -136,6 +157,26 @@ func TestArrivals(t *testing.T) {
 			a.pass(time.Hour)
 			a.wantMissed(t, c.want)
 		})
+	}
+}
+
+// What a frontend has confirmed for some time is late already, as far as that goes.
+func TestTheLastNumbersHaveAnAge(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		idle  uint64
+		after time.Duration // is missed from then on
+	}{{0, bus.Grace}, {1, bus.Grace - time.Second}, {4, 0}, {5, 0}, {1 << 62, 0}} {
+		a := newArrivals()
+		a.see("f/1", 1)
+		a.Told("f/1", 3, c.idle)
+		if c.after > 0 {
+			a.pass(c.after - time.Nanosecond)
+			a.wantMissed(t, nil)
+			a.pass(time.Nanosecond)
+		}
+		a.pass(0)
+		a.wantMissed(t, map[string]uint64{"f": 2})
 	}
 }
 
@@ -192,7 +233,8 @@ func TestArrivalsAreBounded(t *testing.T) {
 }
 
 // TestArrivalsEqualSets: with numbers in any order what is missed is what a set of
-// all numbers says, if everything comes within the time and nothing twice.
+// all numbers says, if everything comes within the time and nothing twice, wherever
+// the frontend says in between which was its last one.
 func TestArrivalsEqualSets(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -203,9 +245,14 @@ func TestArrivalsEqualSets(t *testing.T) {
 		for _, n := range numbers {
 			a.see("f/1", n)
 			came[n], last = true, max(last, n)
+			if rapid.Bool().Draw(t, "told") {
+				told := rapid.Uint64Range(first, 170).Draw(t, "last")
+				last = max(last, told)
+				a.Told("f/1", told, rapid.Uint64Range(0, 9).Draw(t, "idle"))
+			}
 		}
 		want := uint64(0)
-		for n := first; n < last; n++ {
+		for n := first; n <= last; n++ {
 			if !came[n] {
 				want++
 			}

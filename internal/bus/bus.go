@@ -8,7 +8,7 @@
 // publisher's. A Server owns the clients' connections. The package never decodes
 // an event and never drops one without counting it. Delivery is at most once:
 // what is published while a node is away is lost for it, which the node finds out
-// by the numbers of what it gets later.
+// by the numbers of what it gets later, or by what frontends say is their last one.
 //
 // Source of the behaviour: docs/spec/interfaces.md §4.
 package bus
@@ -32,6 +32,7 @@ import (
 const (
 	EventsSubject   = "dsiem_events"
 	OverloadSubject = "dsiem_overload_signals"
+	NumbersSubject  = "dsiem_event_numbers"
 )
 
 const (
@@ -39,6 +40,7 @@ const (
 	defaultReconnectWait  = 2 * time.Second
 	defaultTimeout        = 5 * time.Second
 	defaultReportInterval = 10 * time.Second
+	defaultNumberInterval = time.Second
 )
 
 // Options say where NATS is and how to talk to it. Either URL or
@@ -81,6 +83,9 @@ type Options struct {
 	// ReportInterval is the time between two reports of dropped events (default
 	// 10 s).
 	ReportInterval time.Duration
+	// NumberInterval is the time without events after which a frontend says what the
+	// number of its last message is, again and again (default 1 s).
+	NumberInterval time.Duration
 
 	// Logger gets connection changes, losses and refused messages; nil is
 	// silence.
@@ -96,6 +101,7 @@ func (o Options) withDefaults() Options {
 		{&o.ReconnectWait, defaultReconnectWait},
 		{&o.Timeout, defaultTimeout},
 		{&o.ReportInterval, defaultReportInterval},
+		{&o.NumberInterval, defaultNumberInterval},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.fallback

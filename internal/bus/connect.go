@@ -52,7 +52,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		c.dialer.cut()
 		return nil, fmt.Errorf("connecting to the message queue: %w", err)
 	}
-	c.publisher.start(c)
+	c.publisher.start(c, o.NumberInterval)
 	c.log.Info("successfully connected to message queue", "url", log.Redact(c.nc.ConnectedUrl()))
 	c.reporter.Go(func() { c.reports(o.ReportInterval) })
 	return c, nil
@@ -230,6 +230,7 @@ func (c *Conn) onDisconnect(_ *nats.Conn, err error) {
 
 func (c *Conn) onReconnect(nc *nats.Conn) {
 	c.publisher.largest.Store(nc.MaxPayload())
+	c.publisher.silenced.Store(false)
 	c.isUp()
 	c.reconnects.Add(1)
 	c.log.Info("Reconnected to NATS server", "url", log.Redact(nc.ConnectedUrl()))
@@ -239,7 +240,7 @@ func (c *Conn) onReconnect(nc *nats.Conn) {
 // onError takes errors that belong to no call. Dropped messages are counted in
 // the subscription and reported with their number.
 func (c *Conn) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
-	if !errors.Is(err, nats.ErrSlowConsumer) && c.warnings.Allow(time.Now()) {
+	if !errors.Is(err, nats.ErrSlowConsumer) && !c.numbersDenied(err) && c.warnings.Allow(time.Now()) {
 		c.log.Warn("error from message queue", "error", err)
 	}
 }

@@ -50,5 +50,11 @@ func (a Arrivals) See(message []byte) { a.see(message) }
 func (a Arrivals) Tick(now time.Time) { a.tick(now) }
 func (a Arrivals) All() []Missed      { return a.all() }
 
+// Told notes what a frontend says is its last number, and for how many seconds.
+func (a Arrivals) Told(id string, number, idle uint64) { a.told(lastNumber{id, number, idle}) }
+
 // TickArrivals is the tick of a moment.
 func (c *Conn) TickArrivals(now time.Time) { c.arrivals.tick(now) }
+
+// TickNumbers is the end of an interval, for a connection that has very long ones.
+func (c *Conn) TickNumbers(interval time.Duration) { c.publisher.tick(c, interval) }

@@ -20,6 +20,7 @@ func options(url string) (bus.Options, *testkit.Logbook) {
 		ReconnectWait:  5 * time.Millisecond,
 		Timeout:        testkit.Patience,
 		ReportInterval: time.Hour,
+		NumberInterval: time.Hour,
 		Logger:         log.Logger(),
 	}, log
 }

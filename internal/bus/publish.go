@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -64,7 +64,8 @@ const (
 // With Options.FrontendID each message is numbered in the order in which NATS gets
 // them. A number counts when NATS has confirmed it: those of a batch that it has
 // not confirmed are given again, so that a backend misses only what somebody was
-// told has been published, and the events of a refused request never.
+// told has been published, and the events of a refused request never. While
+// nothing is published, it says again and again which number was the last one.
 //
 // The payloads are the caller's again when PublishEvents returns, with an error
 // or without.
@@ -86,10 +87,15 @@ type publisher struct {
 	largest           atomic.Int64 // payload that the server takes, in bytes
 
 	frontend string // what messages are from, "" for nothing
-	// confirmed is the number of the last message that the server has confirmed. It
-	// and stamped, the memory of one message, belong to the goroutine.
+	// confirmed is the number of the last message that the server has confirmed, quiet
+	// that of the whole intervals in which nothing was published, -1 if something was
+	// in this one. They and stamped, the memory of one message, belong to the
+	// goroutine.
 	confirmed uint64
+	quiet     int
 	stamped   []byte
+	// silenced says that the server does not permit the last number to be published.
+	silenced atomic.Bool
 
 	work    chan struct{} // holds something when there is something in next
 	quit    chan struct{} // closed when nothing more will come
@@ -157,17 +163,23 @@ func newPublisher(frontend string) *publisher {
 }
 
 // start starts the goroutine. It ends after close.
-func (p *publisher) start(c *Conn) {
+func (p *publisher) start(c *Conn, interval time.Duration) {
 	p.largest.Store(c.nc.MaxPayload())
 	go func() {
 		defer close(p.stopped)
-		for open := true; open; {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
 			select {
 			case <-p.work:
+				p.commit(c)
+			case <-ticker.C:
+				p.tick(c, interval)
 			case <-p.quit:
-				open = false
+				p.commit(c)
+				p.tell(c, interval)
+				return
 			}
-			p.commit(c)
 		}
 	}()
 }
@@ -280,6 +292,7 @@ func (p *publisher) commit(c *Conn) {
 	if b == nil {
 		return
 	}
+	p.quiet = -1
 	err := p.send(c, b)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -347,8 +360,7 @@ func (p *publisher) stamp(message []byte, i int) []byte {
 // published and has said so since the library's last error was before.
 func (c *Conn) refusal(before error) error {
 	err := c.nc.LastError()
-	if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `Publish to "`+EventsSubject+`"`) &&
-		err != before { //nolint:errorlint // each has its own, what counts is whether it is another one
+	if violates(err, "Publish", EventsSubject) && err != before { //nolint:errorlint // each has its own, what counts is whether it is another one
 		return err
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,9 +22,9 @@ const (
 	bytesPerEvent = 4 << 10
 	minBytes      = 64 << 20
 
-	// loggedSignal is how much of what is no overload signal the log shows, in
-	// characters.
-	loggedSignal = 32
+	// loggedPayload is how much the log shows, in characters, of what is no overload
+	// signal, or no last number.
+	loggedPayload = 32
 )
 
 // Subscribe takes events from now on (docs/spec/interfaces.md §4.1): every backend
@@ -36,7 +35,8 @@ const (
 // Each payload goes to handle, unchanged and in order of arrival, from one
 // goroutine, and belongs to it. While handle does not return, up to pending
 // events wait, including the one handle works on (0 or less is 1,000,000);
-// further ones are dropped, counted in Stats and reported in the log.
+// further ones are dropped, counted in Stats and reported in the log. What frontends
+// say about their last messages is taken with them, see Missed.
 func (c *Conn) Subscribe(ctx context.Context, pending int, handle func(data []byte)) error {
 	c.mu.Lock()
 	taken := c.events != nil
@@ -55,6 +55,10 @@ func (c *Conn) Subscribe(ctx context.Context, pending int, handle func(data []by
 	c.mu.Lock()
 	c.events = sub
 	c.mu.Unlock()
+	// After the events: what was published before them is not missed.
+	if err := c.subscribeNumbers(); err != nil {
+		return err
+	}
 	c.log.Info("listening for new events", "subject", EventsSubject)
 	return nil
 }
@@ -72,7 +76,7 @@ func (c *Conn) SubscribeOverload(ctx context.Context, handle func(overloaded boo
 			handle(false)
 		default:
 			if c.warnings.Allow(time.Now()) {
-				c.log.Warn("overload signal is neither true nor false, ignoring it", "payload", strconv.Quote(text.ClipRunes(m.Data, loggedSignal)))
+				c.log.Warn("overload signal is neither true nor false, ignoring it", "payload", strconv.Quote(text.ClipRunes(m.Data, loggedPayload)))
 			}
 		}
 	})
@@ -83,7 +87,20 @@ func (c *Conn) SubscribeOverload(ctx context.Context, handle func(overloaded boo
 	return nil
 }
 
+// subscribe subscribes to a subject and waits until the server has confirmed it.
 func (c *Conn) subscribe(ctx context.Context, subject string, pending int, handle nats.MsgHandler) (*nats.Subscription, error) {
+	sub, err := c.listen(subject, pending, handle)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.confirm(ctx, subject); err != nil {
+		return nil, fmt.Errorf("subscribing to %s: %w", subject, errors.Join(err, sub.Unsubscribe()))
+	}
+	return sub, nil
+}
+
+// listen subscribes to a subject, which the server need not permit.
+func (c *Conn) listen(subject string, pending int, handle nats.MsgHandler) (*nats.Subscription, error) {
 	if pending <= 0 {
 		pending = unboundedPending
 	}
@@ -95,13 +112,7 @@ func (c *Conn) subscribe(ctx context.Context, subject string, pending int, handl
 	if err == nil {
 		err = sub.SetPendingLimits(pending, max(minBytes, pending*bytesPerEvent))
 	}
-	if err == nil {
-		err = c.confirm(ctx, subject)
-	}
 	if err != nil {
-		if sub != nil {
-			err = errors.Join(err, sub.Unsubscribe())
-		}
 		return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
 	}
 	return sub, nil
@@ -128,8 +139,7 @@ func (c *Conn) confirm(ctx context.Context, subject string) error {
 
 // denied returns the server's answer if it does not permit a subscription.
 func (c *Conn) denied(subject string) error {
-	err := c.nc.LastError()
-	if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `Subscription to "`+subject+`"`) {
+	if err := c.nc.LastError(); violates(err, "Subscription", subject) {
 		return err
 	}
 	return nil

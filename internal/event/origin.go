@@ -47,6 +47,11 @@ func FrontendName(id string) string {
 	return id
 }
 
+// IsFrontendID reports whether a text has the form of what FrontendID returns.
+func IsFrontendID(id string) bool {
+	return id != "" && len(id) <= maxFrontendID && id == plainASCII(id, maxFrontendID)
+}
+
 // plainASCII replaces the characters that an id must not have, and cuts the rest
 // off behind the first most.
 func plainASCII(s string, most int) string {

@@ -165,6 +165,14 @@ func TestFrontendID(t *testing.T) {
 		if name := event.FrontendName(id); name != c.name {
 			t.Errorf("%q: name %q, want %q", id, name, c.name)
 		}
+		if !event.IsFrontendID(id) {
+			t.Errorf("%q has not the form of an id", id)
+		}
+	}
+	for _, id := range []string{"", "f/\n", "f\"/1", "f\\/1", "é/1", "f\x80/1", strings.Repeat("f", 97)} {
+		if event.IsFrontendID(id) {
+			t.Errorf("%q has the form of an id", id)
+		}
 	}
 	if got := event.FrontendName("other"); got != "other" {
 		t.Errorf("name %q, want other", got)

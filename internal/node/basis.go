@@ -30,7 +30,8 @@ type basis struct {
 	tracer   *otel.Tracer // nil if there is nothing to trace
 	conn     connection
 	clock    func() time.Time
-	// frontendID is what messages are from that this node publishes.
+	// frontendID is what messages are from that this node publishes, "" if it
+	// publishes none.
 	frontendID string
 }
 

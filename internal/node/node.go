@@ -72,7 +72,9 @@ func New(o *Options) *Node {
 	n.fail = sync.OnceFunc(func() { close(n.failed) })
 	overload := func(bool) {} // NATS alone carries it
 	if o.Mode != ModeBackend {
-		n.frontendID = event.FrontendID(o.Node, strings.ToLower(rand.Text()[:startLetters]))
+		if o.Mode == ModeFrontend || n.listens() {
+			n.frontendID = event.FrontendID(o.Node, strings.ToLower(rand.Text()[:startLetters]))
+		}
 		n.frontend = newFrontend(n.basis)
 		overload = n.frontend.limiter.Overload
 	}

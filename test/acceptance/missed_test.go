@@ -96,6 +96,73 @@ func TestMissedWhileTheConnectionIsAway(t *testing.T) {
 	}
 }
 
+// A backend whose connection is away finds out what it missed although no event
+// follows, also if it had got none at all before. Who comes later has missed nothing.
+func TestMissedAndNothingFollows(t *testing.T) {
+	t.Parallel()
+	const lost = 37
+	server := startNATS(t)
+	takers := configs(t, "", takeAll)
+	standalone := startStandalone(t, takeAll, "--nats-listen=127.0.0.1:0", "--node=standalone")
+	for _, c := range []struct {
+		name, frontend string
+		from           *node
+		address        string
+	}{
+		{"a frontend", "dsiem-frontend-1", frontends[0].startFrontend(newHome(t, nil), server.URL()), server.Address()},
+		{"a standalone node", "standalone", standalone, standalone.queueAddress()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			link := natstest.NewLink(t, c.address)
+			backend := newHome(t, takers).startReady(setup{nats: link.URL(), flags: []string{diagnostics}})
+			testkit.Eventually(t, "the frontend has said that it has published nothing", func() bool {
+				_, there := backend.metrics()[missedFrom(c.frontend)]
+				return there
+			})
+			link.Down()
+			backend.says("Disconnected from NATS server")
+			for i := range lost {
+				c.from.takesPosted(ev{id: fmt.Sprint("lost", i)}.String())
+			}
+			link.Up()
+			backend.wantMissed(c.frontend, lost)
+			backend.says("WARN", "events missed", `frontend="`+c.frontend+`"`, fmt.Sprintf("missed=%d missed_total=%d", lost, lost))
+
+			late := newHome(t, takers).startReady(setup{nats: "nats://" + c.address, flags: []string{diagnostics}})
+			testkit.Eventually(t, "the frontend has said what its last number is", func() bool {
+				_, there := late.metrics()[missedFrom(c.frontend)]
+				return there
+			})
+			late.wantNothingMissed(t, "nats://"+c.address)
+			if got := backend.said("events missed", `frontend="`+c.frontend+`"`); len(got) != 1 {
+				t.Errorf("%d warnings, want one: %q", len(got), got)
+			}
+		})
+	}
+}
+
+// What a frontend publishes for backends of other generations is events only.
+func TestLastNumbersAreNoEvents(t *testing.T) {
+	t.Parallel()
+	server := startNATS(t)
+	events, numbers := server.Collect(bus.EventsSubject), server.Collect(bus.NumbersSubject)
+	frontend := frontends[0].startFrontend(newHome(t, nil), server.URL())
+	frontend.takesPosted(ev{id: "e1"}.String())
+	testkit.Eventually(t, "the number of the event is said", func() bool {
+		return strings.Contains(strings.Join(numbers.All(), "\n"), `"conn_id":1,`)
+	})
+	frontend.stop()
+	all := events.All()
+	if len(all) != 1 || !strings.Contains(all[0], `"event_id":"e1"`) {
+		t.Errorf("messages on %s: %q", bus.EventsSubject, all)
+	}
+	for _, text := range numbers.All() {
+		if !strings.HasPrefix(text, `{"frontend_id":"dsiem-frontend-1/`) {
+			t.Errorf("on %s is %s", bus.NumbersSubject, text)
+		}
+	}
+}
+
 // A standalone node that others publish to sees a gap, too; and a message of
 // another generation is none.
 func TestMissedByAStandaloneNode(t *testing.T) {

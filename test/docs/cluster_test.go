@@ -30,7 +30,7 @@ func TestClusterRun(t *testing.T) {
 		o.Users = append(slices.Clone(users), &server.User{Username: observer, Password: observer})
 		o.Username, o.Password = "", ""
 	}})
-	messages := nats.Collect(bus.EventsSubject)
+	messages, numbers := nats.Collect(bus.EventsSubject), nats.Collect(bus.NumbersSubject)
 	c := startCluster(t, p, nats, users)
 	ev := only(t, p, "event").text
 
@@ -39,6 +39,10 @@ func TestClusterRun(t *testing.T) {
 	if diff := cmp.Diff(anyTime(only(t, p, "message").text), anyTime(messages.Wait(1)[0])); diff != "" {
 		t.Errorf("message: documented - real +:\n%s", diff)
 	}
+	documented := anyTime(only(t, p, "number").text)
+	testkit.Eventually(t, "the frontend says "+documented, func() bool {
+		return slices.ContainsFunc(numbers.All(), func(text string) bool { return anyTime(text) == documented })
+	})
 	nats.Publish(bus.OverloadSubject, "true")
 	c.frontend.says(t, `(Received overload status change)`)
 
@@ -159,14 +163,14 @@ func (c *cluster) send(t *testing.T, events string, want int) {
 }
 
 var (
-	receivedAt = regexp.MustCompile(`"rcvd_time":\d+`)
+	receivedAt = regexp.MustCompile(`"(rcvd_time|idle_seconds)":\d+`)
 	startOf    = regexp.MustCompile(`("frontend_id":"[^/"]*/)[a-z0-9]{12}"`)
 )
 
-// anyTime returns a message without the time when it was received, and without
-// the start of the frontend.
+// anyTime returns a message without the time when it was received or since when the
+// frontend is idle, and without the start of the frontend.
 func anyTime(message string) string {
-	return startOf.ReplaceAllString(receivedAt.ReplaceAllString(strings.TrimSpace(message), `"rcvd_time":0`), `${1}start"`)
+	return startOf.ReplaceAllString(receivedAt.ReplaceAllString(strings.TrimSpace(message), `"$1":0`), `${1}start"`)
 }
 
 var reportField = regexp.MustCompile(` ([a-z_]+)=`)
@@ -210,7 +214,7 @@ var metricForm = regexp.MustCompile(`^(dsiem_[a-z_]+)(?:\{.*\})?$`)
 // metrics.
 func TestMetricNames(t *testing.T) {
 	t.Parallel()
-	known := []string{bus.EventsSubject, bus.OverloadSubject, "dsiem_backend", "dsiem_entrypoint"} // which look the same
+	known := []string{bus.EventsSubject, bus.OverloadSubject, bus.NumbersSubject, "dsiem_backend", "dsiem_entrypoint"} // which look the same
 	for _, table := range tablesOf(t, "Metric") {
 		for _, row := range table.rows {
 			known = append(known, codeOf(row[0])...)

@@ -34,10 +34,11 @@
 //	    in docs/backend.md: what a real backend logs in this order, what services
 //	    answer, what it shows and finds then, and the events it gets
 //	    (TestBackendRun)
-//	text log of=frontend, json event, json message, json readyz
+//	text log of=frontend, json event, json message, json number, json readyz
 //	    in docs/cluster.md, with the commands of its block "sh" that begins with
 //	    nats-server: what a real frontend logs, the event it gets, the message it
-//	    makes of that, and its state without NATS (TestClusterRun)
+//	    makes of that, what it says of its last number, and its state without NATS
+//	    (TestClusterRun)
 //	text nats
 //	    in docs/security.md: the configuration of the NATS server of TestClusterRun
 //	text logstash
