@@ -83,12 +83,16 @@ type Rejection struct { //nolint:errname // the word of the field; it is an outc
 }
 
 func (r *Rejection) Error() string {
-	text := r.Reason.String()
-	if r.Field != "" {
-		text += ": " + r.Field
+	if what := r.What(); what != "" {
+		return r.Reason.String() + ": " + what
 	}
-	if r.Detail != "" {
-		text += ": " + r.Detail
+	return r.Reason.String()
+}
+
+// What says what is wrong where, for people who know the reason.
+func (r *Rejection) What() string {
+	if r.Field != "" && r.Detail != "" {
+		return r.Field + ": " + r.Detail
 	}
-	return text
+	return r.Field + r.Detail
 }

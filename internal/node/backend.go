@@ -139,7 +139,7 @@ func (b *backend) assemble() {
 			Logger: b.target("enrich"), Metrics: lookups,
 		})
 	}
-	observers := []live.Observer{rejections{logger: b.target("worker")}, recentAlarms{recent: b.recent}}
+	observers := []live.Observer{rejections{logger: b.target("worker"), keep: b.rejects.Add}, recentAlarms{recent: b.recent}}
 	if b.tracer.Tracing() {
 		observers = append(observers, traces{tracer: b.tracer})
 	}

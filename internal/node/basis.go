@@ -12,6 +12,7 @@ import (
 	"dsiem/internal/bus"
 	"dsiem/internal/observe/log"
 	"dsiem/internal/observe/otel"
+	"dsiem/internal/output/rejects"
 )
 
 // The time that the parts of a stop may take; together they stay below the
@@ -29,6 +30,7 @@ type basis struct {
 	registry *prometheus.Registry
 	tracer   *otel.Tracer // nil if there is nothing to trace
 	conn     connection
+	rejects  *rejects.File
 	clock    func() time.Time
 	// frontendID is what messages are from that this node publishes, "" if it
 	// publishes none.

@@ -16,7 +16,6 @@ import (
 	"dsiem/internal/input/limit"
 	"dsiem/internal/observe/otel"
 	"dsiem/internal/observe/watchdog"
-	"dsiem/internal/output/rejects"
 	"dsiem/internal/web/auth"
 	"dsiem/internal/web/cert"
 	"dsiem/internal/web/feed"
@@ -35,7 +34,6 @@ type frontend struct {
 	certificates *cert.Certificates // nil is plain HTTP
 	limiter      *limit.Limiter
 	intake       *httpin.Handler
-	rejects      *rejects.File
 	configs      *confdist.Server
 	meter        *watchdog.Meter
 	feed         *feed.Feed
@@ -69,7 +67,6 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	if err := f.protect(); err != nil {
 		return err
 	}
-	f.rejects = rejects.New(rejects.Options{Dir: o.LogDir, Max: o.HTTP.RejectedMax, Now: f.clock, Logger: f.target("intake")})
 	f.intake = httpin.New(httpin.Options{
 		Deliver: f.deliver, Ready: func(ctx context.Context) error { return f.to.ready(ctx) },
 		Limiter: f.limiter, Now: f.clock, MaxBody: o.HTTP.MaxBody, Logger: f.target("intake"),
@@ -131,7 +128,6 @@ func (f *frontend) listen(ctx context.Context) error {
 // register shows to Prometheus what a frontend counts.
 func (f *frontend) register() {
 	f.intake.Register(f.registry)
-	f.rejects.Register(f.registry)
 	f.guard.Register(f.registry)
 	f.limiter.Register(f.registry)
 	f.listener.Register(f.registry)
@@ -154,7 +150,7 @@ func (f *frontend) parts(handler http.Handler) []func(context.Context) error {
 		f.server.TLSConfig = f.certificates.TLSConfig()
 	}
 	return []func(context.Context) error{
-		f.serve, f.limiter.Run, f.meter.Run, f.feed.Run, f.guard.Run, f.certificates.Run, f.rejects.Run,
+		f.serve, f.limiter.Run, f.meter.Run, f.feed.Run, f.guard.Run, f.certificates.Run,
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"dsiem/internal/observe/metric"
 	"dsiem/internal/observe/otel"
 	"dsiem/internal/observe/watchdog"
+	"dsiem/internal/output/rejects"
 	"dsiem/internal/watch"
 	"dsiem/internal/web/diagnostics"
 	"dsiem/internal/web/server"
@@ -154,6 +155,8 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.tracer = tracer
 	n.stops.push(n.disconnect)
+	n.rejects = rejects.New(rejects.Options{Dir: o.LogDir, Max: o.RejectedMax, Now: n.clock, Logger: n.target("intake")})
+	n.rejects.Register(n.registry)
 	if err := n.prepare(ctx); err != nil {
 		return err
 	}
@@ -240,6 +243,7 @@ func (n *Node) listen(ctx context.Context) error {
 // run starts all parts, until Stop: what correlates, the link to NATS, and the doors
 // with what goes beside it all.
 func (n *Node) run(ctx context.Context) {
+	n.stops.run(ctx, n.fail, n.rejects.Run) // It ends when nobody rejects anything any more.
 	beside := []func(context.Context) error{n.watch, collectLessOften}
 	if n.diagnostics != nil {
 		beside = append(beside, n.diagnostics.Run)

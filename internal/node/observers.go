@@ -13,17 +13,19 @@ import (
 	"dsiem/internal/web/status"
 )
 
-// rejections logs texts that are no events.
+// rejections logs and keeps texts that are no events.
 type rejections struct {
 	live.Silent
 
 	logger *slog.Logger
+	keep   func(record []byte, reason, detail string)
 }
 
 // Rejected implements live.Observer.
 func (r rejections) Rejected(data []byte, why *event.Rejection) {
 	r.logger.Error("cannot parse event from message queue, skipping it",
 		"reason", why.Reason.String(), "error", why.Error(), "event", text.Clip(string(data), 200))
+	r.keep(data, why.Reason.String(), why.What())
 }
 
 // recentAlarms remembers the last alarms for the status page.

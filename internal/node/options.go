@@ -33,6 +33,9 @@ type Options struct {
 	// ConfigDir holds the configuration files, LogDir the alarm files and,
 	// below it, the saved backlogs.
 	ConfigDir, LogDir string
+	// RejectedMax is the size of the rejected records that are kept in LogDir, in
+	// bytes, 0 for none.
+	RejectedMax int64
 	// SkipInvalid leaves out directives with errors instead of refusing to
 	// start.
 	SkipInvalid bool
@@ -127,11 +130,8 @@ type HTTPOptions struct {
 	WebSocket bool
 	// MaxConnections is how many clients may be connected at a time. MaxBody is
 	// the size of the largest body of events, in bytes, after decompression.
-	// RejectedMax is the size of the rejected records that are kept in the log
-	// directory, in bytes, 0 for none.
 	MaxConnections int
 	MaxBody        int64
-	RejectedMax    int64
 }
 
 // NATSListenOptions are the settings of the NATS server in a standalone node.

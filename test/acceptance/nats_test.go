@@ -1,6 +1,9 @@
 package acceptance
 
 import (
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"dsiem/internal/bus"
+	"dsiem/internal/output/rejects"
 	"dsiem/test/testkit"
 	"dsiem/test/testkit/natstest"
 )
@@ -85,6 +89,37 @@ func TestT45_GarbageIsLoggedAndSkipped(t *testing.T) {
 	}
 	if got := n.said(message); len(got) != 2 {
 		t.Errorf("log lines about garbage: %q, want 2", got)
+	}
+	n.wantKept(keptRecord{"bad_json", `at byte 0: invalid character 'g' at start of value`, "garbage"}, keptRecord{"bad_timestamp", "timestamp: missing", `{"event_id":"x"}`})
+}
+
+// D40: what a standalone node rejects is kept in one file, whichever door it came
+// through, up to the last one before a stop.
+func TestRejectedRecordsOfBothDoorsAreKept(t *testing.T) {
+	t.Parallel()
+	n := startStandalone(t, takeAll, "--nats-listen=127.0.0.1:0")
+	if a := n.post("[]{}"); a.status != http.StatusTeapot {
+		t.Errorf("answer %d %s", a.status, a.body)
+	}
+	client := connectNATS(t, "nats://"+n.queueAddress())
+	testkit.Check(t, client.Publish(bus.EventsSubject, []byte("garbage")))
+	testkit.Check(t, client.Flush())
+	n.stop()
+	n.wantKept(keptRecord{"bad_timestamp", "timestamp: missing", "{}"}, keptRecord{"bad_json", `at byte 0: invalid character 'g' at start of value`, "garbage"})
+}
+
+// keptRecord is a record that a node has rejected and kept.
+type keptRecord struct{ Reason, Detail, Record string }
+
+// wantKept checks which rejected records a node has kept, for its owner alone.
+func (h *home) wantKept(want ...keptRecord) {
+	h.t.Helper()
+	name := filepath.Join(h.logs, rejects.Name)
+	testkit.Equal(h.t, decodeLines[keptRecord](h.t, name), want)
+	info, err := os.Stat(name)
+	testkit.Check(h.t, err)
+	if info.Mode() != 0o600 {
+		h.t.Errorf("the mode of what is kept is %v", info.Mode())
 	}
 }
 

@@ -22,7 +22,7 @@ func TestDefaultsOfStandalone(t *testing.T) {
 	o.Out, o.Version, o.Effective = nil, "", nil
 	want := &node.Options{
 		Mode: "standalone", Node: "dsiem",
-		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"),
+		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"), RejectedMax: 64 << 20,
 		MaxQueue: 25000, MaxEPS: 1000, MinEPS: 100, MaxDelay: 3 * time.Minute, HoldDuration: 10 * time.Second,
 		Engine: correlate.Options{
 			OrderTolerance: 5, LookBack: 10, Remember: 3600, MaxAlarmValues: 1000,
@@ -34,7 +34,7 @@ func TestDefaultsOfStandalone(t *testing.T) {
 		ReloadBacklogs: true, Checkpoint: 30 * time.Second, Fsync: "interval",
 		HTTP: node.HTTPOptions{
 			Address: "0.0.0.0", Port: 8080, WebDir: filepath.FromSlash("/opt/dsiem/web/dist"),
-			MaxConnections: 10000, MaxBody: 10 << 20, RejectedMax: 64 << 20,
+			MaxConnections: 10000, MaxBody: 10 << 20,
 		},
 		Tracing: node.TracingOptions{Endpoint: "http://localhost:4317"},
 	}
@@ -48,7 +48,7 @@ func TestDefaultsOfFrontend(t *testing.T) {
 	t.Parallel()
 	want := &node.Options{
 		Mode: "cluster-frontend", Node: "fe",
-		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"),
+		ConfigDir: filepath.FromSlash("/opt/dsiem/configs"), LogDir: filepath.FromSlash("/opt/dsiem/logs"), RejectedMax: 64 << 20,
 		NATS:   "nats://dsiem-nats:4222",
 		MaxEPS: 1000, MinEPS: 100, HoldDuration: 10 * time.Second,
 		Engine:        correlate.Options{Status: "Open", Tag: "Identified Threat"},
@@ -57,7 +57,7 @@ func TestDefaultsOfFrontend(t *testing.T) {
 		CacheDuration: 10 * time.Minute,
 		HTTP: node.HTTPOptions{
 			Address: "0.0.0.0", Port: 8080, WebDir: filepath.FromSlash("/opt/dsiem/web/dist"),
-			MaxConnections: 10000, MaxBody: 10 << 20, RejectedMax: 64 << 20,
+			MaxConnections: 10000, MaxBody: 10 << 20,
 		},
 		Tracing: node.TracingOptions{Endpoint: "http://localhost:4317"},
 	}
@@ -79,14 +79,14 @@ func TestEveryOptionOfAFrontend(t *testing.T) {
 	t.Parallel()
 	http := node.HTTPOptions{
 		Address: "::1", Port: 443, CertFile: "c.pem", KeyFile: "k.pem", AuthFile: "auth.json", WritableConfig: true,
-		WebDir: "www", WebSocket: true, MaxConnections: 7, MaxBody: 512 << 10, RejectedMax: 1 << 20,
+		WebDir: "www", WebSocket: true, MaxConnections: 7, MaxBody: 512 << 10,
 	}
 	const flags = " --address ::1 --port=443 --tls-cert=c.pem --tls-key=k.pem --auth-file=auth.json --writeableConfig" +
 		" --web-dir=www --websocket --max-connections=7 --max-body=512KiB --rejected-max=1MiB --pprof --metrics-address=:9090" +
 		" --otel-tracing-enabled --otel-metrics-enabled --otel-endpoint=https://u:p@otel:4317"
 	tracing := node.TracingOptions{Traces: true, Metrics: true, Endpoint: "https://u:p@otel:4317"}
 	o := served(t, frontend, strings.Fields("serve -n fe"+flags))
-	if diff := cmp.Diff(http, o.HTTP) + cmp.Diff(tracing, o.Tracing); diff != "" || !o.PProf || o.MetricsAddress != ":9090" || o.Notes != nil {
+	if diff := cmp.Diff(http, o.HTTP) + cmp.Diff(tracing, o.Tracing); diff != "" || !o.PProf || o.MetricsAddress != ":9090" || o.RejectedMax != 1<<20 || o.Notes != nil {
 		t.Errorf("%s\n%v", diff, nodetest.Notes(o))
 	}
 	o = served(t, dsiem, strings.Fields("serve --nats-listen=nats://u:geheim@[::]:4222 --nats-listen-cert=nc --nats-listen-key=nk --nats-listen-ca=na"+flags))

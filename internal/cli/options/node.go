@@ -16,6 +16,9 @@ const (
 	maxBody = 1 << 30
 )
 
+// maxRejected is the largest size of what is kept of rejected records.
+const maxRejected = 1 << 30
+
 func nodeOptions(p Program, s *settings) []*option {
 	mode := &option{
 		name: "mode", short: 'm', env: []string{"DSIEM_MODE"}, def: node.ModeStandalone,
@@ -80,6 +83,11 @@ func directoryOptions(s *settings) []*option {
 			help: "Directory of the alarm files, the rejected records and, below it, the saved backlogs.",
 		},
 		{
+			name: "rejected-max", env: []string{"DSIEM_REJECTED_MAX", "DSIEM_REJECTEDMAX"},
+			value: size{&s.RejectedMax, 0, maxRejected}, def: "64MiB",
+			help: "Size of the rejected records that are kept in logs/rejected_events.ndjson, the newest ones; 0 keeps none.",
+		},
+		{
 			name: "web-dir", env: []string{"DSIEM_WEB_DIR", "DSIEM_WEBDIR"}, modes: intakeModes,
 			value: text{p: &s.HTTP.WebDir, form: "DIR"}, shown: "web/dist beside the program",
 			help: "Directory of the files that are served below /ui/.",
@@ -126,11 +134,6 @@ func httpOptions(s *settings) []*option {
 			name: "max-body", env: []string{"DSIEM_MAX_BODY", "DSIEM_MAXBODY"}, modes: intakeModes,
 			value: size{&h.MaxBody, minBody, maxBody}, def: "10MiB",
 			help: "Size of the largest body of events, after decompression.",
-		},
-		{
-			name: "rejected-max", env: []string{"DSIEM_REJECTED_MAX", "DSIEM_REJECTEDMAX"}, modes: intakeModes,
-			value: size{&h.RejectedMax, 0, maxBody}, def: "64MiB",
-			help: "Size of the rejected records that are kept in logs/rejected_events.ndjson, the newest ones; 0 keeps none.",
 		},
 		{
 			name: "writable-config", aliases: []string{"writeable-config"}, modes: intakeModes,

@@ -262,7 +262,7 @@ func TestDefaults(t *testing.T) {
 	want := *o
 	want.Mode, want.Node, want.Frontend = "cluster-backend", "b0", "http://frontend:8080"
 	want.ConfigDir, want.LogDir = filepath.FromSlash("/opt/dsiem/configs"), filepath.FromSlash("/opt/dsiem/logs")
-	want.SkipInvalid = false
+	want.SkipInvalid, want.RejectedMax = false, 64<<20
 	want.NATS = "nats://dsiem-nats:4222"
 	want.MaxEPS, want.MaxQueue, want.Shards = 1000, 25000, 0
 	want.MaxDelay, want.HoldDuration = 3*time.Minute, 10*time.Second

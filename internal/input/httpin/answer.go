@@ -138,7 +138,7 @@ func (r *report) appendJSON(dst []byte) []byte {
 		}
 		dst = strconv.AppendInt(append(dst, `{"index":`...), int64(rejected.index), 10)
 		dst = append(append(dst, `,"reason":"`...), rejected.rejection.Reason.String()...)
-		dst, _ = jsontext.AppendQuote(append(dst, `","detail":`...), rejected.detail()) // an error would be about U+FFFD
+		dst, _ = jsontext.AppendQuote(append(dst, `","detail":`...), rejected.rejection.What()) // an error would be about U+FFFD
 		dst = append(dst, '}')
 	}
 	dst = append(dst, ']')

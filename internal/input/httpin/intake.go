@@ -271,16 +271,8 @@ func (h *Handler) tell(s *scratch) {
 		return
 	}
 	for _, r := range s.report.rejected {
-		h.o.Rejected(r.text, r.rejection.Reason.String(), r.detail())
+		h.o.Rejected(r.text, r.rejection.Reason.String(), r.rejection.What())
 	}
-}
-
-// detail returns what is wrong with a record.
-func (r *rejectedRecord) detail() string {
-	if r.rejection.Field == "" {
-		return r.rejection.Detail
-	}
-	return r.rejection.Field + ": " + r.rejection.Detail
 }
 
 // decode reads the events of a body into b, and what is rejected into the report of s.
