@@ -191,6 +191,10 @@ func (c *Conn) Stats() Stats {
 // come, as far as is known. Frontends of other generations do not number theirs.
 func (c *Conn) Missed() []Missed { return c.arrivals.all() }
 
+// MaxPayload returns the size in bytes of the largest message that the server takes,
+// or took before the connection was lost.
+func (c *Conn) MaxPayload() int { return int(c.publisher.largest.Load()) }
+
 // Connected reports whether the connection is up, as far as is known.
 func (c *Conn) Connected() bool { return c.connected.Load() }
 

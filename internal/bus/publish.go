@@ -21,8 +21,8 @@ var (
 	// ErrUnconfirmed is that NATS has not confirmed the events:
 	// it may have taken all of them, some or none.
 	ErrUnconfirmed = errors.New("not confirmed by the message queue")
-	// ErrTooLarge is that an event is larger than NATS takes. No
-	// event of the call was published, and no retry helps.
+	// ErrTooLarge is that an event is larger than NATS takes, see Conn.MaxPayload. No
+	// event of the call was published, and no retry with it helps.
 	ErrTooLarge = errors.New("event is larger than the message queue takes")
 	// ErrClosed is that the connection was drained or closed. The events were
 	// not published.

@@ -1,7 +1,9 @@
 package event
 
 import (
+	"math"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -69,6 +71,18 @@ func AppendMessage(dst []byte, ev *Event, c Carrier) []byte {
 	dst = appendCarrier(dst, c)
 	dst = strconv.AppendInt(appendKey(dst, rcvdTime), ev.ReceivedAt, 10)
 	return append(appendAnyNumber(dst, connID, ev.ConnID), '}')
+}
+
+// PublishedSize returns how many bytes the message of an event has at most when a
+// frontend publishes it without a trace: with what the frontend says about it, and an
+// id if it has none.
+func PublishedSize(ev *Event) int {
+	e := *ev
+	if e.ID == "" {
+		e.ID = strings.Repeat("0", idLength)
+	}
+	e.ReceivedAt, e.ConnID = math.MaxInt64, math.MaxInt64
+	return len(AppendMessage(nil, &e, Carrier{})) + OriginSize
 }
 
 // appendAnyText is appendText for a member that is there even if it is "".

@@ -3,7 +3,9 @@ package event_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -201,6 +203,29 @@ func BenchmarkReadCarrier(b *testing.B) {
 	for b.Loop() {
 		if event.ReadCarrier(in).TraceParent == "" {
 			b.Fatal("no carrier")
+		}
+	}
+}
+
+// TestPublishedSize: a message is never larger than said, whatever the frontend adds.
+func TestPublishedSize(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"", "e1"} {
+		ev := event.Event{
+			ID: id, Seconds: 1704067200, SrcIP: netip.MustParseAddr("192.0.2.1"), DstIP: netip.MustParseAddr("2001:db8::1"), Title: "t",
+		}
+		size := event.PublishedSize(&ev)
+		if ev.ID == "" {
+			ev.ID = event.NewIDs(1).Next()
+		}
+		ev.ConnID, ev.ReceivedAt = math.MaxInt64, math.MaxInt64
+		message := event.AppendMessage(nil, &ev, event.Carrier{})
+		published := event.AppendOrigin(nil, message, event.FrontendID(strings.Repeat("n", 100), strings.Repeat("s", 100)), math.MaxInt64)
+		if len(published) > size || len(message)+event.OriginSize > size {
+			t.Errorf("%d bytes, and %d before the frontend is named, said were %d", len(published), len(message), size)
+		}
+		if size > len(published)+20 {
+			t.Errorf("%d bytes, said were %d", len(published), size)
 		}
 	}
 }

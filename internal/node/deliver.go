@@ -2,10 +2,8 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"dsiem/internal/bus"
 	"dsiem/internal/event"
 	"dsiem/internal/input/httpin"
 	"dsiem/internal/live"
@@ -86,26 +84,19 @@ func (n toBus) publish(ctx context.Context, b *event.Batch) error {
 	default:
 		e = &encoder{}
 	}
-	payloads := e.encode(b)
-	for i := range payloads {
-		if size := len(payloads[i]) + event.OriginSize; size > event.MaxSize { // backends would refuse it
-			return fmt.Errorf("%w: event %d is a message of %d bytes", httpin.ErrTooLarge, i+1, size)
-		}
-	}
-	err := n.conn.Load().PublishEvents(ctx, payloads)
+	// One may be too large for NATS: another server than that of the moment when it was
+	// read takes less. Who sends it again learns which one.
+	err := n.conn.Load().PublishEvents(ctx, e.encode(b))
 	if cap(e.data) <= spareEncoder {
 		select {
 		case n.encoders <- e:
 		default:
 		}
 	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, bus.ErrTooLarge):
-		return fmt.Errorf("%w: %w", httpin.ErrTooLarge, err)
+	if err != nil {
+		return fmt.Errorf("%w: %w", httpin.ErrUnavailable, err)
 	}
-	return fmt.Errorf("%w: %w", httpin.ErrUnavailable, err)
+	return nil
 }
 
 // toBoth is the way to the backend of this process and to others.

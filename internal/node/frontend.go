@@ -70,7 +70,7 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	f.intake = httpin.New(httpin.Options{
 		Deliver: f.deliver, Ready: func(ctx context.Context) error { return f.to.ready(ctx) },
 		Limiter: f.limiter, Now: f.clock, MaxBody: o.HTTP.MaxBody, Logger: f.target("intake"),
-		Rejected: f.rejects.Add, MaxMessage: maxMessage(o),
+		Rejected: f.rejects.Add, MaxMessage: f.maxMessage(),
 	})
 	f.configs = confdist.NewServer(confdist.ServerOptions{
 		Dir: o.ConfigDir, Writable: o.HTTP.WritableConfig, Check: config.CheckUpload, Settings: settings,
@@ -88,17 +88,27 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	return nil
 }
 
-// maxMessage returns the size of the largest message that others can take, 0 if there
-// are no others. A trace context takes some of it.
-func maxMessage(o *Options) int {
-	const traceContext = 2 << 10
-	switch {
-	case o.Mode == ModeStandalone && o.Listen.URL == "":
-		return 0
-	case o.Tracing.Traces:
-		return event.MaxSize - traceContext
+// traceContext is more than the trace context of a message takes: 55 characters
+// twice, and their keys.
+const traceContext = 256
+
+// maxMessage returns what returns the size of the largest message that NATS and
+// backends take now, nil if there are no others. A trace context takes some of it.
+func (f *frontend) maxMessage() func() int {
+	if f.options.Mode == ModeStandalone && !f.listens() {
+		return nil
 	}
-	return event.MaxSize
+	rest := 0
+	if f.options.Tracing.Traces {
+		rest = traceContext
+	}
+	return func() int {
+		most := event.MaxSize
+		if conn := f.conn.Load(); conn != nil {
+			most = min(most, conn.MaxPayload())
+		}
+		return most - rest
+	}
 }
 
 // protect reads who may do what, and the certificate.

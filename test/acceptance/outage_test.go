@@ -1,9 +1,12 @@
 package acceptance
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"dsiem/internal/bus"
 	"dsiem/test/testkit"
@@ -200,19 +203,83 @@ func (o *outage) wantRefusal(t *testing.T) {
 	wantAnswer(t, "/readyz", o.frontend.ask(http.MethodGet, "/readyz", ""), http.StatusServiceUnavailable, "")
 }
 
-// An event that NATS does not take is refused for good, and its neighbours with
-// it.
+// titled is an event with a title of a length.
+func titled(n int) string {
+	return strings.Replace(theEvent, `"title":"t"`, `"title":"`+strings.Repeat("t", n)+`"`, 1)
+}
+
+// D40: an event that NATS does not take is rejected by itself, with its reason.
 func TestEventTooLargeForNATS(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, smallPayloads)
 	published := server.Collect(bus.EventsSubject)
 	n := frontends[0].startFrontend(newHome(t, nil), server.URL())
-	large := strings.Replace(theEvent, `"title":"t"`, `"title":"`+strings.Repeat("t", 3000)+`"`, 1)
+	large := titled(3000)
 	wantAnswer(t, "a large event", n.post(large), http.StatusRequestEntityTooLarge, "Too large")
-	wantAnswer(t, "an array with it", n.post("["+theEvent+","+large+"]"), http.StatusRequestEntityTooLarge, "Too large")
-	n.takesPosted(theEvent)
-	if got := published.All(); len(got) != 1 {
-		t.Errorf("%d messages are published, want 1", len(got))
+	wantAnswer(t, "a whole with it", n.ask(http.MethodPost, "/events?all_or_nothing=true", "["+theEvent+","+large+"]"),
+		http.StatusRequestEntityTooLarge, "Too large")
+	a := n.post("[" + theEvent + "," + large + "," + theEvent + "]")
+	wantAnswer(t, "an array with it", a, http.StatusOK, `{"accepted":2,"rejected":[{"index":1,"reason":"too_large","detail":"a message of `)
+	if !strings.HasSuffix(strings.TrimSpace(a.body), `, the limit is 2048"}]}`) {
+		t.Errorf("the limit is not named: %s", a.body)
+	}
+	if got := published.All(); len(got) != 2 {
+		t.Errorf("%d messages are published, want 2", len(got))
 	}
 	n.stop()
+}
+
+// Around the limit of NATS nobody loses its neighbours: whatever is let through is
+// taken.
+func TestEventsAroundTheLimitOfNATS(t *testing.T) {
+	t.Parallel()
+	const events = 600
+	server := natstest.Start(t, smallPayloads)
+	published := server.Collect(bus.EventsSubject)
+	// The address is that of nobody: spans are made, and lost.
+	n := frontends[0].startFrontend(newHome(t, nil), server.URL(), "--otel-tracing-enabled", "--otel-endpoint=http://127.0.0.1:9")
+	lines := make([]string, events)
+	for i := range lines {
+		lines[i] = titled(1200 + i)
+	}
+	a := n.post(strings.Join(lines, "\n"))
+	var report struct {
+		Accepted int `json:"accepted"`
+		Rejected []struct {
+			Index int `json:"index"`
+		} `json:"rejected"`
+	}
+	if err := json.Unmarshal([]byte(a.body), &report); err != nil || a.status != http.StatusOK || len(report.Rejected) == 0 {
+		t.Fatalf("answer %d %s", a.status, a.body)
+	}
+	testkit.Equal(t, report.Rejected[0].Index, report.Accepted) // the larger ones
+	all := published.All()
+	testkit.Equal(t, len(all), report.Accepted)
+	if size := len(all[len(all)-1]); size < 2048-300 {
+		t.Errorf("the largest message that is taken has %d bytes", size)
+	}
+}
+
+// The limit is that of the server of the moment.
+func TestTheLimitOfNATSChanges(t *testing.T) {
+	t.Parallel()
+	limits := []int32{2 << 10, 1 << 20, 2 << 10}
+	server := natstest.Start(t, natstest.Options{Configure: func(o *server.Options) { o.MaxPayload = limits[0] }})
+	n := frontends[0].startFrontend(newHome(t, nil), server.URL())
+	_, next := n.saysAfter(0, "frontend started")
+	both := theEvent + "\n" + titled(3000)
+	for {
+		want := ""
+		if limits[0] < 3000 {
+			want = `{"accepted":1,`
+		}
+		wantAnswer(t, "a large event and a small one", n.post(both), http.StatusOK, want)
+		if limits = limits[1:]; len(limits) == 0 {
+			return
+		}
+		server.Stop()
+		_, next = n.saysAfter(next, "Disconnected from NATS server")
+		server.Restart()
+		_, next = n.saysAfter(next, "Reconnected to NATS server")
+	}
 }

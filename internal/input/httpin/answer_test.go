@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -170,10 +171,10 @@ func TestRejectedRecordsAreTold(t *testing.T) {
 // An event whose message is too large does not take the others with it.
 func TestEventsThatMakeLargeMessages(t *testing.T) {
 	t.Parallel()
-	h, in := newHandler(httpin.Options{MaxMessage: 2000})
+	h, in := newHandler(httpin.Options{MaxMessage: func() int { return 2000 }})
 	large := ev("b", `"title":"`+strings.Repeat("\xff", 600)+`"`)
 	_, text := answer(t, post(t, h.Events, ev("a")+large+ev("c", `"x":"`+strings.Repeat("x", 5000)+`"`)))
-	if want := `{"accepted":2,"rejected":[{"index":1,"reason":"too_large","detail":"a message of 2053 bytes, the limit is 2000"}]}`; text != want {
+	if want := `{"accepted":2,"rejected":[{"index":1,"reason":"too_large","detail":"a message of 2220 bytes, the limit is 2000"}]}`; text != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
 	testkit.Equal(t, in.take(), []string{"a c"})
@@ -243,9 +244,9 @@ func TestD39TheLogShowsLittleOfABadBody(t *testing.T) {
 	in.err = errors.New("queue full")
 	check(ev("a"), `level=WARN msg="events refused, they cannot be taken now" peer=192.0.2.1:1234 `+
 		`error="Events cannot be taken now" cause="queue full"`)
-	in.err = httpin.ErrTooLarge
-	check(ev("a"), `level=WARN msg="request with events refused" peer=192.0.2.1:1234 `+
-		`error="Too large: the events cannot be taken together" cause="too large to be taken"`)
+	large := ev("a", `"title":"`+strings.Repeat("t", event.MaxSize)+`"`)
+	check(large, `level=WARN msg="request with events refused" peer=192.0.2.1:1234 `+
+		fmt.Sprintf(`error="Too large: too_large: %d bytes, the limit is %d" text=%q`, len(large), event.MaxSize, strconv.Quote(large[:200]+"…")))
 }
 
 func TestOneLogLineOfAKindInTenSeconds(t *testing.T) {

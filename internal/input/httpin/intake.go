@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -41,15 +42,9 @@ const (
 	defaultMaxMemory = 384 << 20
 )
 
-var (
-	// ErrUnavailable is for Deliver to say that events cannot be taken now, but
-	// may be later: NATS is away, or a queue is full. The sender
-	// is told to try again (503).
-	ErrUnavailable = errors.New("events cannot be taken now")
-	// ErrTooLarge is for Deliver to say that these events can never be taken
-	// together, or that one of them is too large (413).
-	ErrTooLarge = errors.New("too large to be taken")
-)
+// ErrUnavailable is for Deliver to say that events cannot be taken now, but may be
+// later: NATS is away, or a queue is full. The sender is told to try again (503).
+var ErrUnavailable = errors.New("events cannot be taken now")
 
 // Limiter decides how fast events may come.
 type Limiter interface {
@@ -63,8 +58,7 @@ type Options struct {
 	// Deliver takes over the events of one request: all of them, which nil
 	// says, or none. It may wait until ctx ends, which is after Wait or when the
 	// sender goes. It is called once per request, from many goroutines, and
-	// never without events. Errors that are not ErrTooLarge, nor wrap it, count
-	// as ErrUnavailable.
+	// never without events. All errors count as ErrUnavailable.
 	//
 	// The batch has at least one event, all valid and stamped with ConnID and
 	// ReceivedAt. It belongs to Deliver until that returns: with nil, to the
@@ -90,10 +84,10 @@ type Options struct {
 	MaxMemory int64
 	// Wait is the longest that Deliver may wait; 3 s if 0 or less.
 	Wait time.Duration
-	// MaxMessage, if not 0, is the size in bytes of the largest message (see
-	// event.AppendMessage) that Deliver can hand on. An event that makes a larger one
+	// MaxMessage, if not nil, returns the size in bytes of the largest message (see
+	// event.PublishedSize) that Deliver can hand on now. An event that makes a larger one
 	// is rejected by itself; it may be larger than the text it was read from.
-	MaxMessage int
+	MaxMessage func() int
 	// Rejected, if not nil, is told of the records of a request that are no events,
 	// when the request is answered for good: of the first ones, so that a large body
 	// does not cost more memory. The record is valid until it returns.
@@ -279,10 +273,14 @@ func (h *Handler) tell(s *scratch) {
 // It returns why the body cannot be read, if it is not well-formed: nothing of it is
 // taken then, whatever is before that place.
 func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.Batch) *refusal {
+	limit := math.MaxInt
+	if h.o.MaxMessage != nil {
+		limit = h.o.MaxMessage()
+	}
 	if format == input.Normalized && isOneLine(body) {
 		// Most bodies are one event, whose end nobody has to look for then. What is
 		// wrong with others shows below.
-		if _, rej := h.decodeOne(body, format, &s.event); rej == nil {
+		if _, rej := decodeOne(body, format, limit, &s.event); rej == nil {
 			add(b, &s.event, 1)
 			return nil
 		}
@@ -290,7 +288,7 @@ func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.
 	e := elements{body: body, headers: format == input.SuricataEVE}
 	skipped := uint64(0)
 	for e.next() {
-		skip, rej := h.decodeOne(e.text, format, &s.event)
+		skip, rej := decodeOne(e.text, format, limit, &s.event)
 		switch {
 		case rej == nil && skip != 0:
 			skipped++
@@ -336,20 +334,20 @@ func isOneLine(body []byte) bool {
 	return end < 0 || end == len(body)-1
 }
 
-// decodeOne reads one event, or returns why it is skipped or rejected.
-func (h *Handler) decodeOne(text []byte, format input.Format, ev *event.Event) (input.Skip, *event.Rejection) {
+// decodeOne reads one event, or returns why it is skipped or rejected. limit is the
+// size of the largest message.
+func decodeOne(text []byte, format input.Format, limit int, ev *event.Event) (input.Skip, *event.Rejection) {
 	skip, rej := input.Decode(input.Record{Data: text}, format, ev)
 	// A text gets three times as long at most, if all of it has to be repaired, apart
-	// from the keys that each message has.
+	// from the keys and numbers that each message has.
 	const growth, keys = 3, 1 << 10
-	if limit := h.o.MaxMessage; limit > 0 && len(text)*growth+keys > limit && rej == nil && skip == 0 {
-		if size := len(event.AppendMessage(nil, ev, event.Carrier{})); size > limit {
-			return 0, &event.Rejection{
-				Reason: event.TooLarge, Detail: fmt.Sprintf("a message of %d bytes, the limit is %d", size, limit),
-			}
-		}
+	if rej != nil || skip != 0 || len(text) <= (limit-keys)/growth {
+		return skip, rej
 	}
-	return skip, rej
+	if size := event.PublishedSize(ev); size > limit {
+		return 0, &event.Rejection{Reason: event.TooLarge, Detail: fmt.Sprintf("a message of %d bytes, the limit is %d", size, limit)}
+	}
+	return 0, nil
 }
 
 // firstEvents is the most events that a batch has room for before they are
@@ -381,18 +379,13 @@ func (h *Handler) deliver(r *http.Request, b *event.Batch) *refusal {
 	withoutID, repaired := h.stamp(b)
 	ctx := newPatience(r.Context(), h.o.Wait)
 	defer ctx.stop()
-	switch err := h.o.Deliver(ctx, b); { //nolint:contextcheck // it is the request's with a deadline
-	case err == nil:
-		h.counters.accepted.Add(uint64(n))
-		h.counters.withoutID.Add(withoutID)
-		h.counters.repaired.Add(repaired)
-		return nil
-	case errors.Is(err, ErrTooLarge):
-		h.counters.rejected[event.TooLarge].Add(uint64(n))
-		return &refusal{status: http.StatusRequestEntityTooLarge, detail: "the events cannot be taken together", cause: err}
-	default:
+	if err := h.o.Deliver(ctx, b); err != nil { //nolint:contextcheck // it is the request's with a deadline
 		return h.unavailable(err, n)
 	}
+	h.counters.accepted.Add(uint64(n))
+	h.counters.withoutID.Add(withoutID)
+	h.counters.repaired.Add(repaired)
+	return nil
 }
 
 // limited refuses n events for which there were no tokens.

@@ -219,10 +219,6 @@ func TestDeliverRefuses(t *testing.T) {
 		{"wrapped", fmt.Errorf("x: %w", httpin.ErrUnavailable), 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
 		{"time is up", context.DeadlineExceeded, 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
 		{"unknown", errors.New("secret"), 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
-		{
-			"too large", fmt.Errorf("x: %w", httpin.ErrTooLarge), 413, "Too large: the events cannot be taken together", "",
-			httpin.Stats{Rejected: rejections(event.TooLarge, 2)},
-		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

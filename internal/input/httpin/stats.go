@@ -50,8 +50,7 @@ type Stats struct {
 	Requests map[int]uint64
 	// Accepted events were handed over.
 	Accepted uint64
-	// Rejected records are no events, by reason. TooLarge also counts events that were
-	// too much together.
+	// Rejected records are no events, by reason.
 	Rejected [event.Reasons]uint64
 	// Withheld events were valid, but refused because their body is not well-formed, or
 	// because another one was rejected and the sender wanted all or nothing.
