@@ -40,6 +40,21 @@ func (f *engineFlags) check() error {
 	if f.MinAlarmLifetime < 0 || f.MinAlarmLifetime > maxLifetime {
 		return options.UsageError(fmt.Sprintf("--min-alarm-lifetime: %d minutes is out of range; use 0 to %d", f.MinAlarmLifetime, maxLifetime))
 	}
+	for _, d := range []struct {
+		flag  string
+		time  time.Duration
+		whole bool
+		use   string
+	}{
+		{"--order-tolerance", f.OrderTolerance, true, "whole seconds, "}, {"--look-back", f.LookBack, false, ""}, {"--remember", f.Remember, false, ""},
+	} {
+		if !options.EngineTime(d.time, d.whole) {
+			return options.UsageError(fmt.Sprintf("%s: %s is not possible; use %s0 to %ds", d.flag, d.time, d.use, correlate.Longest))
+		}
+	}
+	if f.MaxAlarmValues < 1 || f.MaxAlarmValues > options.MaxAlarmValues {
+		return options.UsageError(fmt.Sprintf("--max-alarm-values: %d is out of range; use 1 to %d", f.MaxAlarmValues, options.MaxAlarmValues))
+	}
 	o := f.options()
 	err := o.Check()
 	if err == nil && f.MedRiskMin == 0 { // stands for the default in the engine's options only

@@ -318,7 +318,7 @@ func (e *Engine) pass(clock int64) {
 
 // enterSecond lets the clock enter a later second.
 func (e *Engine) enterSecond(second int64) {
-	if e.second > 0 && second-e.second > longest {
+	if e.second > 0 && second-e.second > Longest {
 		e.ended.Clear()
 	}
 	e.second = second

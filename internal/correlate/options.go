@@ -50,9 +50,9 @@ const (
 	DefaultTag                           = "Identified Threat"
 
 	lowestMedRiskMin, highestMedRiskMax = 2, 9
-	// longest is the longest duration, some thirty years: what is remembered keeps
-	// its time in 32 bits.
-	longest = 1 << 30
+	// Longest is the longest of the durations that have a default, some thirty years:
+	// what is remembered keeps its time in 32 bits.
+	Longest = 1 << 30
 )
 
 // Check returns an error that says which setting is out of range.
@@ -65,8 +65,8 @@ func (o Options) Check() error {
 		name    string
 		seconds int64
 	}{{"order tolerance", o.OrderTolerance}, {"look-back", o.LookBack}, {"time that ended alarms are remembered", o.Remember}} {
-		if d.seconds > longest {
-			return fmt.Errorf("the %s is %d seconds; it must not be more than %d", d.name, d.seconds, longest)
+		if d.seconds > Longest {
+			return fmt.Errorf("the %s is %d seconds; it must not be more than %d", d.name, d.seconds, Longest)
 		}
 	}
 	switch {

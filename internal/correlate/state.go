@@ -89,7 +89,7 @@ func (e *Engine) RestoreRemembered(clock int64, r *resume.Remembered) {
 	slices.SortStableFunc(oldestFirst, func(a, b resume.EndedEvents) int { return int(b.Age - a.Age) })
 	for _, some := range oldestFirst {
 		place, ok := e.places[some.Directive]
-		if !ok || some.Age < 0 || some.Age > longest {
+		if !ok || some.Age < 0 || some.Age > Longest {
 			continue
 		}
 		for _, one := range some.Events {

@@ -8,16 +8,22 @@ import (
 	"dsiem/internal/node"
 )
 
-// maxAlarmValues is the largest number of values that an alarm may list.
-const maxAlarmValues = 1_000_000
+// MaxAlarmValues is the largest number of values that an alarm may list.
+const MaxAlarmValues = 1_000_000
 
-// Seconds returns a duration as the engine's options have it: in whole seconds,
-// and correlate.Off for none.
+// EngineTime reports whether a duration is one of those that the engine's options can
+// have, and if it must be so, in whole seconds.
+func EngineTime(d time.Duration, whole bool) bool {
+	return d >= 0 && d <= correlate.Longest*time.Second && (!whole || d%time.Second == 0)
+}
+
+// Seconds returns a duration as the engine's options have it: in whole seconds, one
+// at least, and correlate.Off for none.
 func Seconds(d time.Duration) int64 {
 	if d <= 0 {
 		return correlate.Off
 	}
-	return int64(d / time.Second)
+	return max(1, int64(d/time.Second))
 }
 
 // MaxShards is far more engines than any machine has cores.
@@ -113,22 +119,22 @@ func alarmOptions(s *settings) []*option {
 		},
 		{
 			name: "order-tolerance", env: []string{"DSIEM_ORDER_TOLERANCE", "DSIEM_ORDERTOLERANCE"}, modes: engineModes,
-			value: span{&s.tolerance, time.Second, 0}, def: "5s",
+			value: engineTime{span{&s.tolerance, time.Second, 0}, true}, def: "5s",
 			help: "How much older than the stage before an event of a stage may be, in whole seconds.",
 		},
 		{
 			name: "look-back", env: []string{"DSIEM_LOOK_BACK", "DSIEM_LOOKBACK"}, modes: engineModes,
-			value: span{&s.lookBack, time.Second, 0}, def: "10s",
+			value: engineTime{span{&s.lookBack, time.Second, 0}, false}, def: "10s",
 			help: "How long events are remembered that came before the stage they belong to; 0 is not at all. See docs/time.md.",
 		},
 		{
 			name: "remember", env: []string{"DSIEM_REMEMBER"}, modes: engineModes,
-			value: span{&s.remember, time.Second, 0}, def: "1h",
+			value: engineTime{span{&s.remember, time.Second, 0}, false}, def: "1h",
 			help: "How long the events of an ended attack open no other one when they are sent again; 0 is not at all.",
 		},
 		{
 			name: "max-alarm-values", env: []string{"DSIEM_MAX_ALARM_VALUES", "DSIEM_MAXALARMVALUES"}, modes: engineModes,
-			value: number{&s.Engine.MaxAlarmValues, 1, maxAlarmValues}, def: "1000",
+			value: number{&s.Engine.MaxAlarmValues, 1, MaxAlarmValues}, def: "1000",
 			help: "Addresses a side, and custom data values of one label, that an alarm lists.",
 		},
 		{

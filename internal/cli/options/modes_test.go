@@ -326,3 +326,15 @@ func TestSetBy(t *testing.T) {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 }
+
+// TestSeconds: what is not nothing is never taken for it, or for the default.
+func TestSeconds(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]int64{
+		0: correlate.Off, -time.Second: correlate.Off, 1: 1, 500 * time.Millisecond: 1, time.Second: 1, 2500 * time.Millisecond: 2, time.Hour: 3600,
+	} {
+		if got := Seconds(d); got != want {
+			t.Errorf("%s: %d, want %d", d, got, want)
+		}
+	}
+}

@@ -29,6 +29,8 @@ func sample(v value) (text string, logged any) {
 		return "7", 7
 	case span:
 		return "77", (77 * v.unit).String()
+	case engineTime:
+		return "77", (77 * v.unit).String()
 	case list:
 		return "New, Much newer", "New,Much newer"
 	case address:
@@ -342,6 +344,12 @@ func TestValues(t *testing.T) {
 			"0": "0s", "180": "3m0s", "70000": "19h26m40s", "1m30s": "1m30s", "500ms": "500ms",
 			"9223372036854775807": "2562047h47m16.854775807s", "-1": impossible, "-1s": impossible, "3 minutes": impossible,
 		},
+		"DSIEM_ORDERTOLERANCE": {
+			"0": "0s", "5": "5s", "1m30s": "1m30s", "1073741824": "298261h37m4s", "": "5s",
+			"1.5s": impossible, "500ms": impossible, "-1s": impossible, "1073741825": impossible, "9223372036854775807": impossible,
+		},
+		"DSIEM_LOOKBACK":         {"0": "0s", "60": "1m0s", "500ms": "500ms", "1073741824": "298261h37m4s", "1073741825": impossible},
+		"DSIEM_REMEMBER":         {"0s": "0s", "2h": "2h0m0s", "300000h": impossible, "-1": impossible},
 		"DSIEM_HOLDDURATION":     {"1": "1s", "300": "5m0s", "0": impossible, "500ms": impossible},
 		"DSIEM_MINALARMLIFETIME": {"0": "0s", "70000": "1166h40m0s", "90s": "1m30s", "9223372036854775807": "2562047h47m16.854775807s", "x": impossible},
 		"DSIEM_CACHEDURATION":    {"0": "10m0s", "300": "5h0m0s", "-5": impossible},
@@ -363,7 +371,7 @@ func TestValues(t *testing.T) {
 				continue
 			}
 			got := map[string]any{}
-			for _, key := range []string{"json", "max_eps", "max_queue", "shards", "max_delay", "hold_duration", "min_alarm_lifetime", "cache_duration", "fsync", "status"} {
+			for _, key := range []string{"json", "max_eps", "max_queue", "shards", "max_delay", "hold_duration", "order_tolerance", "look_back", "remember", "min_alarm_lifetime", "cache_duration", "fsync", "status"} {
 				got["DSIEM_"+strings.ToUpper(strings.ReplaceAll(key, "_", ""))] = nodetest.Effective(o.options, key)
 			}
 			if fmt.Sprint(got[name]) != fmt.Sprint(want) {

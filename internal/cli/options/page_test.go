@@ -128,6 +128,11 @@ func values(v value) string {
 		return "size, from " + sizeText(v.min) + " to " + sizeText(v.max)
 	case span:
 		return from(v.units(), int(v.min/v.unit))
+	case engineTime:
+		if v.whole {
+			return "whole seconds"
+		}
+		return "seconds"
 	case list:
 		return "list"
 	}

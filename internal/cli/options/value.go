@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"dsiem/internal/correlate"
 )
 
 // value is where the text of an option goes.
@@ -182,6 +184,31 @@ func (v span) units() string {
 
 func (v span) accepts() string {
 	return "a number of " + v.units() + ", at least " + strconv.FormatInt(int64(v.min/v.unit), 10) + ", or a duration like 1m30s"
+}
+
+// engineTime is a span that the engine's options can have, if it must be so in whole
+// seconds.
+type engineTime struct {
+	span
+
+	whole bool
+}
+
+func (v engineTime) set(texts []string) bool {
+	var d time.Duration
+	if !(span{&d, v.unit, v.min}).set(texts) || !EngineTime(d, v.whole) {
+		return false
+	}
+	*v.p = d
+	return true
+}
+
+func (v engineTime) accepts() string {
+	text := "a number of seconds"
+	if v.whole {
+		text = "whole seconds"
+	}
+	return text + ", at most " + strconv.Itoa(correlate.Longest) + ", or a duration like 1m30s"
 }
 
 // list is a list with commas in between; a repeated flag adds to it. Blanks
