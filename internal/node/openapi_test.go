@@ -234,6 +234,7 @@ func eventExchanges(event string) []exchange {
 		{"POST", "/events", nil, "[" + event + ", {}, 7]", 200},
 		{"POST", "/events", nil, event + strings.Repeat("{}", 200), 200},
 		{"POST", "/events?all_or_nothing=true", asJSON(), "[" + event + ", {}]", 418},
+		{"POST", "/events?all_or_nothing", asJSON(), "[" + event + ", {}]", 418},
 		{"POST", "/events?all_or_nothing=x", nil, event, 400},
 		{"POST", "/events/suricata-eve", asJSON(), `{"event_type": "alert", "src_ip": "192.0.2.7"}`, 418},
 		{"POST", "/events", map[string]string{"Content-Encoding": "br"}, event, 415},

@@ -114,7 +114,9 @@ func TestAllOrNothing(t *testing.T) {
 		{"?all_or_nothing=true", ev("a") + ev("b"), 200, "", []string{"a b"}},
 		{"?all_or_nothing=false", ev("a") + "{}", 200, `{"accepted":1,"rejected":[{"index":1,"reason":"bad_timestamp","detail":"timestamp: missing"}]}`, []string{"a"}},
 		{"?x=true", ev("a"), 200, "", []string{"a"}},
-		{"?all_or_nothing", ev("a"), 400, "Cannot parse the submitted event: all_or_nothing: want true or false", nil},
+		{"?all_or_nothing", batch, 418, "Not a valid event: event 2 of the body, counted from 1: bad_timestamp: timestamp: missing", nil},
+		{"?all_or_nothing=", ev("a") + ev("b"), 200, "", []string{"a b"}},
+		{"?all_or_nothing&all_or_nothing", ev("a"), 400, "Cannot parse the submitted event: all_or_nothing: want true or false", nil},
 		{"?all_or_nothing=yes", ev("a"), 400, "Cannot parse the submitted event: all_or_nothing: want true or false", nil},
 		{"?all_or_nothing=true&all_or_nothing=false", ev("a"), 400, "Cannot parse the submitted event: all_or_nothing: want true or false", nil},
 	} {

@@ -211,9 +211,12 @@ func allOrNothing(url *url.URL) (bool, *refusal) {
 	if url.RawQuery == "" {
 		return false, nil
 	}
-	values, ok := url.Query()[key]
-	if !ok {
+	values := url.Query()[key]
+	switch {
+	case len(values) == 0:
 		return false, nil
+	case len(values) == 1 && values[0] == "": // it is there, that says enough
+		return true, nil
 	}
 	whole, err := strconv.ParseBool(values[0])
 	if err != nil || len(values) > 1 {
