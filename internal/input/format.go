@@ -1,6 +1,7 @@
 // Package input knows the forms in which events come: normalized events, as
-// package event decodes them, and records of Suricata's eve.json. The rooms
-// below it read them from files (input/file) and from requests (input/httpin).
+// package event decodes them, and records of Suricata's eve.json; and what may be
+// behind data that is compressed. The rooms below it read them from files
+// (input/file) and from requests (input/httpin).
 //
 // It keeps no state: a Record belongs to whoever read it. It never logs, counts
 // or looks into an event's meaning: it returns why a record is rejected or

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
+
+	"dsiem/internal/input"
 )
 
 // packing is how an input is compressed. The zero value is not at all.
@@ -89,7 +91,7 @@ func (s *source) unpack(raw *bufio.Reader, in io.Reader) (io.Reader, error) {
 		return &gzipMembers{in: raw, gzip: gz}, nil
 	case starts(raw, zstdMagic), len(first) > 0 && first[0]&0xf0 == 0x50 && starts(raw, string(first)+zstdSkip):
 		s.packed.name = "zstd"
-		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
+		z, err := zstd.NewReader(input.ZstdFrames(raw), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
 		if err != nil {
 			return nil, s.failed(err)
 		}
@@ -120,8 +122,7 @@ func (p *packing) close() {
 	}
 }
 
-// gzipMembers reads all members of gzip data, and NUL bytes behind them: tapes and
-// block devices pad with these.
+// gzipMembers reads all members of gzip data, and NUL bytes behind them.
 type gzipMembers struct {
 	in   *bufio.Reader
 	gzip *gzip.Reader
@@ -144,16 +145,7 @@ func (g *gzipMembers) Read(p []byte) (int, error) {
 
 // member goes to the next member. It returns io.EOF if there is none.
 func (g *gzipMembers) member() error {
-	for {
-		c, err := g.in.ReadByte()
-		if err != nil {
-			return err
-		}
-		if c != 0 {
-			break
-		}
-	}
-	if err := g.in.UnreadByte(); err != nil {
+	if err := input.NextGzip(g.in); err != nil {
 		return err
 	}
 	if err := g.gzip.Reset(g.in); err != nil {

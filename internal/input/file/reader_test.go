@@ -21,6 +21,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"dsiem/internal/event"
+	"dsiem/internal/input"
 	"dsiem/internal/input/file"
 )
 
@@ -220,6 +221,12 @@ func TestReaderSplits(t *testing.T) {
 					return iotest.OneByteReader(strings.NewReader(zip(t, c.in) + strings.Repeat("\x00", 1000)))
 				},
 				"zstd": func() io.Reader { return strings.NewReader("\x50\x2a\x4d\x18\x01\x00\x00\x00x" + zst(t, c.in)) },
+				"zstd with padding": func() io.Reader {
+					return iotest.OneByteReader(strings.NewReader(zst(t, c.in) + strings.Repeat("\x00", 1000)))
+				},
+				"zstd in padded parts": func() io.Reader {
+					return iotest.HalfReader(strings.NewReader(zst(t, c.in[:len(c.in)/2]) + "\x00" + zst(t, "") + "\x00\x00" + zst(t, c.in[len(c.in)/2:]) + "\x00\x00\x00"))
+				},
 				"zstd in parts": func() io.Reader {
 					return iotest.OneByteReader(strings.NewReader(zst(t, c.in[:len(c.in)/2]) + zst(t, "") + zst(t, c.in[len(c.in)/2:])))
 				},
@@ -334,15 +341,27 @@ func TestReaderDeliversWhatIsBeforeAnError(t *testing.T) {
 		},
 		{
 			name: "text after gzip", path: write(t, dir, "tail.gz", whole+"0123456789"), want: []string{"tail.gz:1 {\"a\":1}", "tail.gz:2 {\"a\":2}", "tail.gz:3 {\"a\":3}"},
-			err: "tail.gz: damaged gzip data after line 2 (decompressed byte 23): gzip: invalid header", cause: gzip.ErrHeader,
+			err: "tail.gz: end of gzip data after line 2 (decompressed byte 23): something else is behind the compressed data", cause: input.ErrTrailing,
 		},
 		{
 			name: "truncated zstd", path: write(t, dir, "cut.zst", zst(t, text)[:15]),
 			err: "cut.zst: unexpected end of zstd data after line 0 (decompressed byte 0): unexpected EOF", cause: io.ErrUnexpectedEOF,
 		},
 		{
-			name: "damaged zstd", path: write(t, dir, "bad.zst", zst(t, text)+"x123"), want: []string{"bad.zst:1 {\"a\":1}", "bad.zst:2 {\"a\":2}", "bad.zst:3 {\"a\":3}"},
-			err: "bad.zst: damaged zstd data after line 2 (decompressed byte 23): invalid input: magic number mismatch", cause: zstd.ErrMagicMismatch,
+			name: "damaged zstd", path: write(t, dir, "bad.zst", zst(t, text)[:6]+"x123"),
+			err: "bad.zst: damaged zstd data after line 0 (decompressed byte 0): window size exceeded", cause: zstd.ErrWindowSizeExceeded,
+		},
+		{
+			name: "text after zstd", path: write(t, dir, "tail.zst", zst(t, text)+"\x00x"), want: []string{"tail.zst:1 {\"a\":1}", "tail.zst:2 {\"a\":2}", "tail.zst:3 {\"a\":3}"},
+			err: "tail.zst: end of zstd data after line 2 (decompressed byte 23): something else is behind the compressed data", cause: input.ErrTrailing,
+		},
+		{
+			name: "gzip after zstd", path: write(t, dir, "both.zst", zst(t, text)+whole), want: []string{"both.zst:1 {\"a\":1}", "both.zst:2 {\"a\":2}", "both.zst:3 {\"a\":3}"},
+			err: "both.zst: end of zstd data after line 2 (decompressed byte 23): something else is behind the compressed data", cause: input.ErrTrailing,
+		},
+		{
+			name: "truncated header of the second frame", path: write(t, dir, "second.zst", zst(t, text)+zst(t, text)[:3]), want: []string{"second.zst:1 {\"a\":1}", "second.zst:2 {\"a\":2}", "second.zst:3 {\"a\":3}"},
+			err: "second.zst: unexpected end of zstd data after line 2 (decompressed byte 23): unexpected EOF", cause: io.ErrUnexpectedEOF,
 		},
 		{name: "no such file", path: filepath.Join(dir, "none"), err: "none: cannot open: no such file or directory", cause: fs.ErrNotExist},
 		{name: "directory", path: dir, err: filepath.Base(dir) + ": cannot read: is a directory"},

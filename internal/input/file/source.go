@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+
+	"dsiem/internal/input"
 )
 
 // blanks is the white space of JSON.
@@ -74,6 +76,8 @@ func (s *source) failed(err error) error {
 	if s.packed.name != "" {
 		unit = "decompressed byte"
 		switch {
+		case errors.Is(err, input.ErrTrailing):
+			doing = "end of " + s.packed.name + " data"
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			doing = "unexpected end of " + s.packed.name + " data"
 		case s.packed.damaged(err):

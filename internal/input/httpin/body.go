@@ -1,6 +1,7 @@
 package httpin
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"dsiem/internal/event"
+	"dsiem/internal/input"
 )
 
 const (
@@ -119,6 +121,8 @@ func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
 		return nil, h.tooLong()
 	case errors.Is(err, errBusy):
 		return nil, busy()
+	case errors.Is(err, input.ErrTrailing):
+		return nil, h.badEncoding(err.Error(), s)
 	case err != nil:
 		return nil, h.badEncoding("damaged compression: "+err.Error(), s)
 	}
@@ -167,10 +171,16 @@ func (h *Handler) gunzip(s *scratch) error {
 	s.body = s.body[:0]
 	s.source.Reset(s.raw)
 	for member := 0; s.source.Len() > 0; member++ {
-		if member > 0 && s.skipPadding() {
+		var err error
+		if member > 0 {
+			err = input.NextGzip(&s.source)
+		}
+		if errors.Is(err, io.EOF) {
 			break
 		}
-		err := s.gzip.Reset(&s.source)
+		if err == nil {
+			err = s.gzip.Reset(&s.source)
+		}
 		if err == nil {
 			s.gzip.Multistream(false) // the library takes some damaged headers for the end
 			s.body, err = h.readAll(s, s.body, &s.gzip)
@@ -189,6 +199,9 @@ func (h *Handler) unzstd(s *scratch) error {
 		return errBusy
 	}
 	body, err := h.zstd.DecodeAll(s.raw, s.body[:0])
+	if errors.Is(err, zstd.ErrMagicMismatch) || errors.Is(err, io.ErrUnexpectedEOF) { // there may be padding
+		body, err = h.unzstdPadded(s)
+	}
 	if err != nil {
 		return noEOF(err)
 	}
@@ -199,19 +212,17 @@ func (h *Handler) unzstd(s *scratch) error {
 	return nil
 }
 
-// skipPadding goes over NUL bytes behind a member of gzip data, and reports whether
-// that is all there is.
-func (s *scratch) skipPadding() bool {
-	for {
-		c, err := s.source.ReadByte()
-		if err != nil {
-			return true
-		}
-		if c != 0 {
-			_ = s.source.UnreadByte() // of the byte before
-			return false
-		}
+// unzstdPadded is DecodeAll for what has NUL bytes behind its frames.
+func (h *Handler) unzstdPadded(s *scratch) ([]byte, error) {
+	if !s.hold(&h.budget, int64(len(s.raw))) {
+		return nil, errBusy
 	}
+	s.source.Reset(s.raw)
+	frames, err := io.ReadAll(input.ZstdFrames(bufio.NewReader(&s.source)))
+	if err != nil {
+		return nil, err
+	}
+	return h.zstd.DecodeAll(frames, s.body[:0])
 }
 
 func noEOF(err error) error {
