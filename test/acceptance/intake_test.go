@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -189,7 +188,6 @@ func TestT34_WhatIsNoEvent(t *testing.T) {
 		return string(text)
 	}
 	with := func(from, to string) string { return strings.Replace(theEvent, from, to, 1) }
-	given := regexp.MustCompile(`^[0-9A-Za-z]{16}$`)
 	for _, i := range startIntakes(t) {
 		i.wantRefused(http.StatusTeapot, "{}")
 		for _, member := range []string{"timestamp", "src_ip", "dst_ip", "plugin_id", "plugin_sid"} {
@@ -209,7 +207,7 @@ func TestT34_WhatIsNoEvent(t *testing.T) {
 		for _, body := range withoutID {
 			m := i.wantTaken(body)
 			id, _ := m["event_id"].(string)
-			if !given.MatchString(id) || ids[id] {
+			if !givenID.MatchString(id) || ids[id] {
 				t.Errorf("%q gets the id %v, want a new one of 16 letters and digits", body, m["event_id"])
 			}
 			ids[id] = true

@@ -123,20 +123,6 @@ func (s *source) parseEvents(sec *section, clock *eventClock) (events []byte, ar
 	return out.Bytes(), clock.arrivals
 }
 
-// eventsName is the name of the file with a run's events.
-const eventsName = "events.ndjson"
-
-// given returns the ids that a replay may give to the events of a file: one for each
-// record.
-func given(events []byte) map[string]bool {
-	ids, record := map[string]bool{}, 0
-	for line := range bytes.Lines(events) {
-		record++
-		ids[event.RecordID(eventsName, record, bytes.TrimSuffix(line, []byte("\n")))] = true
-	}
-	return ids
-}
-
 // setGap takes gap=… out of the words of an "all" line.
 func (c *eventClock) setGap(words []string) (rest []string, err error) {
 	for _, w := range words {

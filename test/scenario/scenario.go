@@ -47,8 +47,6 @@ type Run struct {
 	// none at all. Then the arrival is the largest time of the events so far, as in a
 	// replay.
 	Arrivals []int64
-	// Given are the ids that a replay of Events gives to those without one (D34).
-	Given map[string]bool
 	// Args are the flags for dsiem replay, without those that name files or
 	// folders; Options are the same settings for an engine in this process.
 	Args    []string
@@ -191,7 +189,6 @@ func (s *source) parseRun(run, prev *Run, parts *runParts, clock *eventClock) {
 	}
 	if sec := parts.byName["events"]; sec != nil {
 		run.Events, run.Arrivals = s.parseEvents(sec, clock)
-		run.Given = given(run.Events)
 	}
 	run.want = s.parseWants(run.Number, parts, clock.ids)
 	if parts.byName["events"] == nil && !run.StartupError() {
