@@ -358,9 +358,11 @@ func (c *Correlator) offerTexts(now int64, n, to int) {
 	}
 	c.counts.unwanted.Add(unwanted)
 	// Time passes with events that nobody wants, too: a flood of them must not
-	// keep backlogs alive.
-	_, _, received, _ := event.ReadOrigin(texts[len(texts)-1])
-	c.pass(c.arrivalOf(now, received))
+	// keep backlogs alive. Events that were offered have said when they came.
+	if last := len(texts) - 1; outcomes[last].Skipped || outcomes[last].Rejection != nil {
+		_, _, received, _ := event.ReadOrigin(texts[last])
+		c.pass(c.arrivalOf(now, received))
+	}
 }
 
 // offerEvents offers the events of the batch up to number to.

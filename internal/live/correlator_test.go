@@ -11,7 +11,9 @@ import (
 
 	"dsiem/internal/asset"
 	"dsiem/internal/config"
+	"dsiem/internal/correlate"
 	"dsiem/internal/correlate/shard"
+	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
 
@@ -66,6 +68,38 @@ func TestCorrelatorHandsOnWhatItLeavesAtTheEnd(t *testing.T) {
 			t.Error("it answers after its end")
 		}
 	})
+}
+
+// An event says when a frontend has taken it wherever it says so in its text, and time
+// does not pass beyond that when its portion ends: another one may come in the same
+// moment, taken later.
+func TestTimePassesAsFrontendsHaveTakenEvents(t *testing.T) {
+	t.Parallel()
+	rule := directive.Rule{
+		Name: "r", Stage: 1, Occurrence: 1, PluginID: 1001, PluginSID: []uint64{1},
+		From: "10.9.9.9", To: "ANY", PortFrom: "ANY", PortTo: "ANY", Protocol: "ANY", Reliability: 1, // takes none of them
+	}
+	d := &directive.Directive{ID: 1, Name: "d", Kingdom: "K", Category: "C", Priority: 1, Rules: []directive.Rule{rule}}
+	q := NewQueue(1, &leftovers{}, nil)
+	c := NewCorrelator(Options{
+		Config: &config.Config{Assets: &asset.Table{}, Plans: correlate.Plans([]*directive.Directive{d})}, Shards: 1, Source: q,
+	})
+	for _, taken := range []int64{1_700_000_000e9, 1_700_000_001e9} {
+		for _, text := range []string{
+			`{"rcvd_time":%d,"timestamp":"2023-11-14T22:13:20Z","plugin_id":1001,"plugin_sid":1,"src_ip":"10.0.0.1","dst_ip":"10.0.0.2","event_id":"e","sensor":"s"}`,
+			`{"timestamp":"2023-11-14T22:13:20Z","plugin_id":1,"plugin_sid":1,"src_ip":"10.0.0.1","dst_ip":"10.0.0.2","event_id":"e","sensor":"s","rcvd_time":%d,"conn_id":1,"frontend_id":"f/1"}`,
+		} {
+			if q.Put(fmt.Appendf(nil, text, taken)); !c.more() {
+				t.Fatal("nothing to play")
+			}
+			if c.play(); c.arrival != taken {
+				t.Errorf("after %s, taken at %d, it is %d", text, taken, c.arrival)
+			}
+		}
+	}
+	if seen := c.counts.offered.Load(); seen != 2 {
+		t.Errorf("%d events were offered, want 2", seen)
+	}
 }
 
 // A Correlator that ends before the start is complete leaves everything as it
