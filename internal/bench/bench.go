@@ -22,7 +22,8 @@ import (
 
 // Options say what to measure. Cells, Self, Server and Out must be given.
 type Options struct {
-	// Cells are what is measured. Those of one run have different names.
+	// Cells are what is measured; none are for limits only. Those of one run have different
+	// names.
 	Cells []Cell
 	// Self is this program, which plays the roles beside the server. Server is the
 	// program that is measured, and ServerFlags are more flags for it.
@@ -88,7 +89,7 @@ func Run(ctx context.Context, o *Options) error {
 
 func newBench(o *Options) (*bench, error) {
 	b := &bench{Options: o, programs: programs{self: o.Self, server: o.Server, flags: o.ServerFlags}}
-	if len(o.Cells) == 0 {
+	if len(o.Cells) == 0 && o.LimitTime <= 0 {
 		return nil, errors.New("there is nothing to measure")
 	}
 	var limited *Cell

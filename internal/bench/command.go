@@ -72,6 +72,7 @@ type command struct {
 	Scenario []string `placeholder:"NAME" help:"Measure these scenarios."`
 	Matrix   bool     `xor:"what" help:"Measure all scenarios of the matrix: those that take seconds."`
 	Quick    bool     `xor:"what" help:"Measure a few events over each transport: a smoke test."`
+	Limits   bool     `xor:"what" help:"Measure the limits only: what parts of the server do alone."`
 	List     bool     `xor:"what" help:"List the scenarios."`
 
 	Transport   string         `enum:"nats,http,http-array,replay" default:"nats" placeholder:"WAY" help:"How events reach the server: ${enum} (${default})."`
@@ -168,8 +169,12 @@ func (c *command) cells() ([]Cell, error) {
 		return nil, &usageError{"--duration must be above zero"}
 	case c.WarmUp != nil && *c.WarmUp < 0:
 		return nil, &usageError{"--warm-up must not be negative"}
-	case len(c.Scenario) > 0 && (c.Matrix || c.Quick):
-		return nil, &usageError{"--scenario, --matrix and --quick exclude each other"}
+	case len(c.Scenario) > 0 && (c.Matrix || c.Quick || c.Limits):
+		return nil, &usageError{"--scenario, --matrix, --quick and --limits exclude each other"}
+	case c.Limits && c.LimitTime == 0:
+		return nil, &usageError{"--limits needs a --limit-time above zero"}
+	case c.Limits:
+		return nil, nil
 	case c.Matrix:
 		return c.lasting(Scenarios()), nil
 	case c.Quick: // limits would take longer than all of it

@@ -104,8 +104,8 @@ func (r *Report) places() map[string]string {
 		case len(t.rows) == 0:
 		case t.name == limitsPlace && whole:
 			made[t.name] = t.markdown()
-		case t.name == limitsPlace || len(namesOf(cells, t.name)) == 0:
-			// limits are measured in every run, and belong to the matrix
+		case t.name == limitsPlace && len(r.Cells) > 0, t.name != limitsPlace && len(namesOf(cells, t.name)) == 0:
+			// limits are measured in every run, and belong to the matrix if it is not theirs
 		case whole && len(namesOf(Scenarios(), t.name)) > 0:
 			made[t.name] = t.markdown()
 		default:

@@ -285,6 +285,17 @@ Measured apart: dsiem 1.0, 2026-01-01, Quick 9, linux/amd64, 2 cores, go1.26.
 	}
 }
 
+// A run of the limits alone changes their table only, and says there where it is from.
+func TestPageOfTheLimits(t *testing.T) {
+	t.Parallel()
+	page := filled(t, reportOf(nil))
+	_, rest, _ := strings.Cut(page, "<!-- bench: limits -->\n\nMeasured apart: dsiem 1.0, 2026-01-01, Quick 9, linux/amd64, 2 cores, go1.26.\n\n")
+	table, after, _ := strings.Cut(rest, "<!-- bench end -->")
+	if n := strings.Count(table, "\n| "); n != len(limits()) || !strings.Contains(after, "old") || strings.Contains(page, "old limits") {
+		t.Errorf("%d rows in\n%s", n, page)
+	}
+}
+
 // reportOf is a report of cells and limits with the same values for all.
 func reportOf(cells []Cell) *Report {
 	r := newReport("1.0", cells, true)
