@@ -116,6 +116,7 @@ type Engine struct {
 	// for one: see taken.
 	alarms    map[[backlogs.IDLength]byte]struct{}
 	stats     Stats
+	sensors   Sensors
 	published backlogs.Published
 
 	// clock is the arrival of the last event, in nanoseconds, and second its whole
@@ -132,7 +133,8 @@ type Engine struct {
 	// firsts are first stages of always-active directives that the event matches.
 	firsts  []*stage
 	looking looking
-	// outside says that an event met a backlog whose window it misses (D32).
+	// outside says that an event met a backlog whose window it misses (D32), or whose
+	// attack it is too old for (D29).
 	outside bool
 	offers  []offer
 	due     []backlogs.Timer
@@ -236,6 +238,7 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	e.pass(clock)
 	if ev.Seconds > e.second && sentAt(ev)-e.clock >= memory.PerSecond {
 		e.stats.Future++
+		note(&e.sensors.Future, ev.Sensor)
 	}
 	plugin, taxonomy := e.index.Find(ev)
 	if len(plugin)+len(taxonomy) == 0 {
@@ -432,9 +435,11 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 			return
 		}
 		e.stats.Known++
+		note(&e.sensors.Known, a.ev.Sensor)
 	}
 	if e.outside {
 		e.stats.Outside++
+		note(&e.sensors.Outside, a.ev.Sensor)
 	}
 }
 
@@ -484,8 +489,10 @@ func (e *Engine) take(b *backlogs.Backlog, stage int, a *arrived) (began bool) {
 		e.updateLater(b)
 	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.ID):
 		e.stats.Repeated++
+		note(&e.sensors.Repeated, a.ev.Sensor)
 	case a.seconds < e.store.LatestEnd(b)-e.opts.OrderTolerance:
 		e.stats.OutOfOrder++
+		note(&e.sensors.OutOfOrder, a.ev.Sensor)
 	default:
 		if e.accept(b, stage, a) {
 			b.Latest = max(b.Latest, a.t)

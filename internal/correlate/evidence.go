@@ -5,18 +5,21 @@ import (
 	"slices"
 
 	"dsiem/internal/correlate/backlogs"
-
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/event"
 )
 
 // addEvidence adds an event's addresses and custom data to what the alarm shows.
 func (e *Engine) addEvidence(b *backlogs.Backlog, a *arrived) {
+	before := e.stats.Truncated
 	e.addSource(b, a.Src)
 	e.addDestination(b, a.Dst)
 	if a.ev.CustomData != [event.CustomFields]string{} && !e.store.AddCustomData(b, a.ev) {
 		e.store.Extra(b).Overs().Counts.CustomData++
 		e.stats.Truncated++
+	}
+	if e.stats.Truncated != before {
+		note(&e.sensors.Truncated, a.ev.Sensor)
 	}
 }
 

@@ -122,7 +122,8 @@ type Stats struct {
 	// the stages before, by more than the tolerance (D29).
 	OutOfOrder uint64
 	// Outside counts events that nothing took and that opened nothing, but that a
-	// backlog would have been offered if its stage had not been over for them (D32).
+	// backlog would have been offered if its stage had not been over for them (D32), or
+	// if they were not older than its attack (D29).
 	Outside uint64
 	// Known counts events that opened no backlog because a live one has recorded
 	// them, or one that has ended (D35).

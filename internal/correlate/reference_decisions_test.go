@@ -206,7 +206,7 @@ func TestReferenceTolerance(t *testing.T) {
 	r.hear(20, sends(10, "A", 1))
 	r.hear(20, sends(9, "B", 2))
 	r.tells(t, "#1 1[A]", "#1 4/F--")
-	r.counts(t, nil)
+	r.counts(t, map[string]uint64{"outside": 1})
 }
 
 // D29: between the opener and the end of the stage before, less the tolerance,

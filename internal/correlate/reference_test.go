@@ -322,8 +322,8 @@ func (r *reference) dispatch(order int, d *directive.Directive, a *refArrival) {
 		}
 		stage, fits := r.stageFor(b, &a.event)
 		switch {
-		case !fits || !r.notBefore(b, a):
-		case !r.inWindow(b, a):
+		case !fits:
+		case !r.notBefore(b, a), !r.inWindow(b, a): // D29, D32
 			outside = true
 		default:
 			taken = true
@@ -340,7 +340,7 @@ func (r *reference) dispatch(order int, d *directive.Directive, a *refArrival) {
 		}
 		r.count("known")
 	}
-	if outside { // D32: nothing took it. Choice: a known event can be outside, too.
+	if outside { // D29, D32: nothing took it. Choice: a known event can be outside, too.
 		r.count("outside")
 	}
 }

@@ -142,19 +142,16 @@ func (e *Engine) leaveStages(b *backlogs.Backlog) {
 
 // collectJoined adds to e.offers the live backlogs of a stage whose creating
 // events an event equals in their join fields, but for those whose attack it is too old
-// for, and those whose window it misses: that it met one of these is noted in e.outside.
+// for (D29), and those whose window it misses (D32): that it met one of these is noted in
+// e.outside.
 func (e *Engine) collectJoined(s *stage, a *arrived) {
 	for i := range s.tables.List {
 		t := &s.tables.List[i]
 		first := t.Heads[e.eventKey(t.Fields, a)]
 		for h := first; h != 0; {
 			b := e.store.At(h)
-			if e.store.Joins(b, t.Fields, &a.Origin, &a.ev.CustomData) && e.notBefore(b, a.seconds) {
-				current := s.plan
-				if b.Current != uint8(s.number) {
-					current = e.plan(b, int(b.Current))
-				}
-				if e.inWindow(b, current, a.seconds) {
+			if e.store.Joins(b, t.Fields, &a.Origin, &a.ev.CustomData) {
+				if e.notBefore(b, a.seconds) && e.inWindow(b, e.plan(b, int(b.Current)), a.seconds) {
 					e.offers = append(e.offers, offer{b, int(s.number)})
 				} else {
 					e.outside = true

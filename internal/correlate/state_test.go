@@ -99,6 +99,30 @@ func TestRememberedInPartsWhileStepsAreTaken(t *testing.T) {
 	}
 }
 
+// D43: a warning about events that did not count can name a sensor of each kind.
+func TestSensorsOfEventsThatDoNotCount(t *testing.T) {
+	e := engineFor(correlate.Options{MaxAlarmValues: 1}, twoStages())
+	from := func(sensor string, ev *event.Event) *event.Event {
+		ev.Sensor = sensor
+		return ev
+	}
+	e.Step(100e9, from("fine", eventAt(100, "opener", 1, "10.0.0.1")))
+	e.Step(100e9, from("again", eventAt(100, "opener", 1, "10.0.0.1"))) // known
+	e.Step(100e9, from("old", eventAt(50, "x", 2, "10.0.0.1")))         // before the attack
+	e.Step(100e9, from("older", eventAt(40, "y", 2, "10.0.0.1")))
+	e.Step(100e9, from("ahead", eventAt(200, "z", 9, "10.0.0.1")))
+	want := correlate.Sensors{Known: "again", Outside: "old", Future: "ahead"}
+	if diff := cmp.Diff(want, e.TakeSensors()); diff != "" {
+		t.Errorf("want - got +:\n%s", diff)
+	}
+	if diff := cmp.Diff(correlate.Sensors{}, e.TakeSensors()); diff != "" {
+		t.Errorf("taken again: want - got +:\n%s", diff)
+	}
+	if s := e.Stats(); s.Known != 1 || s.Outside != 2 || s.Future != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A directive that is always active has what it needs to be looked back to, with
 // references compared before the choice of the stage.
 func TestLookBackOfAlwaysActiveDirectives(t *testing.T) {

@@ -289,7 +289,7 @@ func (c *Correlator) hand(now time.Time, changes []correlate.Change) {
 func (c *Correlator) gauge() {
 	stats := c.engines.Stats()
 	c.counts.engine.Store(&stats)
-	c.delays.look(c.clock(), stats)
+	c.delays.look(c.clock(), stats, c.engines.TakeSensors)
 }
 
 // play plays the next events, at most shard.Portion of them.
@@ -391,7 +391,7 @@ func (c *Correlator) offer(now int64, ev *event.Event, i int) {
 		return
 	}
 	if ev.ID == "" { // of a frontend that gives none (docs/spec/correlation.md D34)
-		c.counts.withoutID.Add(1)
+		c.delays.withoutID(ev)
 		var message []byte
 		if i < len(c.batch.Texts) {
 			message = c.batch.Texts[i]

@@ -2,6 +2,7 @@ package live
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"dsiem/internal/correlate"
@@ -32,12 +33,16 @@ type delays struct {
 	counts *counts
 	tally  metric.Tally
 
-	ahead      time.Time // of the last warning of a clock that is ahead
-	lateSensor string    // of the last late event
+	ahead time.Time // of the last warning of a clock that is ahead
+	// lateSensor and idlessSensor are the sensors of the first late event, and of the first
+	// without an id, since the last look.
+	lateSensor, idlessSensor string
 
-	looked time.Time
-	before swallowed
-	told   [swallowedKinds]time.Time
+	looked time.Time // when it was looked at last
+	// before and matched are the totals of then, and told when each kind was told last.
+	before  [kinds]uint64
+	matched uint64
+	told    [kinds]time.Time
 }
 
 // offered looks at an event that is offered at an arrival, in UNIX nanoseconds.
@@ -52,7 +57,7 @@ func (d *delays) offered(now time.Time, ev *event.Event, arrival int64) {
 		}
 	case seconds > lateAfter:
 		d.counts.late.Add(1)
-		d.lateSensor = ev.Sensor
+		nameSensor(&d.lateSensor, ev)
 	}
 	const longest = 1 << 32 // seconds, so that the duration is one
 	delay := time.Duration(min(seconds, longest)) * time.Second
@@ -62,6 +67,18 @@ func (d *delays) offered(now time.Time, ev *event.Event, arrival int64) {
 	d.tally.Observe(delay)
 }
 
+// withoutID notes an event that came without an id.
+func (d *delays) withoutID(ev *event.Event) {
+	d.counts.withoutID.Add(1)
+	nameSensor(&d.idlessSensor, ev)
+}
+
+func nameSensor(to *string, ev *event.Event) {
+	if *to == "" {
+		*to = strings.Clone(ev.Sensor)
+	}
+}
+
 // flush hands the delays of a portion to the histogram.
 func (d *delays) flush() {
 	if d.counts.delay != nil {
@@ -69,56 +86,57 @@ func (d *delays) flush() {
 	}
 }
 
-// The kinds of swallowed events.
-const (
-	repeated = iota
-	outOfOrder
-	outside
-	known
-	late
-	future
-	swallowedKinds
-)
-
-// swallowed are totals by kind, and that of matched events.
-type swallowed struct {
-	kinds   [swallowedKinds]uint64
-	matched uint64
+// kind is one kind of events that did not count as they came: how many there were, and
+// the sensor of one of them, "" if it is not known.
+type kind struct {
+	name   string
+	total  uint64
+	sensor string
 }
 
-func swallowedKind(kind int) string {
-	return [swallowedKinds]string{"repeated", "out_of_order", "outside", "known", "late", "future"}[kind]
+// kinds are those that a warning tells of.
+const kinds = 10
+
+// kindsOf returns all kinds.
+func (d *delays) kindsOf(s *correlate.Stats, named *correlate.Sensors) [kinds]kind {
+	return [kinds]kind{
+		{"late", d.counts.late.Load(), d.lateSensor},
+		{"future", s.Future, named.Future},
+		{"repeated", s.Repeated, named.Repeated},
+		{"known", s.Known, named.Known},
+		{"out_of_order", s.OutOfOrder, named.OutOfOrder},
+		{"outside", s.Outside, named.Outside},
+		{"looked_back", s.LookedBack, ""},
+		{"forgotten_early", s.ForgottenEarly, ""},
+		{"without_id", d.counts.withoutID.Load(), d.idlessSensor},
+		{"truncated", s.Truncated, named.Truncated},
+	}
 }
 
-// look warns, once a minute, of kinds of events that exceed one in a hundred matched
-// ones.
-func (d *delays) look(now time.Time, s correlate.Stats) {
+// look warns, once a minute, of all kinds of events that exceed one in a hundred matched
+// ones, of each once an hour. sensors is asked for their sensors.
+func (d *delays) look(now time.Time, s correlate.Stats, sensors func() correlate.Sensors) {
 	if now.Sub(d.looked) < looksEvery {
 		return
 	}
 	d.looked = now
-	sums := swallowed{matched: d.counts.matched.Load()}
-	sums.kinds = [swallowedKinds]uint64{s.Repeated, s.OutOfOrder, s.Outside, s.Known, d.counts.late.Load(), s.Future}
-	matched := sums.matched - d.before.matched
-	for kind := range sums.kinds {
-		n := sums.kinds[kind] - d.before.kinds[kind]
-		if n == 0 || n*worthTelling <= matched || now.Sub(d.told[kind]) < toldEvery {
+	named, sum := sensors(), d.counts.matched.Load()
+	matched := sum - d.matched
+	d.matched = sum
+	attrs := []any{"matched", matched}
+	for i, k := range d.kindsOf(&s, &named) {
+		n := k.total - d.before[i]
+		d.before[i] = k.total
+		if n == 0 || n*worthTelling <= matched || now.Sub(d.told[i]) < toldEvery {
 			continue
 		}
-		d.told[kind] = now
-		attrs := []any{"kind", swallowedKind(kind), "events", n, "matched", matched, "manual", "docs/time.md"}
-		if sensor := d.sensor(kind); sensor != "" {
-			attrs = append(attrs, "sensor", sensor)
+		d.told[i] = now
+		if attrs = append(attrs, k.name, n); k.sensor != "" {
+			attrs = append(attrs, k.name+"_sensor", k.sensor)
 		}
-		d.logger.Warn("more than one in a hundred events of the last minute did not count as they came", attrs...)
 	}
-	d.before = sums
-}
-
-// sensor names a sensor that sent events of a kind.
-func (d *delays) sensor(kind int) string {
-	if kind == late {
-		return d.lateSensor
+	d.lateSensor, d.idlessSensor = "", ""
+	if len(attrs) > 2 { //nolint:mnd // the name and the number of the matched ones
+		d.logger.Warn("more than one in a hundred events of the last minute did not count as they came", append(attrs, "manual", "docs/time.md")...)
 	}
-	return ""
 }

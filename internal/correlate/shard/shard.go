@@ -138,6 +138,16 @@ func (all *Set) Stats() correlate.Stats {
 	return stats
 }
 
+// TakeSensors names, for each kind of events that are counted, a sensor of one of them
+// since the last call.
+func (all *Set) TakeSensors() correlate.Sensors {
+	var sensors correlate.Sensors
+	for _, e := range all.Shards {
+		sensors = sensors.Or(e.TakeSensors())
+	}
+	return sensors
+}
+
 // Waiting returns what the live backlogs wait for, in any order.
 func (all *Set) Waiting() iter.Seq[correlate.Waiting] {
 	return func(yield func(correlate.Waiting) bool) {
