@@ -151,6 +151,10 @@ type Stats struct {
 	// ForgottenHits counts findings that an alarm did not keep, because it has so many
 	// (D38).
 	ForgottenHits uint64
+	// WithoutAsset and WithoutRisk count the backlogs that completed all stages without an
+	// alarm line, because none of their addresses is in an asset, or because their risk was
+	// 0 nevertheless (D43).
+	WithoutAsset, WithoutRisk uint64
 	// Ended is the number of events of ended backlogs that are remembered.
 	Ended int
 	// Live is the number of live backlogs, Active that of directives that have
@@ -171,6 +175,8 @@ func (s *Stats) Add(o Stats) {
 	s.ForgottenEnded += o.ForgottenEnded
 	s.Truncated += o.Truncated
 	s.ForgottenHits += o.ForgottenHits
+	s.WithoutAsset += o.WithoutAsset
+	s.WithoutRisk += o.WithoutRisk
 	s.Ended += o.Ended
 	s.LookedBack += o.LookedBack
 	s.ForgottenEarly += o.ForgottenEarly

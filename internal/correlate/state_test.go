@@ -99,6 +99,29 @@ func TestRememberedInPartsWhileStepsAreTaken(t *testing.T) {
 	}
 }
 
+// D43: an attack that was complete and made no alarm is counted by its reason.
+func TestAttacksWithoutAnAlarmAreCounted(t *testing.T) {
+	for _, c := range []struct {
+		src         string
+		reliability int
+		want        [2]uint64
+	}{{"192.0.2.1", 10, [2]uint64{1, 0}}, {"10.0.0.1", 0, [2]uint64{0, 1}}, {"10.0.0.1", 10, [2]uint64{0, 0}}} {
+		d := twoStages()
+		for i := range d.Rules {
+			d.Rules[i].Reliability = c.reliability
+		}
+		e := engineFor(correlate.Options{}, d)
+		for i := range int64(2) {
+			ev := eventAt(100+i, fmt.Sprint(i), uint64(1+i), c.src)
+			ev.DstIP = ev.SrcIP
+			e.Step((100+i)*1e9, ev)
+		}
+		if s := e.Stats(); [2]uint64{s.WithoutAsset, s.WithoutRisk} != c.want || s.Live != 0 {
+			t.Errorf("%s, reliability %d: %+v", c.src, c.reliability, s)
+		}
+	}
+}
+
 // D43: a warning about events that did not count can name a sensor of each kind.
 func TestSensorsOfEventsThatDoNotCount(t *testing.T) {
 	e := engineFor(correlate.Options{MaxAlarmValues: 1}, twoStages())

@@ -84,6 +84,7 @@ func (e *Engine) complete(b *backlogs.Backlog) (began bool) {
 	if next < 0 {
 		e.update(b, before, true)
 		e.emit(b, Change{Kind: Finished, Stage: int(e.plan(b, current).Number)})
+		e.countSilent(b)
 		e.close(b)
 		return false
 	}
@@ -98,8 +99,9 @@ func (e *Engine) complete(b *backlogs.Backlog) (began bool) {
 	return true
 }
 
-// assess computes the risk and, if it changed, its class (§7).
-func (e *Engine) assess(b *backlogs.Backlog, reliability int) {
+// value returns the largest value of the assets that a backlog's addresses are in, 0 if
+// they are in none.
+func (e *Engine) value(b *backlogs.Backlog) int {
 	value := 0
 	if x := e.store.Extra(b); x != nil && x.Over != nil {
 		value = x.Over.Value
@@ -109,7 +111,12 @@ func (e *Engine) assess(b *backlogs.Backlog, reliability int) {
 			value = max(value, e.assets.Value(a.Addr()))
 		}
 	}
-	risk := int32(alarm.Risk(e.variantOf(b).owner.current.plan.Priority, reliability, value))
+	return value
+}
+
+// assess computes the risk and, if it changed, its class (§7).
+func (e *Engine) assess(b *backlogs.Backlog, reliability int) {
+	risk := int32(alarm.Risk(e.variantOf(b).owner.current.plan.Priority, reliability, e.value(b)))
 	if risk == b.Risk {
 		return
 	}
@@ -121,6 +128,17 @@ func (e *Engine) assess(b *backlogs.Backlog, reliability int) {
 		b.Class = alarm.High
 	default:
 		b.Class = alarm.Medium
+	}
+}
+
+// countSilent counts a backlog that completed all stages without an alarm line.
+func (e *Engine) countSilent(b *backlogs.Backlog) {
+	switch {
+	case b.Created != 0:
+	case e.value(b) == 0:
+		e.stats.WithoutAsset++
+	default:
+		e.stats.WithoutRisk++
 	}
 }
 
