@@ -85,7 +85,7 @@ func (l *loader) doubtFirstStage(r *ruleScope) {
 // doubtTimeout warns of a later stage that has no time (D32). A misspelt timeout
 // has been reported as an unknown key.
 func (l *loader) doubtTimeout(r *ruleScope) {
-	const effect = " only events of the second in which the stage begins count; write how many seconds it may take, like "
+	const effect = " the stage is over with the second in which it begins; write how many seconds it may take, like "
 	v := r.Object.Get("timeout")
 	misspelt := func(m jsonfile.Member) bool { return text.Suggest(m.Name, l.ruleKeys) == "timeout" }
 	switch {

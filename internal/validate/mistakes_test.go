@@ -186,7 +186,7 @@ func mistakesOfMeaning() []mistake {
 	return []mistake{
 		{
 			"3: a stage without a timeout", edit(",\n          \"timeout\": 300", ""), false,
-			`directives_shop.json:22:9: warning: directive 310, stage 2, timeout: without a timeout only events of the second in which the stage begins count; write how many seconds it may take, like "timeout": 600`,
+			`directives_shop.json:22:9: warning: directive 310, stage 2, timeout: without a timeout the stage is over with the second in which it begins; write how many seconds it may take, like "timeout": 600`,
 		},
 		{
 			"6: a protocol", edit(`"plugin_id": 7310`, `"plugin_id": 7310, "protocol": "UDP"`), false,
