@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/jsonfile"
@@ -40,7 +41,7 @@ func (r *replay) load() error {
 		fmt.Fprintf(r.options.Diagnostics, "%s: left alone, no enabled directive has this id\n", filepath.Join(dir, name))
 	}
 	r.summary.Backlogs.Loaded, r.summary.Backlogs.Discarded = loaded.Restored, loaded.Discarded
-	r.loaded = loaded.Files
+	r.loaded, r.damaged = loaded.Files, loaded.Damaged
 	return nil
 }
 
@@ -60,17 +61,22 @@ func isDir(path string) error {
 }
 
 // save writes the live backlogs, if asked to, and then discards the files that
-// were loaded. After a replay that failed, loaded files stay for another try,
-// unless the live backlogs took their place.
+// were loaded; damaged ones are kept aside. After a replay that failed, loaded files
+// stay for another try, unless the live backlogs took their place.
 func (r *replay) save(failed bool) error {
 	o := r.options
+	inPlace := o.SaveBacklogs != "" && filepath.Clean(o.SaveBacklogs) == filepath.Clean(o.LoadBacklogs)
+	if !failed || inPlace {
+		if err := r.keepDamaged(); err != nil {
+			return err
+		}
+	}
 	if o.SaveBacklogs == "" {
 		if failed {
 			return nil
 		}
 		return state.Discard(r.loaded)
 	}
-	inPlace := filepath.Clean(o.SaveBacklogs) == filepath.Clean(o.LoadBacklogs)
 	earlier := r.loaded
 	if failed && !inPlace {
 		earlier = nil
@@ -84,4 +90,13 @@ func (r *replay) save(failed bool) error {
 		return fmt.Errorf("saving the live backlogs: %w", err)
 	}
 	return nil
+}
+
+// keepDamaged keeps aside the loaded files of which something could not go on.
+func (r *replay) keepDamaged() error {
+	kept, err := state.KeepDamaged(r.options.LoadBacklogs, r.damaged, time.Now())
+	for _, k := range kept {
+		fmt.Fprintf(r.options.Diagnostics, "%s: kept aside as %s\n", k.File, k.As)
+	}
+	return err
 }

@@ -138,8 +138,9 @@ type replay struct {
 	alarmed  bool // there was an alarm line
 	riskless *riskless
 	bytes    int64 // of all inputs, 0 if unknown
-	// loaded are the files of the restored backlogs.
-	loaded []string
+	// loaded are the files of the restored backlogs, damaged those of which some
+	// could not be restored.
+	loaded, damaged []string
 	// diagnostics are the options' ones, beside the progress line.
 	diagnostics io.Writer
 }

@@ -277,6 +277,49 @@ func TestReplayCountsRestoredAlarms(t *testing.T) {
 	}
 }
 
+// TestReplayKeepsDamagedBacklogsAside loads a file that is cut off, with and without
+// writing the live backlogs to the same place: it is still there under another name.
+func TestReplayKeepsDamagedBacklogsAside(t *testing.T) {
+	t.Parallel()
+	for _, inPlace := range []bool{false, true} {
+		saved := t.TempDir()
+		if _, _, err := replayText(t, line("e1", 100, 1, "10.0.0.2"), func(o *Options) { o.SaveBacklogs = saved }); err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(saved, "*.json"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("saved %q, %v", files, err)
+		}
+		content, err := os.ReadFile(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		damaged := strings.TrimRight(string(content), "]\n") + ",\n{"
+		if err := os.WriteFile(files[0], []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, messages, err := replayText(t, line("e3", 110, 1, "10.0.0.3"), func(o *Options) {
+			o.LoadBacklogs = saved
+			if inPlace {
+				o.SaveBacklogs = saved
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, _ := filepath.Glob(files[0] + ".damaged-*")
+		if len(kept) != 1 || !strings.Contains(messages, files[0]+": kept aside as "+kept[0]+"\n") {
+			t.Fatalf("kept aside are %q, messages:\n%s", kept, messages)
+		}
+		if got, err := os.ReadFile(kept[0]); err != nil || string(got) != damaged {
+			t.Errorf("kept aside is %q, %v", got, err)
+		}
+		if _, err := os.Stat(files[0]); (err == nil) != inPlace {
+			t.Errorf("the file itself: %v", err)
+		}
+	}
+}
+
 // TestPipelineKeepsTheOrder gives single records of very different length to many
 // decoders: they are played in the order of the input.
 func TestPipelineKeepsTheOrder(t *testing.T) {

@@ -27,6 +27,9 @@ type Loaded struct {
 	// Files are the paths to give to Discard: the files that were read, good or
 	// bad, and what a Save that was killed left of the same directives.
 	Files []string
+	// Damaged are the paths to give to KeepDamaged: files of which something could
+	// not be restored.
+	Damaged []string
 	// Ignored are the names of files of directives that Load was not given.
 	Ignored []string
 }
@@ -38,7 +41,7 @@ type Loaded struct {
 //
 // Every element of a file stands for itself: one that is bad or refused is
 // discarded with a problem that names its place. A syntax error ends its file,
-// the elements before it count. No file is changed or deleted: see Discard
+// the elements before it count. No file is changed or deleted: see KeepDamaged and Discard
 // (docs/spec/correlation.md §11.3, §11.5, P4, P5, B32).
 //
 // An error means that the folder itself could not be read.
@@ -75,6 +78,9 @@ func Load(dir string, directives []uint64, restore func(directive uint64, s *ala
 func (l *Loaded) load(path string, restore func(*alarm.Saved) error) {
 	content, err := readFile(path)
 	if err != nil {
+		if info, e := os.Stat(path); e == nil && info.Mode().IsRegular() {
+			l.Damaged = append(l.Damaged, path) // a Save would replace it
+		}
 		l.Problems = append(l.Problems, jsonfile.Problem{
 			File: path, Msg: fmt.Sprintf("the saved backlogs cannot be read and stay where they are: %v", err),
 		})
@@ -83,6 +89,9 @@ func (l *Loaded) load(path string, restore func(*alarm.Saved) error) {
 	l.Files = append(l.Files, path)
 	r := reader{file: jsonfile.NewFile(path, content), restore: restore}
 	r.read()
+	if len(r.problems) > 0 {
+		l.Damaged = append(l.Damaged, path)
+	}
 	l.Restored += r.restored
 	l.Discarded += r.discarded
 	l.Problems = append(l.Problems, r.problems...)

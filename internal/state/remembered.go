@@ -102,7 +102,7 @@ func readPart(from *json.Decoder) (*resume.Remembered, error) {
 }
 
 // LoadRemembered hands on what the engines of the last run remembered, after Load. A
-// file that cannot be understood is reported and left out.
+// file that cannot be understood is reported, left out, and kept aside later.
 func (s *Store) LoadRemembered(restore func(*resume.Remembered)) error {
 	defer debug.FreeOSMemory() // what was read is several times larger than what is made of it
 	for _, dir := range []string{s.dir, s.checkpoints()} {
@@ -112,6 +112,7 @@ func (s *Store) LoadRemembered(restore func(*resume.Remembered)) error {
 		}
 		if problem != nil {
 			s.logger.Error("remembered events discarded", "file", filepath.Join(dir, rememberedName), "error", problem)
+			s.damaged = append(s.damaged, filepath.Join(dir, rememberedName))
 		}
 		if dir == s.dir && (r != nil || problem != nil) {
 			s.loaded = append(s.loaded, filepath.Join(dir, rememberedName))

@@ -61,6 +61,9 @@ type Store struct {
 	// are still there, unless settled: then they are gone.
 	loaded  []string
 	settled bool
+	// damaged are the files of which something could not be restored and that are
+	// not kept aside yet.
+	damaged []string
 	// cutOff says that the last run did not end in order.
 	cutOff bool
 
@@ -193,6 +196,7 @@ func (s *Store) loadFrom(dir string, directives []uint64, restore func(uint64, *
 		p := &loaded.Problems[i]
 		s.logger.Error("saved backlog discarded", "place", fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column), "reason", p.Where+": "+p.Msg)
 	}
+	s.damaged = append(s.damaged, loaded.Damaged...)
 	for _, name := range loaded.Ignored {
 		s.logger.Info("saved backlogs left alone, no enabled directive has this id", "file", filepath.Join(dir, name))
 	}
@@ -202,14 +206,17 @@ func (s *Store) loadFrom(dir string, directives []uint64, restore func(uint64, *
 	return loaded, nil
 }
 
-// Started deletes the saved backlogs that load has read. The checkpoint that
-// replaces them must be on disk, unless there are to be none; one of an earlier
-// run is deleted then.
+// Started deletes the saved backlogs that load has read; damaged files are kept
+// aside. The checkpoint that replaces them must be on disk, unless there are to be
+// none; one of an earlier run is deleted then.
 //
 // It may be called again, and does nothing then.
 func (s *Store) Started(checkpoints bool) error {
 	if s.settled {
 		return nil
+	}
+	if err := s.keepDamaged(); err != nil {
+		return err
 	}
 	if !checkpoints {
 		if err := s.drop(); err != nil {
@@ -262,6 +269,9 @@ func (s *Store) checkpoint(saved iter.Seq2[uint64, alarm.Saved], remembered iter
 	if err := incomplete(); err != nil {
 		return written, err
 	}
+	if err := s.keepDamaged(); err != nil {
+		return written, err
+	}
 	err = errors.Join(os.RemoveAll(old), rename(s.checkpoints(), old), rename(fresh, s.checkpoints()), os.RemoveAll(old))
 	if err != nil {
 		return written, fmt.Errorf("replacing the checkpoint: %w", err)
@@ -289,8 +299,12 @@ func rename(from, to string) error {
 }
 
 // Save writes the state of a backend that stops. What was loaded goes, unless
-// it was overwritten.
+// it was overwritten; damaged files are kept aside. One that cannot be is no reason
+// to lose what is live.
 func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved], remembered iter.Seq[*resume.Remembered]) (Written, error) {
+	if err := s.keepDamaged(); err != nil {
+		s.logger.Error("damaged saved files are lost", "error", err)
+	}
 	written, err := SaveInPlaceOf(s.dir, s.loaded, saved)
 	if err != nil {
 		return written, fmt.Errorf("saving backlogs: %w", err)
