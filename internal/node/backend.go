@@ -164,10 +164,11 @@ func (b *backend) restore() (discarded int, err error) {
 	if err := b.state.LoadRemembered(b.correlator.RestoreRemembered); err != nil {
 		return 0, err
 	}
-	waiting, err := b.state.LoadWaiting(b.queue.Restore)
+	waiting, lost, err := b.state.LoadWaiting(b.queue.Restore)
 	if err != nil {
 		return 0, err
 	}
+	b.abandoned.Add(uint64(lost))
 	if waiting > 0 {
 		b.target("worker").Info("events that the last stop had no time for are played first", "events", waiting)
 	}

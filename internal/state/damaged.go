@@ -115,3 +115,11 @@ func (s *Store) keepDamaged() error {
 	}
 	return err
 }
+
+// keepDamagedOrSay is keepDamaged at a stop, at which damaged files that cannot be kept
+// are no reason to lose what is live.
+func (s *Store) keepDamagedOrSay() {
+	if err := s.keepDamaged(); err != nil {
+		s.logger.Error("damaged saved files are lost", "error", err)
+	}
+}

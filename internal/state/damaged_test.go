@@ -17,6 +17,7 @@ import (
 
 	"dsiem/internal/correlate/resume"
 	"dsiem/internal/correlate/shard"
+	"dsiem/internal/event"
 	"dsiem/internal/state"
 	"dsiem/test/testkit"
 )
@@ -209,5 +210,46 @@ func TestADamagedFileIsRenamedIfItCannotBeLinked(t *testing.T) {
 	testkit.Check(t, err)
 	if got := read(t, filepath.Join(dir, "1.json.damaged-20260701T120000.001Z")); got["inside"] != "text" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// The file of events that waited is kept aside if some of them are lost, when it is
+// removed and when a stop writes it anew.
+func TestWaitingEventsThatAreLostAreKeptAside(t *testing.T) {
+	t.Parallel()
+	content := "{}\n" + strings.Repeat("x", 4*event.MaxSize) + "\n[]\n"
+	for name, end := range map[string]func(t *testing.T, store *state.Store){
+		"played": func(t *testing.T, store *state.Store) {
+			t.Helper()
+			testkit.Check(t, store.ForgetWaiting())
+		},
+		"others wait": func(t *testing.T, store *state.Store) {
+			t.Helper()
+			b := event.NewBatch(nil)
+			b.AddText([]byte("new"))
+			store.Waiting().Add(b)
+			if n, err := store.SaveWaiting(); n != 1 || err != nil {
+				t.Errorf("%d events saved, %v", n, err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			logs := t.TempDir()
+			dir := filepath.Join(logs, "backlogs")
+			put(t, dir, "waiting_events.ndjson", content)
+			store, log := openStore(t, logs)
+			var got []string
+			events, lost, err := store.LoadWaiting(func(text []byte) { got = append(got, string(text)) })
+			if events != 2 || lost != 1 || err != nil || !slices.Equal(got, []string{"{}", "[]"}) {
+				t.Fatalf("%d events %q, %d lost, %v", events, got, lost, err)
+			}
+			log.Wait(t, 1, "ERROR", "events that waited are lost", "events=1", store.WaitingFile())
+			end(t, store)
+			wantKept(t, dir, log, map[string][]string{"waiting_events.ndjson": {content}})
+			if read(t, dir)["waiting_events.ndjson"] == content {
+				t.Error("the damaged file is still in use")
+			}
+		})
 	}
 }

@@ -102,13 +102,25 @@ func (s *Store) Close() error { return s.lock.Close() }
 func (s *Store) Waiting() *Waiting { return &s.waiting }
 
 // LoadWaiting hands on the events that the last stop had no time for, and returns
-// their number. They stay on disk until ForgetWaiting or SaveWaiting.
-func (s *Store) LoadWaiting(put func(text []byte)) (int, error) {
-	return loadWaiting(s.WaitingFile(), put)
+// their number. They stay on disk until ForgetWaiting or SaveWaiting. Lines that are
+// too long to be events are passed over, reported, and their number returned as
+// that of lost events; their file is kept aside before it goes.
+func (s *Store) LoadWaiting(put func(text []byte)) (events, lost int, err error) {
+	events, lost, err = loadWaiting(s.WaitingFile(), put)
+	if lost > 0 {
+		s.logger.Error("events that waited are lost, their lines are too long", "events", lost, "limit", maxWaiting, "file", s.WaitingFile())
+		s.damaged = append(s.damaged, s.WaitingFile())
+	}
+	return events, lost, err
 }
 
 // ForgetWaiting removes the events of the last run, which have been played.
-func (s *Store) ForgetWaiting() error { return remove(s.WaitingFile()) }
+func (s *Store) ForgetWaiting() error {
+	if err := s.keepDamaged(); err != nil {
+		return err
+	}
+	return remove(s.WaitingFile())
+}
 
 // SaveWaiting saves the events that Waiting has been given, and returns their
 // number. After an error they are lost.
@@ -117,6 +129,7 @@ func (s *Store) SaveWaiting() (int, error) {
 	if n == 0 {
 		return 0, s.ForgetWaiting()
 	}
+	s.keepDamagedOrSay()
 	err := s.waiting.close()
 	switch {
 	case errors.Is(err, errNotKept):
@@ -302,9 +315,7 @@ func rename(from, to string) error {
 // it was overwritten; damaged files are kept aside. One that cannot be is no reason
 // to lose what is live.
 func (s *Store) Save(saved iter.Seq2[uint64, alarm.Saved], remembered iter.Seq[*resume.Remembered]) (Written, error) {
-	if err := s.keepDamaged(); err != nil {
-		s.logger.Error("damaged saved files are lost", "error", err)
-	}
+	s.keepDamagedOrSay()
 	written, err := SaveInPlaceOf(s.dir, s.loaded, saved)
 	if err != nil {
 		return written, fmt.Errorf("saving backlogs: %w", err)

@@ -2,8 +2,10 @@ package state
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,6 +19,10 @@ import (
 // backlogsDir: one message per line, as on NATS. The next start
 // plays them first. Their senders believe that they have been taken.
 const waitingName = "waiting_events.ndjson"
+
+// maxWaiting is the longest line of that file that is read, in bytes. No event is
+// as long, so a longer one was written by something else, or the file is damaged.
+const maxWaiting = 2 * event.MaxSize
 
 // Waiting takes events that a stop has no time for. The first error ends
 // the writing; written events count only if close returns nil.
@@ -73,24 +79,32 @@ func (w *Waiting) close() error {
 }
 
 // loadWaiting hands on the events that the last stop had no time for, and
-// returns their number.
-func loadWaiting(path string, put func([]byte)) (int, error) {
+// returns their number and that of the lines that are too long to be events.
+func loadWaiting(path string, put func([]byte)) (events, tooLong int, err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("loading events that still waited: %w", err)
+		return 0, 0, fmt.Errorf("loading events that still waited: %w", err)
 	}
 	defer file.Close()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 2*event.MaxSize)
-	n := 0
-	for ; lines.Scan(); n++ {
-		put(lines.Bytes())
+	lines := bufio.NewReaderSize(file, maxWaiting+len("\n"))
+	for !errors.Is(err, io.EOF) {
+		var line []byte
+		switch line, err = lines.ReadSlice('\n'); {
+		case errors.Is(err, bufio.ErrBufferFull):
+			tooLong++
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = lines.ReadSlice('\n')
+			}
+		case len(line) > 0:
+			events++
+			put(bytes.TrimSuffix(line, []byte{'\n'}))
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return events, tooLong, fmt.Errorf("loading events that still waited: %w", err)
+		}
 	}
-	if err := lines.Err(); err != nil {
-		return n, fmt.Errorf("loading events that still waited: %w", err)
-	}
-	return n, nil
+	return events, tooLong, nil
 }

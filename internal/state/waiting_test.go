@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"dsiem/internal/event"
@@ -37,8 +38,8 @@ func TestWaitingEventsComeBack(t *testing.T) {
 		t.Fatalf("%d events, %v", w.events, err)
 	}
 	var got []string
-	if n, err := loadWaiting(path, func(data []byte) { got = append(got, string(data)) }); err != nil || n != 3 {
-		t.Fatalf("%d events, %v", n, err)
+	if n, long, err := loadWaiting(path, func(data []byte) { got = append(got, string(data)) }); err != nil || n != 3 || long != 0 {
+		t.Fatalf("%d events, %d lines too long, %v", n, long, err)
 	}
 	want := []string{`{"event_id":"e1", "plugin_id":1}`, string(event.AppendMessage(nil, &ev, carrier)), "garbage"}
 	if !slices.Equal(got, want) {
@@ -53,7 +54,7 @@ func TestNoWaitingEventsMakeNoFile(t *testing.T) {
 	if err := w.close(); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := loadWaiting(path, nil); err != nil || n != 0 {
+	if n, _, err := loadWaiting(path, nil); err != nil || n != 0 {
 		t.Errorf("%d events, %v", n, err)
 	}
 }
@@ -69,7 +70,39 @@ func TestWaitingEventsThatCannotBeSaved(t *testing.T) {
 	if err := w.close(); err == nil || w.events != 2 {
 		t.Errorf("%d events, %v", w.events, err)
 	}
-	if _, err := loadWaiting(filepath.Join(file, waitingName), nil); err == nil {
+	if _, _, err := loadWaiting(filepath.Join(file, waitingName), nil); err == nil {
 		t.Error("a path below a file can be read")
+	}
+}
+
+// A line that is too long to be an event is passed over wherever it is, and costs
+// neither the others nor the start.
+func TestWaitingLinesThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	const most = 2 * event.MaxSize
+	long, longest := strings.Repeat("x", 3*most+7), strings.Repeat("y", most)
+	for _, tt := range []struct {
+		name, content string
+		want          []string
+		tooLong       int
+	}{
+		{"at the beginning", long + "\n1\n2\n", []string{"1", "2"}, 1},
+		{"in between, twice", "1\n" + longest + "z\n\n" + long + "\n2\n", []string{"1", "", "2"}, 2},
+		{"at the end, without a newline", "1\n" + long, []string{"1"}, 1},
+		{"alone", long + "\n", nil, 1},
+		{"just not too long", longest + "\n" + longest, []string{longest, longest}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), waitingName)
+			if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			n, tooLong, err := loadWaiting(path, func(data []byte) { got = append(got, string(data)) })
+			if err != nil || n != len(tt.want) || tooLong != tt.tooLong || !slices.Equal(got, tt.want) {
+				t.Errorf("%d events, %d lines too long, %v", n, tooLong, err)
+			}
+		})
 	}
 }

@@ -103,6 +103,29 @@ func TestPlayedEventsAreForgotten(t *testing.T) {
 	}
 }
 
+// A line of the events of the last run that no event can have does not stop the
+// start: it is counted, the others are played, and the file is kept aside.
+func TestAWaitingEventThatIsTooLongIsPassedOver(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, configs(t, "", takeAll))
+	testkit.Check(t, os.MkdirAll(h.backlogs(), 0o750))
+	file := filepath.Join(h.backlogs(), "waiting_events.ndjson")
+	content := ev{id: "e1"}.String() + "\n" + strings.Repeat("x", 5<<20) + "\n" + ev{id: "e2"}.String() + "\n"
+	testkit.Check(t, os.WriteFile(file, []byte(content), 0o640))
+	n := h.startReady(setup{role: standaloneRole, flags: []string{"--checkpoint=1", diagnostics}})
+	n.takes("e2")
+	n.says("ERROR", "events that waited are lost", "events=1")
+	if got := n.metrics()[`dsiem_events_dropped_total{reason="shutdown"}`]; got != 1 {
+		t.Errorf("%v events are counted as lost, want 1", got)
+	}
+	testkit.Eventually(t, "the played events are forgotten", func() bool { return !exists(file) })
+	n.says("WARN", "damaged saved file kept aside", file+".damaged-")
+	n.stop()
+	if got := h.alarmEvents(); len(got) != 2 || got[0].EventID != "e1" {
+		t.Errorf("the lines are %v", got)
+	}
+}
+
 // Two nodes must not write into one log directory.
 func TestOneNodePerLogDirectory(t *testing.T) {
 	t.Parallel()
