@@ -40,6 +40,7 @@ type pipeline struct {
 	mostKept    int
 	// maxJump is in nanoseconds. sort puts each input in order, in so much memory.
 	maxJump    int64
+	lookBack   int64 // in seconds, 0 for none
 	sort       bool
 	sortMemory int
 
@@ -186,7 +187,7 @@ func (p *pipeline) step(in *stream) {
 		if behind > late {
 			c.late++
 		}
-		if behind > lookBack {
+		if p.lookBack == 0 || behind > p.lookBack {
 			c.lagging++
 		}
 	}
@@ -201,10 +202,10 @@ func (p *pipeline) tellMoved(in *stream, r *record) {
 	}
 }
 
-// late is the number of seconds from which an event is late (D43), lookBack that for
-// which the engines remember events (D33): what is older than that is not found by
-// them, but it would be if the input were sorted.
-const late, lookBack = 60, 60
+// late is the number of seconds from which an event is late (D43). One that is older
+// than its input's clock by more than the look-back is lagging: the engines do not find
+// it (D33), but they would if the input were sorted (D30).
+const late = 60
 
 // fail lets nothing more be played.
 func (p *pipeline) fail(err error) {

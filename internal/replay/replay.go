@@ -78,6 +78,11 @@ type Options struct {
 // DefaultMaxJump is that of Options.
 const DefaultMaxJump = time.Hour
 
+// lookBack is that of the engines, in seconds.
+func (o *Options) lookBack() int64 {
+	return cmp.Or(o.Engine.LookBack, correlate.DefaultReplayLookBack)
+}
+
 func (o *Options) maxJump() time.Duration { return max(0, cmp.Or(o.MaxJump, DefaultMaxJump)) }
 
 // shownRejections is the number of rejected records that are shown with their
@@ -183,7 +188,8 @@ func (r *replay) newPipeline() *pipeline {
 		rejected: r.rejected, jumped: r.jumped, moved: r.moved, played: r.played,
 	}
 	opts := o.Engine
-	opts.LookBack = cmp.Or(opts.LookBack, correlate.DefaultReplayLookBack)
+	opts.LookBack = o.lookBack()
+	p.lookBack = max(0, opts.LookBack)
 	p.engines = shard.New(r.configuration.Plans, p.assets, opts, shard.Count(o.Shards))
 	return p
 }

@@ -17,6 +17,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"dsiem/internal/correlate"
 	"dsiem/test/testkit"
 )
 
@@ -362,6 +363,45 @@ func TestNewestFirst(t *testing.T) {
 	}
 	out, _ = replayFiles(t, func(o *Options) { o.Sort = true }, given{"ev", strings.Join(short, "")})
 	testkit.Equal(t, contents(t, out), contents(t, want))
+}
+
+// The advice to sort is about records that are older than the clock by more than the
+// look-back of this replay (D30.3), whatever that is.
+func TestAdviceFollowsTheLookBack(t *testing.T) {
+	t.Parallel()
+	const sort = "10 events are more than %d seconds older than one before them: try --sort"
+	for _, test := range []struct {
+		lookBack int64
+		disorder time.Duration
+		want     []string
+	}{
+		{0, 60 * time.Second, []string{}},
+		{0, 61 * time.Second, []string{fmt.Sprintf(sort, 60)}},
+		{300, 300 * time.Second, []string{}},
+		{300, 301 * time.Second, []string{fmt.Sprintf(sort, 300)}},
+		{10, 10 * time.Second, []string{}},
+		{10, 30 * time.Second, []string{fmt.Sprintf(sort, 10)}},
+		{1, 30 * time.Second, []string{"10 events are more than 1 second older than one before them: try --sort"}},
+		{correlate.Off, 0, []string{}},
+		{correlate.Off, time.Nanosecond, []string{"10 events are older than one before them: try --sort"}},
+	} {
+		t.Run(fmt.Sprint(test.lookBack, " ", test.disorder), func(t *testing.T) {
+			t.Parallel()
+			var lines strings.Builder
+			for i := range 100 {
+				when := time.Hour + time.Duration(i/10*10)*time.Second
+				if i%10 == 9 {
+					when -= test.disorder
+				}
+				lines.WriteString(login(fmt.Sprint("e", i), at(when), 1, "192.0.2.7"))
+			}
+			_, s := replayFiles(t, func(o *Options) { o.Engine.LookBack = test.lookBack }, given{"ev", lines.String()})
+			testkit.Equal(t, s.Advice, test.want)
+			if s.Events.Lagging != 10*len(test.want) {
+				t.Errorf("%d events lag", s.Events.Lagging)
+			}
+		})
+	}
 }
 
 // A temporary file that cannot be made ends the replay.
