@@ -95,18 +95,9 @@ func grammar(p options.Program) any {
 // runOthers runs a command that kong reads.
 func runOthers(ctx context.Context, p options.Program, args []string, streams Streams) int {
 	exited, code := false, exitDone
-	parser, err := kong.New(grammar(p),
-		kong.Name(p.Called),
-		kong.Description("Dsiem turns normalized security events into the few alarms that matter."),
-		kong.Writers(streams.Out, streams.Err),
+	parser, err := newParser(grammar(p), p, streams,
 		kong.Exit(func(c int) { exited, code = true, c }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(streams, p),
-		kong.Vars{
-			"medRiskMin": strconv.Itoa(correlate.DefaultMedRiskMin),
-			"medRiskMax": strconv.Itoa(correlate.DefaultMedRiskMax),
-		},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: false}),
 	)
 	if err != nil {
 		fmt.Fprintf(streams.Err, "%s: the command line is not well defined: %s\n", p.Called, err)
@@ -121,6 +112,22 @@ func runOthers(ctx context.Context, p options.Program, args []string, streams St
 		return exitUsage
 	}
 	return exitCode(parsed.Run(), p, streams)
+}
+
+// newParser returns a parser of the command line that a grammar describes.
+func newParser(grammar any, p options.Program, streams Streams, others ...kong.Option) (*kong.Kong, error) {
+	return kong.New(grammar, append(others,
+		kong.Name(p.Called),
+		kong.Description("Dsiem turns normalized security events into the few alarms that matter."),
+		kong.Writers(streams.Out, streams.Err),
+		kong.Bind(streams, p),
+		kong.NamedMapper("serve", likeServe{}),
+		kong.Vars{
+			"medRiskMin": strconv.Itoa(correlate.DefaultMedRiskMin),
+			"medRiskMax": strconv.Itoa(correlate.DefaultMedRiskMax),
+		},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: false}),
+	)...)
 }
 
 func exitCode(err error, p options.Program, streams Streams) int {

@@ -21,18 +21,18 @@ const (
 )
 
 // engineFlags are the server's options that change what alarms are raised and
-// what they say.
+// what they say. Those of type "serve" take what serve takes, see likeServe.
 type engineFlags struct {
 	MinAlarmLifetime int64         `placeholder:"MINUTES" default:"0" help:"Grace added to the timeout of every stage, in minutes (${default})."`
 	OrderTolerance   time.Duration `placeholder:"TIME" default:"5s" help:"How much older than the stage before an event of a stage may be, in whole seconds (${default})."`
 	LookBack         time.Duration `placeholder:"TIME" default:"60s" help:"How long events are remembered that came before the stage they belong to; 0 is not at all (${default})."`
 	Remember         time.Duration `placeholder:"TIME" default:"1h" help:"How long the events of an ended attack open no other one; 0 is not at all (${default})."`
-	MaxAlarmValues   int           `placeholder:"N" default:"1000" help:"Addresses a side, and custom data values of one label, that an alarm lists (${default})."`
-	MedRiskMin       int           `placeholder:"RISK" default:"${medRiskMin}" help:"Lowest risk of class Medium, at least 2 (${default})."`
-	MedRiskMax       int           `placeholder:"RISK" default:"${medRiskMax}" help:"Highest risk of class Medium, at most 9 (${default})."`
-	Status           []string      `placeholder:"STATUS" default:"Open,In-Progress,Closed" help:"Alarm statuses; alarms get the first (${default})."`
-	Tags             []string      `placeholder:"TAG" default:"Identified Threat,False Positive,Valid Threat,Security Incident" help:"Alarm tags; alarms get the first (${default})."`
-	ExpandTitles     bool          `default:"true" negatable:"" help:"Replace SRC_IP and DST_IP in alarm titles (${default})."`
+	MaxAlarmValues   int           `type:"serve" placeholder:"N" default:"1000" help:"Addresses a side, and custom data values of one label, that an alarm lists (${default})."`
+	MedRiskMin       int           `type:"serve" placeholder:"RISK" default:"${medRiskMin}" help:"Lowest risk of class Medium, at least 2 (${default})."`
+	MedRiskMax       int           `type:"serve" placeholder:"RISK" default:"${medRiskMax}" help:"Highest risk of class Medium, at most 9 (${default})."`
+	Status           []string      `type:"serve" placeholder:"STATUS,..." default:"Open,In-Progress,Closed" help:"Alarm statuses; alarms get the first (${default})."`
+	Tags             []string      `type:"serve" placeholder:"TAG,..." default:"Identified Threat,False Positive,Valid Threat,Security Incident" help:"Alarm tags; alarms get the first (${default})."`
+	ExpandTitles     bool          `type:"serve" default:"true" negatable:"" help:"Replace SRC_IP and DST_IP in alarm titles (${default})."`
 }
 
 // check returns a usage error for a value out of range.
@@ -52,13 +52,10 @@ func (f *engineFlags) check() error {
 			return options.UsageError(fmt.Sprintf("%s: %s is not possible; use %s0 to %ds", d.flag, d.time, d.use, correlate.Longest))
 		}
 	}
-	if f.MaxAlarmValues < 1 || f.MaxAlarmValues > options.MaxAlarmValues {
-		return options.UsageError(fmt.Sprintf("--max-alarm-values: %d is out of range; use 1 to %d", f.MaxAlarmValues, options.MaxAlarmValues))
-	}
 	o := f.options()
 	err := o.Check()
 	if err == nil && f.MedRiskMin == 0 { // stands for the default in the engine's options only
-		err = errors.New("a medium risk from 0 is not possible; use at least 2")
+		err = errors.New("medium risk from 0 is not possible; use at least 2")
 	}
 	if err != nil {
 		return options.UsageError(fmt.Sprintf("--med-risk-min, --med-risk-max: %s", err))
@@ -72,16 +69,9 @@ func (f *engineFlags) options() correlate.Options {
 		OrderTolerance:   options.Seconds(f.OrderTolerance), LookBack: options.Seconds(f.LookBack), Remember: options.Seconds(f.Remember),
 		MaxAlarmValues: f.MaxAlarmValues,
 		MedRiskMin:     f.MedRiskMin, MedRiskMax: f.MedRiskMax,
-		Status: first(f.Status), Tag: first(f.Tags),
+		Status: f.Status[0], Tag: f.Tags[0],
 		LiteralTitles: !f.ExpandTitles,
 	}
-}
-
-func first(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return list[0]
 }
 
 type replayCommand struct {
@@ -101,7 +91,7 @@ type replayCommand struct {
 
 	SkipInvalid  bool   `help:"Leave out directives with errors instead of refusing to start."`
 	ExpireAll    bool   `help:"Let all backlogs expire after the last event."`
-	Shards       int    `placeholder:"N" default:"0" help:"Engines to spread the directives over (${default}: one for every two cores). The output is the same."`
+	Shards       int    `type:"serve" placeholder:"N" default:"0" help:"Engines to spread the directives over (${default}: one for every two cores). The output is the same."`
 	LoadBacklogs string `placeholder:"DIR" help:"Start with the saved backlogs of a directory; its files are deleted."`
 	SaveBacklogs string `placeholder:"DIR" help:"Save the live backlogs to a directory at the end."`
 	JSON         bool   `name:"json" help:"Print the summary as JSON."`
@@ -116,9 +106,6 @@ Exit codes: 0 done, 1 configuration, input or output failed, 2 usage.`
 
 // Run replays.
 func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
-	if c.Shards < 0 || c.Shards > options.MaxShards {
-		return options.UsageError(fmt.Sprintf("--shards: %d is out of range; use 0 to %d", c.Shards, options.MaxShards))
-	}
 	if c.MaxJump < 0 {
 		return options.UsageError(fmt.Sprintf("--max-jump: %s is negative; use 0 or more", c.MaxJump))
 	}

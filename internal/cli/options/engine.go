@@ -8,8 +8,8 @@ import (
 	"dsiem/internal/node"
 )
 
-// MaxAlarmValues is the largest number of values that an alarm may list.
-const MaxAlarmValues = 1_000_000
+// maxAlarmValues is the largest number of values that an alarm may list.
+const maxAlarmValues = 1_000_000
 
 // EngineTime reports whether a duration is one of those that the engine's options can
 // have, and if it must be so, in whole seconds.
@@ -26,8 +26,8 @@ func Seconds(d time.Duration) int64 {
 	return max(1, int64(d/time.Second))
 }
 
-// MaxShards is far more engines than any machine has cores.
-const MaxShards = 1024
+// maxShards is far more engines than any machine has cores.
+const maxShards = 1024
 
 // loadTexts are the helps of options that mean one thing where events come in
 // and another one where they are correlated.
@@ -84,7 +84,7 @@ func loadOptions(p Program, s *settings) []*option {
 		},
 		{
 			name: "shards", env: []string{"DSIEM_SHARDS"}, modes: engineModes,
-			value: number{&s.Shards, 0, MaxShards}, def: "0",
+			value: number{&s.Shards, 0, maxShards}, def: "0",
 			help: "Engines that the directives are spread over; 0 is one for every two cores. The alarms are the same.",
 		},
 	}
@@ -134,7 +134,7 @@ func alarmOptions(s *settings) []*option {
 		},
 		{
 			name: "max-alarm-values", env: []string{"DSIEM_MAX_ALARM_VALUES", "DSIEM_MAXALARMVALUES"}, modes: engineModes,
-			value: number{&s.Engine.MaxAlarmValues, 1, MaxAlarmValues}, def: "1000",
+			value: number{&s.Engine.MaxAlarmValues, 1, maxAlarmValues}, def: "1000",
 			help: "Addresses a side, and custom data values of one label, that an alarm lists.",
 		},
 		{

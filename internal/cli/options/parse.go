@@ -175,18 +175,12 @@ func (s *scanner) separate(o *option, flag string) error {
 	case !o.takesValue():
 		s.add(o, flag, "1")
 		return nil
-	case len(s.args) == 0 || isFlag(next):
+	case len(s.args) == 0 || IsFlag(next):
 		return UsageError(fmt.Sprintf("%s needs a value: %s=%s", flag, flag, o.value.placeholder()))
 	}
 	s.args = s.args[1:]
 	s.add(o, flag, next)
 	return nil
-}
-
-// isFlag reports whether an argument cannot be a value: it begins with a dash
-// and is neither a negative number nor a dash alone.
-func isFlag(arg string) bool {
-	return len(arg) > 1 && arg[0] == '-' && (arg[1] < '0' || arg[1] > '9')
 }
 
 func (s *scanner) add(o *option, flag, text string) {

@@ -90,10 +90,15 @@ func (r *resolved) take(o *option, line *commandLine, env environment) {
 
 // impossible says that a value cannot be a text.
 func (o *option) impossible(source, text string, v value) string {
+	return source + ": " + o.refusal(text, v)
+}
+
+// refusal says that a text is not possible, and which ones are.
+func (o *option) refusal(text string, v value) string {
 	if o.urls {
 		text = log.Redact(text)
 	}
-	problem := fmt.Sprintf("%s: %q is not possible; use %s", source, text, v.accepts())
+	problem := fmt.Sprintf("%q is not possible; use %s", text, v.accepts())
 	if o.original != "" {
 		problem += " (" + strings.ReplaceAll(o.original, "%s", Printable(text)) + ")"
 	}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+)
+
+// parsedReplay returns what kong makes of a command line of replay.
+func parsedReplay(t *testing.T, flags ...string) *replayCommand {
+	t.Helper()
+	var c commands
+	parser, err := newParser(&c, dsiem, Streams{}, kong.Exit(func(int) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(append([]string{"replay", "--config=c", "f"}, flags...)); err != nil {
+		t.Fatal(err)
+	}
+	return &c.Replay
+}
+
+// TestReplayRefusesWhatServeRefuses: an option of the engine has the same range in
+// both commands, and the same words for what is not in it.
+func TestReplayRefusesWhatServeRefuses(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{
+		"--max-alarm-values=0", "--max-alarm-values 1000001", "--max-alarm-values -1", "--max-alarm-values=many", "--max-alarm-values=",
+		"--shards 1025", "--shards -1", "--shards=two", "--med-risk-min -1", "--med-risk-max=high",
+		"--status=", "--tags=,", "--expand-titles=maybe",
+	} {
+		refusal := func(command string) string {
+			o := runAs(t, dsiem, strings.Fields(command+" "+flag), nil)
+			line, _, _ := strings.Cut(o.err, "\n")
+			if o.code != exitUsage || !strings.Contains(line, " is not possible; use ") {
+				t.Errorf("%s %s: exit code %d, %s", command, flag, o.code, line)
+			}
+			return line
+		}
+		if serve, replay := refusal("serve"), refusal("replay --config=c f"); serve != replay {
+			t.Errorf("%s: serve says\n%s\nreplay says\n%s", flag, serve, replay)
+		}
+	}
+}
+
+// TestReplayTakesWhatServeTakes: and what is in it means the same.
+func TestReplayTakesWhatServeTakes(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{
+		{},
+		{"--max-alarm-values", "1"},
+		{"--max-alarm-values=1000000"},
+		{"--max-alarm-values=5", "--max-alarm-values=6"},
+		{"--shards", "1024"},
+		{"--med-risk-min", "2", "--med-risk-max", "9"},
+		{"--med-risk-min= 4 "},
+		{"--status= New , Old,"},
+		{"--status", "New", "--status=Old"},
+		{"--tags=,a"},
+		{"--expand-titles=on"},
+		{"--expand-titles=OFF"},
+		{"--no-expand-titles"},
+		{"--expand-titles"},
+	} {
+		serve := served(t, dsiem, append([]string{"serve"}, flags...))
+		c := parsedReplay(t, flags...)
+		replay := c.options()
+		if !strings.Contains(strings.Join(flags, " "), "--look-back") {
+			replay.LookBack = serve.Engine.LookBack // the defaults differ
+		}
+		if diff := cmp.Diff(serve.Engine, replay); diff != "" || c.Shards != serve.Shards {
+			t.Errorf("%q: shards %d and %d; engine of serve -, of replay +:\n%s", flags, serve.Shards, c.Shards, diff)
+		}
+	}
+}
