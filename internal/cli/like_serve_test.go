@@ -30,6 +30,9 @@ func TestReplayRefusesWhatServeRefuses(t *testing.T) {
 		"--max-alarm-values=0", "--max-alarm-values 1000001", "--max-alarm-values -1", "--max-alarm-values=many", "--max-alarm-values=",
 		"--shards 1025", "--shards -1", "--shards=two", "--med-risk-min -1", "--med-risk-max=high",
 		"--status=", "--tags=,", "--expand-titles=maybe",
+		"--look-back=-1s", "--look-back -1", "--look-back=-1ms", "--look-back 400000h", "--look-back=", "--look-back=10x", "--remember 1d", "--remember 1073741825",
+		"--order-tolerance 500ms", "--order-tolerance=1.5", "--order-tolerance -1s", "--order-tolerance 400000h",
+		"--min-alarm-lifetime -1", "--min-alarm-lifetime=1d", "--min-alarm-lifetime=9223372036854775808",
 	} {
 		refusal := func(command string) string {
 			o := runAs(t, dsiem, strings.Fields(command+" "+flag), nil)
@@ -63,6 +66,18 @@ func TestReplayTakesWhatServeTakes(t *testing.T) {
 		{"--expand-titles=OFF"},
 		{"--no-expand-titles"},
 		{"--expand-titles"},
+		{"--look-back", "10"},
+		{"--look-back=0"},
+		{"--look-back=1m30s"},
+		{"--look-back= 500ms "},
+		{"--look-back=1073741824"},
+		{"--remember", "7200"},
+		{"--remember=0s"},
+		{"--order-tolerance", "7"},
+		{"--order-tolerance=1m"},
+		{"--min-alarm-lifetime", "2"},
+		{"--min-alarm-lifetime=90s"},
+		{"--min-alarm-lifetime=9223372036854775807"},
 	} {
 		serve := served(t, dsiem, append([]string{"serve"}, flags...))
 		c := parsedReplay(t, flags...)

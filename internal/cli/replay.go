@@ -13,20 +13,13 @@ import (
 	"dsiem/internal/replay"
 )
 
-const (
-	// secondsPerMinute converts --min-alarm-lifetime.
-	secondsPerMinute = 60
-	// maxLifetime is the highest --min-alarm-lifetime, a hundred years.
-	maxLifetime = 100 * 366 * 24 * 60
-)
-
 // engineFlags are the server's options that change what alarms are raised and
-// what they say. Those of type "serve" take what serve takes, see likeServe.
+// what they say. They take what serve takes, see likeServe.
 type engineFlags struct {
-	MinAlarmLifetime int64         `placeholder:"MINUTES" default:"0" help:"Grace added to the timeout of every stage, in minutes (${default})."`
-	OrderTolerance   time.Duration `placeholder:"TIME" default:"5s" help:"How much older than the stage before an event of a stage may be, in whole seconds (${default})."`
-	LookBack         time.Duration `placeholder:"TIME" default:"60s" help:"How long events are remembered that came before the stage they belong to; 0 is not at all (${default})."`
-	Remember         time.Duration `placeholder:"TIME" default:"1h" help:"How long the events of an ended attack open no other one; 0 is not at all (${default})."`
+	MinAlarmLifetime time.Duration `type:"serve" placeholder:"MINUTES" default:"0" help:"Grace added to the timeout of every stage (${default})."`
+	OrderTolerance   time.Duration `type:"serve" placeholder:"SECONDS" default:"5s" help:"How much older than the stage before an event of a stage may be, in whole seconds (${default})."`
+	LookBack         time.Duration `type:"serve" placeholder:"SECONDS" default:"60s" help:"How long events are remembered that came before the stage they belong to; 0 is not at all (${default})."`
+	Remember         time.Duration `type:"serve" placeholder:"SECONDS" default:"1h" help:"How long the events of an ended attack open no other one; 0 is not at all (${default})."`
 	MaxAlarmValues   int           `type:"serve" placeholder:"N" default:"1000" help:"Addresses a side, and custom data values of one label, that an alarm lists (${default})."`
 	MedRiskMin       int           `type:"serve" placeholder:"RISK" default:"${medRiskMin}" help:"Lowest risk of class Medium, at least 2 (${default})."`
 	MedRiskMax       int           `type:"serve" placeholder:"RISK" default:"${medRiskMax}" help:"Highest risk of class Medium, at most 9 (${default})."`
@@ -37,21 +30,6 @@ type engineFlags struct {
 
 // check returns a usage error for a value out of range.
 func (f *engineFlags) check() error {
-	if f.MinAlarmLifetime < 0 || f.MinAlarmLifetime > maxLifetime {
-		return options.UsageError(fmt.Sprintf("--min-alarm-lifetime: %d minutes is out of range; use 0 to %d", f.MinAlarmLifetime, maxLifetime))
-	}
-	for _, d := range []struct {
-		flag  string
-		time  time.Duration
-		whole bool
-		use   string
-	}{
-		{"--order-tolerance", f.OrderTolerance, true, "whole seconds, "}, {"--look-back", f.LookBack, false, ""}, {"--remember", f.Remember, false, ""},
-	} {
-		if !options.EngineTime(d.time, d.whole) {
-			return options.UsageError(fmt.Sprintf("%s: %s is not possible; use %s0 to %ds", d.flag, d.time, d.use, correlate.Longest))
-		}
-	}
 	o := f.options()
 	err := o.Check()
 	if err == nil && f.MedRiskMin == 0 { // stands for the default in the engine's options only
@@ -65,7 +43,7 @@ func (f *engineFlags) check() error {
 
 func (f *engineFlags) options() correlate.Options {
 	return correlate.Options{
-		MinAlarmLifetime: f.MinAlarmLifetime * secondsPerMinute,
+		MinAlarmLifetime: int64(f.MinAlarmLifetime / time.Second),
 		OrderTolerance:   options.Seconds(f.OrderTolerance), LookBack: options.Seconds(f.LookBack), Remember: options.Seconds(f.Remember),
 		MaxAlarmValues: f.MaxAlarmValues,
 		MedRiskMin:     f.MedRiskMin, MedRiskMax: f.MedRiskMax,
@@ -81,7 +59,7 @@ type replayCommand struct {
 	Out    string `placeholder:"DIR" default:"out" help:"Directory for siem_alarms.json and siem_alarm_events.json (${default})."`
 	Format string `enum:"normalized,suricata-eve" default:"normalized" placeholder:"FORM" help:"Form of the events: ${enum} (${default})."`
 
-	MaxJump time.Duration `placeholder:"DURATION" default:"1h" help:"Time by which a file may go ahead from one event to the next without those that follow confirming it (${default})."`
+	MaxJump time.Duration `type:"serve" placeholder:"SECONDS" default:"1h" help:"Time by which a file may go ahead from one event to the next without those that follow confirming it (${default})."`
 	Sort    bool          `help:"Put each file in order of time."`
 
 	Append    bool `xor:"existing" help:"Add to existing output files."`
@@ -99,16 +77,13 @@ type replayCommand struct {
 
 // Help is shown below the flags.
 func (replayCommand) Help() string {
-	return `The clock is the largest event time so far; the order of the files does not matter. The same input gives the same output, byte for byte.
+	return `The clock is the largest event time so far; the order of the files does not matter. The same input gives the same output, byte for byte. Times are numbers of the unit that is shown, or durations like 1m30s.
 
 Exit codes: 0 done, 1 configuration, input or output failed, 2 usage.`
 }
 
 // Run replays.
 func (c *replayCommand) Run(ctx context.Context, streams Streams) error {
-	if c.MaxJump < 0 {
-		return options.UsageError(fmt.Sprintf("--max-jump: %s is negative; use 0 or more", c.MaxJump))
-	}
 	if err := cmp.Or(notEmpty("--config", c.Config), notEmpty("--out", c.Out), c.check()); err != nil {
 		return err
 	}

@@ -11,9 +11,9 @@ import (
 // maxAlarmValues is the largest number of values that an alarm may list.
 const maxAlarmValues = 1_000_000
 
-// EngineTime reports whether a duration is one of those that the engine's options can
+// possibleTime reports whether a duration is one of those that the engine's options can
 // have, and if it must be so, in whole seconds.
-func EngineTime(d time.Duration, whole bool) bool {
+func possibleTime(d time.Duration, whole bool) bool {
 	return d >= 0 && d <= correlate.Longest*time.Second && (!whole || d%time.Second == 0)
 }
 

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Read reads the text of an option that another command shares with serve, as serve
-// reads it, into *to: a *int, *bool or *[]string. A list is added to. The error says
-// what is possible.
+// reads it, into *to: a *int, *bool, *time.Duration or *[]string. A list is added to.
+// The error says what is possible.
 func Read(name, text string, to any) error {
 	o, v := sharedOption(name), value(nil)
 	switch to := to.(type) {
@@ -18,6 +19,13 @@ func Read(name, text string, to any) error {
 		}
 	case *bool:
 		v = toggle{to}
+	case *time.Duration:
+		switch of := o.value.(type) {
+		case span:
+			v = span{to, of.unit, of.min}
+		case engineTime:
+			v = engineTime{span{to, of.unit, of.min}, of.whole}
+		}
 	case *[]string:
 		v = list{to, ""}
 		text = strings.Join(append(*to, text), ",")
@@ -31,8 +39,12 @@ func Read(name, text string, to any) error {
 	return nil
 }
 
-// sharedOption returns an option of serve by its name, an empty one if there is none.
+// sharedOption returns an option of serve by its name, or of a replay's own time, and an
+// empty one if there is none.
 func sharedOption(name string) *option {
+	if name == "max-jump" {
+		return &option{name: name, value: span{unit: time.Second}}
+	}
 	for o := range each(optionTable(Program{}, &settings{})) {
 		if o.name == name {
 			return o

@@ -196,7 +196,7 @@ type engineTime struct {
 
 func (v engineTime) set(texts []string) bool {
 	var d time.Duration
-	if !(span{&d, v.unit, v.min}).set(texts) || !EngineTime(d, v.whole) {
+	if !(span{&d, v.unit, v.min}).set(texts) || !possibleTime(d, v.whole) {
 		return false
 	}
 	*v.p = d
