@@ -24,6 +24,10 @@ type Keys struct {
 	Wrapped bool
 }
 
+// MaxDepth is how many objects and arrays may be open at a time in a text, the event
+// itself included.
+const MaxDepth = 10_000
+
 // ReadMembers reads one JSON object and keeps the raw values of the members
 // that the caller wants. A value kept is a sub-slice of data, or of a repaired
 // copy of it; values must be nil before the call and stays nil where there is no
@@ -31,7 +35,7 @@ type Keys struct {
 //
 // It is the half of event decoding that all JSON forms of an event share
 // (docs/spec/correlation.md §1.5, D39). It rejects with TooLarge, BadEncoding
-// (UTF-16), BadJSON (also text after the object, and nesting deeper than 10,000)
+// (UTF-16), BadJSON (also text after the object, and nesting deeper than MaxDepth)
 // or DuplicateKey, in this order of precedence. Ignored members must be
 // well-formed, nothing more.
 func ReadMembers(data []byte, values []jsontext.Value, keys Keys) (repaired uint32, rej *Rejection) {
@@ -162,7 +166,11 @@ func badJSON(err error) *Rejection {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		detail = "unexpected end of text"
 	case errors.As(err, &syntax):
-		detail = fmt.Sprintf("at byte %d: %v", syntax.ByteOffset, syntax.Err)
+		why := syntax.Err.Error()
+		if why == "exceeded max depth" { // the library exports no error for it
+			why = fmt.Sprintf("nested more than %d levels deep", MaxDepth)
+		}
+		detail = fmt.Sprintf("at byte %d: %s", syntax.ByteOffset, why)
 	}
 	return &Rejection{Reason: BadJSON, Detail: detail}
 }

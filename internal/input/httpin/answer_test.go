@@ -79,6 +79,61 @@ func TestAnswersAboutABatch(t *testing.T) {
 	}
 }
 
+// A record that is nested deeper than the decoder goes is rejected by itself, as in a
+// file, and what is around it is taken. One that has no end is not told from a body that
+// was cut off.
+func TestADeepRecordCostsOnlyItself(t *testing.T) {
+	t.Parallel()
+	const levels = 20_000
+	nested := func(open, end string, n int) string { return strings.Repeat(open, n) + "1" + strings.Repeat(end, n) }
+	unknown := func(value string) string { return ev("deep", `"unknown":`+value) }
+	const tooDeep = `"reason":"bad_json","detail":"at byte %d: nested more than 10000 levels deep"}]}`
+	for _, test := range []struct {
+		name, record, detail string
+	}{
+		{"arrays", unknown(nested("[", "]", levels)), fmt.Sprintf(tooDeep, len(unknown(""))-1+event.MaxDepth-1)},
+		{"objects", unknown(nested(`{"":`, "}", levels)), fmt.Sprintf(tooDeep, len(unknown(""))-1+len(`{"":`)*(event.MaxDepth-1))},
+		{"one too many", unknown(nested("[", "]", event.MaxDepth)), fmt.Sprintf(tooDeep, len(unknown(""))-1+event.MaxDepth-1)},
+		{"no object", nested("[", "]", levels), `"reason":"bad_json","detail":"not an object"}]}`},
+		{"too large, too", unknown(nested("[", "]", event.MaxSize)), fmt.Sprintf(`"reason":"too_large","detail":"%d bytes, the limit is 1048576"}]}`, len(unknown(""))+2*event.MaxSize+1)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			h, in := newHandler(httpin.Options{})
+			for _, body := range []string{"[" + ev("a") + "," + test.record + "," + ev("b") + "]", ev("a") + "[" + test.record + "]" + ev("b")} {
+				status, text := answer(t, post(t, h.Events, body))
+				if want := `{"accepted":2,"rejected":[{"index":1,` + test.detail; status != http.StatusOK || text != want {
+					t.Errorf("%d %.300s\nwant %s", status, text, want)
+				}
+				testkit.Equal(t, in.take(), []string{"a b"})
+			}
+			if status, text := answer(t, post(t, h.Events, ev("a")+"["+test.record[:len(test.record)-1])); status == http.StatusOK {
+				t.Errorf("cut off: %d %.300s", status, text)
+			}
+		})
+	}
+	h, in := newHandler(httpin.Options{})
+	if status, text := answer(t, post(t, h.Events, unknown(nested("[", "]", event.MaxDepth-1)))); status != http.StatusOK {
+		t.Errorf("as deep as it may be: %d %.300s", status, text)
+	}
+	testkit.Equal(t, in.take(), []string{"deep"})
+}
+
+// Brackets that never end cost one pass over the body, and no memory for each.
+func TestABodyOfBracketsIsCheap(t *testing.T) { // not in parallel with others, which allocate
+	h, _ := newHandler(httpin.Options{})
+	for _, body := range []string{
+		strings.Repeat("[", 10<<20), strings.Repeat(`{"":`, 10<<20/4),
+		strings.Repeat("[", 5<<20) + strings.Repeat("]", 5<<20), `{"x":` + strings.Repeat("[", 5<<20-8) + strings.Repeat("]", 5<<20-8) + "}",
+	} {
+		status := 0
+		allocations := testing.AllocsPerRun(1, func() { status, _ = answer(t, post(t, h.Events, body)) })
+		if status == http.StatusOK || allocations > 200 {
+			t.Errorf("%.20s: status %d, %v allocations", body, status, allocations)
+		}
+	}
+}
+
 func TestAnAnswerListsAHundredRecords(t *testing.T) {
 	t.Parallel()
 	told := 0

@@ -27,9 +27,11 @@ type elements struct {
 	headers bool
 
 	// text is the current record, after next has returned true. other says that it is
-	// well-formed, but no object.
+	// well-formed, but no object. deep says that it is nested deeper than anybody looks:
+	// its brackets say where it ends, and nobody knows whether it is well-formed.
 	text  []byte
 	other bool
+	deep  bool
 	// rej says why there is no next record, nil at the end of the body.
 	rej *event.Rejection
 
@@ -104,12 +106,10 @@ func (e *elements) element() bool {
 	e.count++
 	rest := e.body[e.at:]
 	length := 0
-	e.other = len(rest) > 0 && rest[0] != '{'
+	e.other, e.deep = len(rest) > 0 && rest[0] != '{', false
 	switch {
-	case !e.other:
-		length = objectLength(rest)
-	case rest[0] == '[':
-		length = objectLength(rest)
+	case !e.other, rest[0] == '[':
+		length, e.deep = objectLength(rest)
 	case rest[0] == '"':
 		if n := stringLength(rest[1:]); n > 0 {
 			length = 1 + n
@@ -127,7 +127,7 @@ func (e *elements) element() bool {
 		return e.fail("unexpected end of text")
 	}
 	e.text = rest[:length:length]
-	if e.other && !isJSON(e.text) {
+	if e.other && !e.deep && !isJSON(e.text) {
 		return e.failElement("want an object, or an array of objects")
 	}
 	e.at += length
@@ -179,26 +179,27 @@ func (e *elements) skipBlanks() bool {
 }
 
 // objectLength returns the length of the object or array at the start of a text, 0 if
-// it has no end.
-func objectLength(text []byte) int {
+// it has no end, and whether it is nested deeper than event.MaxDepth.
+func objectLength(text []byte) (length int, deep bool) {
 	depth := 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '"':
 			length := stringLength(text[i+1:])
 			if length == 0 {
-				return 0
+				return 0, deep
 			}
 			i += length
 		case '{', '[':
 			depth++
+			deep = deep || depth > event.MaxDepth
 		case '}', ']':
 			if depth--; depth == 0 {
-				return i + 1
+				return i + 1, deep
 			}
 		}
 	}
-	return 0
+	return 0, deep
 }
 
 // stringLength returns the length of the string whose opening quote is before

@@ -297,7 +297,7 @@ func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.
 			skipped++
 		case rej == nil:
 			add(b, &s.event, len(body)/len(e.text))
-		case rej.Reason == event.BadJSON && !e.other:
+		case rej.Reason == event.BadJSON && !e.other && !e.deep:
 			refused := rejected(rej, e.text)
 			refused.event = e.position()
 			return h.unreadable(refused, s, b)
