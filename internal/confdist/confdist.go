@@ -31,13 +31,17 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"dsiem/internal/fetch"
 )
 
 const (
 	defaultTimeout     = 10 * time.Second
 	defaultRetry       = 3 * time.Second
 	defaultGiveUp      = time.Minute
+	defaultMaxTime     = 10 * time.Minute
 	defaultMaxFileSize = 100 << 20
+	defaultMaxTotal    = 1 << 30
 
 	// The wait between attempts grows by retryGrowth up to retryLimit times the
 	// first one; spread keeps backends that start together apart.
@@ -59,18 +63,19 @@ type Options struct {
 	// belongs to this backend alone.
 	Dir string
 
-	// Client makes the requests.
+	// Client makes the requests, without following redirects.
 	Client *http.Client
 	// Timeout is the longest silence of the frontend, before and within an
-	// answer (default 10 s). A large file over a slow line may take longer.
-	Timeout time.Duration
+	// answer (default 10 s). A large file over a slow line may take longer, up to
+	// MaxTime for one attempt (default 10 minutes).
+	Timeout, MaxTime time.Duration
 	// RetryInterval is the wait after the first failed attempt (default 3 s);
 	// it grows up to threefold. GiveUp is the time after which a failed attempt
 	// is the last (default 1 minute).
 	RetryInterval, GiveUp time.Duration
 	// MaxFileSize is the size in bytes that no file may exceed (default
-	// 100 MiB).
-	MaxFileSize int64
+	// 100 MiB), MaxSize that of all together (default 1 GiB).
+	MaxFileSize, MaxSize int64
 
 	// Logger gets downloads and failed attempts; nil is silence.
 	Logger *slog.Logger
@@ -113,9 +118,10 @@ func download(ctx context.Context, o *Options) (Result, error) {
 	}
 	o.setDefaults()
 	if o.Client == nil {
-		o.Client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
+		o.Client = &http.Client{Transport: fetch.Transport()}
 		defer o.Client.CloseIdleConnections()
 	}
+	o.Client = fetch.Direct(o.Client)
 	d := &downloader{Options: o, base: base}
 
 	attempt, start := 0, time.Now()
@@ -138,6 +144,7 @@ func (o *Options) setDefaults() {
 		fallback time.Duration
 	}{
 		{&o.Timeout, defaultTimeout},
+		{&o.MaxTime, defaultMaxTime},
 		{&o.RetryInterval, defaultRetry},
 		{&o.GiveUp, defaultGiveUp},
 	} {
@@ -147,6 +154,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxFileSize <= 0 {
 		o.MaxFileSize = defaultMaxFileSize
+	}
+	if o.MaxSize <= 0 {
+		o.MaxSize = defaultMaxTotal
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

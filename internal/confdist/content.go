@@ -37,10 +37,16 @@ func notJSON(what string, err error) error {
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s is empty", what)
 	}
-	if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return fmt.Errorf("%s is not valid JSON: %w", what, err)
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return fmt.Errorf("%s is not valid JSON: %w", what, unquoted(e))
 	}
 	return err
+}
+
+// unquoted returns a syntax error without the keys of the text that lead to its
+// place: they may hold what is in no one's log.
+func unquoted(e *jsontext.SyntacticError) error {
+	return &jsontext.SyntacticError{ByteOffset: e.ByteOffset, Err: e.Err}
 }
 
 // checkJSON makes sure that the content of a file is one JSON value. The error

@@ -138,22 +138,6 @@ func TestAFrontendBehindAPath(t *testing.T) {
 	testkit.Equal(t, f.asked(), []string{"/dsiem/config/", "/dsiem/config/assets_a.json"})
 }
 
-func TestARedirectedListIsFollowed(t *testing.T) {
-	f := newFrontend(t, map[string]string{"assets_a.json": "{}"})
-	f.answer = func(w http.ResponseWriter, r *http.Request) bool {
-		path, moved := strings.CutPrefix(r.URL.Path, "/old")
-		if moved {
-			http.Redirect(w, r, path, http.StatusMovedPermanently)
-		}
-		return moved
-	}
-	dir := t.TempDir()
-	o, _ := options(f, dir)
-	o.Frontend += "/old"
-	mustDownload(t, o)
-	testkit.Equal(t, content(t, dir), map[string]string{"assets_a.json": "{}"})
-}
-
 func TestAListThatIsNone(t *testing.T) {
 	for body, want := range map[string]string{
 		"<html></html>":                 "not a list of configuration files",

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,11 +14,15 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"dsiem/internal/observe/log"
+	"dsiem/internal/fetch"
 )
 
-// maxListSize is the size in bytes that the list of files may not exceed.
-const maxListSize = 16 << 20
+const (
+	// maxListSize is the size in bytes that the list of files may not exceed,
+	// maxFiles the number of those in it that are for one node.
+	maxListSize = 16 << 20
+	maxFiles    = 10_000
+)
 
 // downloader makes the attempts of one Download.
 type downloader struct {
@@ -29,11 +32,17 @@ type downloader struct {
 
 // attempt downloads everything and puts it in place.
 func (d *downloader) attempt(ctx context.Context) (Result, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.MaxTime, fmt.Errorf("not everything arrived within %v", d.MaxTime))
+	defer cancel()
 	listed, err := d.list(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	wanted := d.selection(listed)
+	if len(wanted) > maxFiles {
+		return Result{}, fmt.Errorf("the frontend has %d files for this node, more than %d", len(wanted), maxFiles)
+	}
+	left := d.MaxSize
 	staging, err := newStaging(d.Dir)
 	if err != nil {
 		return Result{}, err
@@ -42,8 +51,12 @@ func (d *downloader) attempt(ctx context.Context) (Result, error) {
 	for _, name := range wanted {
 		u := d.base.JoinPath("config", name)
 		d.Logger.Info("downloading " + redacted(u)) //nolint:sloglint // a message that operators key on, docs/spec/interfaces.md §6.3
-		if err := d.get(ctx, u, d.MaxFileSize, func(r io.Reader) error { return staging.add(name, r) }); err != nil {
+		size, err := d.get(ctx, u, d.MaxFileSize, func(r io.Reader) error { return staging.add(name, r) })
+		if err != nil {
 			return Result{}, err
+		}
+		if left -= size; left < 0 {
+			return Result{}, fmt.Errorf("the files together are larger than %d bytes", d.MaxSize)
 		}
 	}
 	removed, err := staging.install(wanted, listed, d.Logger)
@@ -57,7 +70,7 @@ func (d *downloader) attempt(ctx context.Context) (Result, error) {
 // list returns the names that the frontend lists, whatever they are.
 func (d *downloader) list(ctx context.Context) (names []string, err error) {
 	u := d.base.JoinPath("config/")
-	err = d.get(ctx, u, maxListSize, func(r io.Reader) error {
+	_, err = d.get(ctx, u, maxListSize, func(r io.Reader) error {
 		var root struct {
 			Files jsontext.Value `json:"files"`
 		}
@@ -81,7 +94,15 @@ func (d *downloader) list(ctx context.Context) (names []string, err error) {
 	return names, err
 }
 
+// notList hides what an error quotes of the answer, which may be anything, also the
+// request with its credentials.
 func notList(err error) error {
+	if e, ok := errors.AsType[*json.SemanticError](err); ok {
+		err = fmt.Errorf("something else is at byte %d", e.ByteOffset)
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		err = unquoted(e)
+	}
 	return fmt.Errorf("the answer is not a list of configuration files: %w", err)
 }
 
@@ -107,16 +128,16 @@ func (d *downloader) selection(listed []string) []string {
 	return slices.Compact(wanted)
 }
 
-// get requests a URL and gives the body of a good answer to use. An error says
-// which URL, without credentials.
-func (d *downloader) get(ctx context.Context, u *url.URL, limit int64, use func(io.Reader) error) error {
-	if err := d.request(ctx, u, limit, use); err != nil {
-		return fmt.Errorf("%s: %w", redacted(u), err)
+// get requests a URL, gives the body of a good answer to use, and returns its size.
+// An error says which URL, without credentials.
+func (d *downloader) get(ctx context.Context, u *url.URL, limit int64, use func(io.Reader) error) (size int64, err error) {
+	if size, err = d.request(ctx, u, limit, use); err != nil {
+		return size, fmt.Errorf("%s: %w", redacted(u), err)
 	}
-	return nil
+	return size, nil
 }
 
-func (d *downloader) request(ctx context.Context, u *url.URL, limit int64, use func(io.Reader) error) error {
+func (d *downloader) request(ctx context.Context, u *url.URL, limit int64, use func(io.Reader) error) (size int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(d.Timeout, func() { cancel(fmt.Errorf("no answer within %v", d.Timeout)) })
@@ -124,39 +145,28 @@ func (d *downloader) request(ctx context.Context, u *url.URL, limit int64, use f
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
 	if err != nil {
-		return errors.New("the URL cannot be requested")
+		return 0, errors.New("the URL cannot be requested")
 	}
 	resp, err := d.Client.Do(req)
 	if err != nil {
-		return bare(ctx, err)
+		return 0, failure(ctx, fetch.Cause(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the frontend answers with status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+		return 0, errors.New("the frontend answers with status " + fetch.Status(resp.StatusCode))
 	}
-	err = use(&body{from: resp.Body, left: limit, limit: limit, alive: func() { silence.Reset(d.Timeout) }})
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
+	b := &body{from: resp.Body, left: limit, limit: limit, alive: func() { silence.Reset(d.Timeout) }}
+	if err := use(b); err != nil {
+		return 0, failure(ctx, err)
 	}
-	return err
+	return limit - b.left, nil
 }
 
-// addresses are what may be URLs in a text, whole or without the beginning.
-var addresses = regexp.MustCompile(`[^\s"]*(?:://|\?)[^\s"]+`)
-
-// bare returns why a request failed: the reason for which it was cancelled, if
-// it was, and without URLs that may have credentials in them.
-func bare(ctx context.Context, err error) error {
+// failure returns why a request failed: the reason for which it was cancelled, if
+// it was.
+func failure(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
-	}
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	// A redirect or a proxy that is malformed is quoted in full.
-	text := err.Error()
-	if safe := addresses.ReplaceAllStringFunc(text, log.Redact); safe != text {
-		return errors.New(safe)
 	}
 	return err
 }
@@ -175,6 +185,9 @@ func (b *body) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	if b.left < 0 {
 		return 0, fmt.Errorf("the answer is larger than %d bytes", b.limit)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fetch.Cause(err)
 	}
 	return n, err
 }

@@ -112,13 +112,13 @@ func (s *staging) install(files, listed []string, log *slog.Logger) (removed []s
 			return nil, local("installing a download", err)
 		}
 	}
-	keep := slices.Clone(files)
+	keep, installed, stillListed := slices.Clone(files), set(files), set(listed)
 	for _, name := range old {
-		if slices.Contains(files, name) {
+		if installed[name] {
 			continue
 		}
 		file := filepath.Join(s.target, name)
-		if slices.Contains(listed, name) {
+		if stillListed[name] {
 			if _, err := os.Lstat(file); err == nil {
 				log.Warn("configuration file was downloaded for another node and is still in use, remove it by hand if it should not be", "file", file)
 				keep = append(keep, name)
@@ -167,6 +167,14 @@ func (s *staging) writeManifest(files []string) error {
 			renameio.WithTempDir(s.target))
 	}
 	return local("writing the list of downloaded files", err)
+}
+
+func set(names []string) map[string]bool {
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
 }
 
 // union returns the names of both lists, sorted, each once.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,7 +56,7 @@ func TestItGivesUpAfterAMinute(t *testing.T) {
 			Frontend: "http://frontend:8080", Node: "b0", Dir: t.TempDir(), Logger: log.Logger(),
 			Client: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 				attempts++
-				return nil, errors.New("connection refused")
+				return nil, syscall.ECONNREFUSED
 			})},
 		}, "connection refused")
 		took := time.Since(start)

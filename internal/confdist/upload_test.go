@@ -256,11 +256,11 @@ func TestADiskThatIsFullLeavesTheOldFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	low = limit
-	low.Cur = 1000
+	low.Cur = 1 << 20 // more than go test itself writes meanwhile
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &low); err != nil {
 		t.Fatal(err)
 	}
-	a, err := n.try("POST", "/config/a.json", `"`+strings.Repeat("x", 2000)+`"`)
+	a, err := n.try("POST", "/config/a.json", `"`+strings.Repeat("x", 2<<20)+`"`)
 	if e := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); e != nil {
 		t.Fatal(e)
 	}

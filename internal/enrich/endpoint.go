@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"dsiem/internal/fetch"
 	"dsiem/internal/jsonfile"
 )
 
@@ -26,11 +27,10 @@ const (
 // default. Its requests end with their context. The owner calls
 // CloseIdleConnections at the end.
 func NewClient(concurrency int) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		MaxIdleConnsPerHost: cmp.Or(max(concurrency, 0), defaultConcurrency),
-		IdleConnTimeout:     90 * time.Second,
-	}}
+	transport := fetch.Transport()
+	transport.MaxIdleConnsPerHost = cmp.Or(max(concurrency, 0), defaultConcurrency)
+	transport.IdleConnTimeout = 90 * time.Second
+	return &http.Client{Transport: transport}
 }
 
 // endpoint is a web service that is asked with a GET request.
@@ -39,7 +39,8 @@ type endpoint struct {
 	url    string // with marks
 }
 
-// openEndpoint reads the key url, in which the marks should stand.
+// openEndpoint reads the key url, in which the marks should stand. Problems do not
+// quote it, for they are logged and it may hold a key.
 func openEndpoint(s *jsonfile.Scope, client *http.Client, marks ...string) endpoint {
 	text := s.NonEmpty("url")
 	if text == "" {
@@ -50,9 +51,9 @@ func openEndpoint(s *jsonfile.Scope, client *http.Client, marks ...string) endpo
 	u, err := url.Parse(sample)
 	switch {
 	case err != nil:
-		s.Errorf(offset, "url", "%s is not a URL: %s", jsonfile.Quote(text), withoutURL(err))
+		s.Errorf(offset, "url", "it is not a URL: %s", malformed(err))
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		s.Errorf(offset, "url", "%s must start with http:// or https:// and a host name", jsonfile.Quote(text))
+		s.Errorf(offset, "url", "it must start with http:// or https:// and a host name")
 	}
 	for _, mark := range marks {
 		switch n := strings.Count(text, mark); {
@@ -62,50 +63,52 @@ func openEndpoint(s *jsonfile.Scope, client *http.Client, marks ...string) endpo
 			s.Warnf(offset, "url", "only the first %s is replaced, not all %d", mark, n)
 		}
 	}
-	return endpoint{client: client, url: strings.Clone(text)}
+	return endpoint{client: fetch.Direct(client), url: strings.Clone(text)}
 }
 
 // maxBody is the longest answer that is read, in bytes.
 const maxBody = 1 << 20
 
 // get asks about a term and returns the HTTP status and the body. The first of
-// each mark is replaced by the canonical text, as it is (§9.1). Errors do not
-// show the URL, which may hold a key.
+// each mark is replaced by the canonical text, as it is (§9.1). Redirects are not
+// followed. Errors show neither the URL, which may hold a key, nor the answer.
 func (e *endpoint) get(ctx context.Context, term Term) (status int, body []byte, err error) {
 	target := strings.Replace(e.url, ipMark, term.Addr.String(), 1)
 	target = strings.Replace(target, portMark, strconv.Itoa(int(term.Port)), 1)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
-		return 0, nil, fmt.Errorf("making the request: %w", withoutURL(err))
+		return 0, nil, fmt.Errorf("making the request: it is not a URL: %s", malformed(err))
 	}
 	resp, err := e.client.Do(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("asking: %w", withoutURL(err))
+		return 0, nil, fmt.Errorf("asking: %w", fetch.Cause(err))
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return 0, nil, fmt.Errorf("reading the answer: %w", err)
+		return 0, nil, fmt.Errorf("reading the answer: %w", fetch.Cause(err))
 	case len(body) > maxBody:
 		return 0, nil, fmt.Errorf("%w: longer than %d bytes", ErrAnswer, maxBody)
 	}
 	return resp.StatusCode, body, nil
 }
 
-// withoutURL returns the cause of an error about a URL.
-func withoutURL(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
+// malformed says what is wrong with a URL, without quoting more of it than an
+// escape of three bytes: of a password that is not escaped, a part may stand
+// anywhere.
+func malformed(err error) string {
+	if escape, ok := errors.AsType[url.EscapeError](err); ok {
+		return escape.Error()
 	}
-	return err
+	return "a part of it is malformed; percent-encode special characters"
 }
 
 // badStatus returns the error of an HTTP status. A status of the server's own
 // trouble, or of too many requests, is a failure of the service; any other is
 // about the term (E2).
 func badStatus(status int) error {
-	text := strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+	text := fetch.Status(status)
 	if status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {
 		return fmt.Errorf("the service answered %s", text)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -161,6 +162,9 @@ func (l *loader) open(s *jsonfile.Scope, p *plugin) Source {
 	return source
 }
 
+// quoted is what problems quote of a text.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
 // syntaxProblem says what is wrong with a text that is not valid JSON.
 func syntaxProblem(text string) jsonfile.Problem {
 	if _, err := jsontext.NewDecoder(strings.NewReader(text), jsontext.AllowDuplicateNames(true)).ReadValue(); err == nil {
@@ -172,6 +176,7 @@ func syntaxProblem(text string) jsonfile.Problem {
 		return jsonfile.Problem{Msg: "not valid JSON"}
 	}
 	bad := found.Problems[0]
+	bad.Msg = quoted.ReplaceAllString(bad.Msg, "the text") // it may hold a key, and problems are logged
 	bad.Msg += fmt.Sprintf(" (line %d, column %d of the text)", bad.Line, bad.Column)
 	return bad
 }

@@ -49,7 +49,7 @@ func (n *nesd) Lookup(ctx context.Context, term Term) ([]alarm.Hit, error) {
 		Name string `json:"name"`
 	}
 	if err := json.Unmarshal(body, &findings); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+		return nil, fmt.Errorf("%w: it is no list of findings", ErrAnswer) // the error may quote it
 	}
 	var hits []alarm.Hit
 	for _, f := range findings {

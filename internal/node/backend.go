@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,10 +72,8 @@ func (b *backend) prepare(ctx context.Context, s *stops) error {
 // configure downloads and loads the configuration.
 func (b *backend) configure(ctx context.Context) error {
 	o := b.options
-	client := &http.Client{}
-	defer client.CloseIdleConnections()
 	if _, err := confdist.Download(ctx, confdist.Options{
-		Frontend: o.Frontend, Node: o.Node, Dir: o.ConfigDir, Client: client, Logger: b.target("config"),
+		Frontend: o.Frontend, Node: o.Node, Dir: o.ConfigDir, Logger: b.target("config"),
 	}); err != nil {
 		return err
 	}
