@@ -161,7 +161,7 @@ func (e *Engine) saveOpening(b *backlogs.Backlog, s *alarm.Saved) {
 	if opening := b.Stages[0].First; b.Stages[0].Filled && opening != e.store.Records(b, 0)[0] {
 		s.Opening = alarm.OtherEvent{ID: opening.ID, Identity: savedIdentity(opening.Identity)}
 	}
-	if b.Origin.Src != e.store.Sources(b)[0] {
+	if sources := e.store.Sources(b); len(sources) > 0 && b.Origin.Src != sources[0] { // a file may name none
 		s.Opener = b.Origin.Src.Addr()
 	}
 	if b.Latest != e.latestKnown(b) {
