@@ -117,8 +117,8 @@ func (h *Handler) answerTaken(w http.ResponseWriter, r *http.Request, s *scratch
 	if s.report.count == 0 && !prefersJSON(r.Header) {
 		return // net/http writes 200
 	}
-	if refused := s.report.first; refused != nil {
-		h.warn(r, refused)
+	if s.report.first != nil {
+		h.warnOfRejected(r, &s.report)
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
@@ -226,17 +226,29 @@ func weight(parameters string) float64 {
 // loggedText bounds what the log shows of a sender's text, in bytes.
 const loggedText = 200
 
-// warn logs a refusal, unless there was one of its status just before, or it
-// is for want of a sender.
+// warn logs the refusal of a request.
 func (h *Handler) warn(r *http.Request, refused *refusal) {
+	h.logRefusal(r, refused.status, refused)
+}
+
+// warnOfRejected logs that not all records of a request were taken, with the first
+// one that was not.
+func (h *Handler) warnOfRejected(r *http.Request, p *report) {
+	h.logRefusal(r, http.StatusOK, p.first, slog.Int("rejected", p.count), slog.Int("records", p.records))
+}
+
+// logRefusal logs a refusal in a request that was answered with a status, unless there
+// was one with this status just before, or it is for want of a sender.
+func (h *Handler) logRefusal(r *http.Request, status int, refused *refusal, counts ...slog.Attr) {
 	if r.Context().Err() != nil {
 		return
 	}
-	w := &h.warnings[statusIndex(refused.status)]
+	w := &h.warnings[statusIndex(status)]
 	if !w.Allow(time.Now()) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("peer", r.RemoteAddr), slog.String("error", refused.Error())}
+	attrs := append([]slog.Attr{slog.String("peer", r.RemoteAddr)}, counts...)
+	attrs = append(attrs, slog.String("error", refused.Error()))
 	if refused.cause != nil {
 		attrs = append(attrs, slog.Any("cause", refused.cause))
 	}
@@ -246,12 +258,14 @@ func (h *Handler) warn(r *http.Request, refused *refusal) {
 	if n := w.LeftOut(); n > 0 {
 		attrs = append(attrs, slog.Uint64("not_shown", n))
 	}
-	h.log.LogAttrs(r.Context(), slog.LevelWarn, logTitle(refused.status), attrs...) //nolint:sloglint // one of the constants there
+	h.log.LogAttrs(r.Context(), slog.LevelWarn, logTitle(status), attrs...) //nolint:sloglint // one of the constants there
 }
 
 // logTitle returns the log message for a status; two are near the original's.
 func logTitle(status int) string {
 	switch status {
+	case http.StatusOK:
+		return "request taken, but some of its records were rejected"
 	case http.StatusBadRequest:
 		return "cannot parse normalizedEvent"
 	case http.StatusTeapot:

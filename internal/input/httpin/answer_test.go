@@ -306,6 +306,58 @@ func TestD39TheLogShowsLittleOfABadBody(t *testing.T) {
 		fmt.Sprintf(`error="Too large: too_large: %d bytes, the limit is %d" text=%q`, len(large), event.MaxSize, strconv.Quote(large[:200]+"…")))
 }
 
+// Of a request that was taken in part, the log says how much of it was not: the words
+// for a refused one would read as if all of it were lost.
+func TestTheLogTellsOfATakenRequestWhatWasRejected(t *testing.T) {
+	t.Parallel()
+	large := ev("big", `"title":"`+strings.Repeat("t", event.MaxSize)+`"`)
+	const line = `level=WARN msg="request taken, but some of its records were rejected" peer=192.0.2.1:1234 `
+	for _, test := range []struct{ name, body, want string }{
+		{
+			"invalid", ev("a") + "{}" + ev("b") + ev("c", `"src_ip":"x"`),
+			`rejected=2 records=4 error="Not a valid event: event 2 of the body, counted from 1: bad_timestamp: timestamp: missing" text="\"{}\""`,
+		},
+		{
+			"too large", "[" + ev("a") + "," + large + "]",
+			fmt.Sprintf(`rejected=1 records=2 error="Too large: event 2 of the body, counted from 1: too_large: %d bytes, the limit is %d" text=%q`,
+				len(large), event.MaxSize, strconv.Quote(large[:200]+"…")),
+		},
+		{
+			"no object", ev("a") + "7",
+			`rejected=1 records=2 error="Cannot parse the submitted event: event 2 of the body, counted from 1: bad_json: not an object" text="\"7\""`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := new(testkit.Logbook)
+				h, _ := newHandler(httpin.Options{Logger: log.Logger()})
+				for range 3 {
+					if r := post(t, h.Events, test.body); r.Code != http.StatusOK {
+						t.Fatalf("status %d", r.Code)
+					}
+				}
+				testkit.Equal(t, log.Take(), []string{line + test.want})
+				// One that is refused has its own words, and its own limit.
+				post(t, h.Events, "{}")
+				if got := log.Take(); len(got) != 1 || !strings.Contains(got[0], "l337 or epic fail attempt detected, discarding") {
+					t.Errorf("refused: %q", got)
+				}
+				<-time.After(10 * time.Second)
+				post(t, h.Events, test.body)
+				testkit.Equal(t, log.Take(), []string{line + test.want + " not_shown=2"})
+			})
+		})
+	}
+	// What a source of Suricata's records has besides alerts is among the records.
+	log := new(testkit.Logbook)
+	h, _ := newHandler(httpin.Options{Logger: log.Logger()})
+	post(t, h.SuricataEVE, alert+flow+"{}")
+	if got := log.Take(); len(got) != 1 || !strings.Contains(got[0], " rejected=1 records=3 ") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestOneLogLineOfAKindInTenSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

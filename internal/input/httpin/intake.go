@@ -231,6 +231,7 @@ const listed, told = 100, 1000
 
 // report says what became of the records of one request.
 type report struct {
+	records  int // all of them, skipped ones too
 	accepted int
 	// first is the refusal for the first record that is rejected.
 	first    *refusal
@@ -313,6 +314,7 @@ func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.
 		return h.unreadable(refused, s, b)
 	}
 	h.counters.skipped.Add(skipped)
+	s.report.records = e.count
 	return nil
 }
 
