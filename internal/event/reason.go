@@ -10,8 +10,8 @@ const (
 	Accepted Reason = iota
 	// TooLarge is a text of more than MaxSize bytes.
 	TooLarge
-	// BadEncoding is text in UTF-16, or a body whose compression is damaged. Single
-	// bytes that are not UTF-8 are repaired (D39).
+	// BadEncoding is text in UTF-16, or a body whose compression is damaged, is not said
+	// or is not read. Single bytes that are not UTF-8 are repaired (D39).
 	BadEncoding
 	// BadJSON is text that is not one JSON object.
 	BadJSON

@@ -24,47 +24,13 @@ type packing struct {
 // The compressions that are read, by their first bytes. What zstd may skip comes
 // before it in some files.
 const (
-	gzipMagic = "\x1f\x8b"
-	zstdMagic = "\x28\xb5\x2f\xfd"
+	gzipMagic = input.GzipStart
+	zstdMagic = input.ZstdStart
 	zstdSkip  = "\x2a\x4d\x18" // behind a byte from 0x50 to 0x5f
 
 	// zstdWindow is the largest window that the program zstd reads without being told.
 	zstdWindow = 128 << 20
 )
-
-// kinds are inputs that are not read, by their first bytes.
-var kinds = []struct{ magic, name string }{ //nolint:gochecknoglobals // a table
-	{"\xfd7zXZ\x00", "compressed with xz"},
-	{"BZh1", "compressed with bzip2"},
-	{"BZh2", "compressed with bzip2"},
-	{"BZh3", "compressed with bzip2"},
-	{"BZh4", "compressed with bzip2"},
-	{"BZh5", "compressed with bzip2"},
-	{"BZh6", "compressed with bzip2"},
-	{"BZh7", "compressed with bzip2"},
-	{"BZh8", "compressed with bzip2"},
-	{"BZh9", "compressed with bzip2"},
-	{"\x04\x22\x4d\x18", "compressed with lz4"},
-	{"\x5d\x00\x00", "compressed with lzma"},
-	{"LZIP", "compressed with lzip"},
-	{"\x89LZO\x00", "compressed with lzop"},
-	{"\xff\x06\x00\x00sNaPpY", "compressed with snappy"},
-	{"\x1f\x9d", "compressed with compress"},
-	{"\x1f\xa0", "compressed with compress"},
-	{"PK\x03\x04", "a zip archive"},
-	{"7z\xbc\xaf\x27\x1c", "a 7z archive"},
-	{"Rar!\x1a\x07", "a rar archive"},
-	{"\xd4\xc3\xb2\xa1", "a capture of packets"},
-	{"\xa1\xb2\xc3\xd4", "a capture of packets"},
-	{"\x4d\x3c\xb2\xa1", "a capture of packets"},
-	{"\xa1\xb2\x3c\x4d", "a capture of packets"},
-	{"\x0a\x0d\x0d\x0a", "a capture of packets"},
-	{"ElfFile\x00", "a Windows event log"},
-	{"SQLite format 3\x00", "an SQLite database"},
-	{"PAR1", "a Parquet file"},
-	{"Obj\x01", "an Avro file"},
-	{"%PDF-", "a PDF document"},
-}
 
 // starts reports whether an input begins with some bytes. It does not wait for more
 // than the first ones if these are others.
@@ -98,9 +64,9 @@ func (s *source) unpack(raw *bufio.Reader, in io.Reader) (io.Reader, error) {
 		s.packed.zstd = z
 		return z, nil
 	}
-	for _, kind := range kinds {
-		if starts(raw, kind.magic) {
-			return nil, fmt.Errorf("%s: it is %s, which is not read: want text, or text compressed with gzip or zstd", s.name, kind.name)
+	for _, kind := range input.OtherKinds() {
+		if starts(raw, kind.Start) {
+			return nil, fmt.Errorf("%s: it is %s, which is not read: want text, or text compressed with gzip or zstd", s.name, kind.Name)
 		}
 	}
 	begun, _ := raw.Peek(raw.Buffered())

@@ -58,6 +58,7 @@ func (b *budget) take(n int64) bool {
 // scratch is the memory for one request.
 type scratch struct {
 	raw, body []byte // as sent, and after decompression
+	kind      string // what the body is by its first bytes, if it turns out to be no text
 	held      int64  // taken from the budget
 	event     event.Event
 	report    report
@@ -76,6 +77,7 @@ func (s *scratch) release(b *budget) {
 		s.body = nil
 	}
 	s.event = event.Event{}
+	s.kind = ""
 	s.report.reset()
 	s.source.Reset(nil)
 }
@@ -135,10 +137,26 @@ func (h *Handler) text(body []byte, s *scratch) ([]byte, *refusal) {
 	if bytes.HasPrefix(body, []byte("\xff\xfe")) || bytes.HasPrefix(body, []byte("\xfe\xff")) {
 		return nil, h.badEncoding("UTF-16, want UTF-8", s)
 	}
+	s.kind = kindOf(body)
 	if bytes.IndexByte(body, 0) < 0 {
 		return body, nil
 	}
 	return slices.DeleteFunc(body, func(c byte) bool { return c == 0 }), nil
+}
+
+// kindOf says what a body is that begins as no text does, "" for most. It may be text
+// even so: a header of syslog may begin with anything.
+func kindOf(body []byte) string {
+	if len(body) == 0 || body[0] == '{' || body[0] == '[' {
+		return ""
+	}
+	if name := input.PackedWith(body); name != "" {
+		return "it is compressed with " + name + ", which no Content-Encoding says"
+	}
+	if name := input.OtherKind(body); name != "" {
+		return "it is " + name + ", which is not read: want gzip or zstd with a Content-Encoding, or none"
+	}
+	return ""
 }
 
 // badEncoding refuses a body of which nothing can be read.

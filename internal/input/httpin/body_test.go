@@ -61,6 +61,13 @@ func TestContentEncodings(t *testing.T) {
 		{"wrong checksum of zstd", "zstd", flip(zst(both), 1), "400 Cannot parse the submitted event: bad_encoding: damaged compression: CRC check failed"},
 		{"nothing in gzip", "gzip", zip(""), "400 Cannot parse the submitted event: bad_json: at byte 0 of the body: the body is empty"},
 		{"no gzip at all", "gzip", "", "400 Cannot parse the submitted event: bad_json: at byte 0 of the body: the body is empty"},
+		{"gzip unsaid", "", zip(both), "400 Cannot parse the submitted event: bad_encoding: it is compressed with gzip, which no Content-Encoding says"},
+		{"zstd unsaid", "identity", zst(both), "400 Cannot parse the submitted event: bad_encoding: it is compressed with zstd, which no Content-Encoding says"},
+		{"gzip twice", "gzip", zip(zip(both)), "400 Cannot parse the submitted event: bad_encoding: it is compressed with gzip, which no Content-Encoding says"},
+		{"xz", "", "\xfd7zXZ\x00\x00\x04", "400 Cannot parse the submitted event: bad_encoding: it is compressed with xz, which is not read: want gzip or zstd with a Content-Encoding, or none"},
+		{"bzip2", "", "BZh91AY&SY", "400 Cannot parse the submitted event: bad_encoding: it is compressed with bzip2, which is not read: want gzip or zstd with a Content-Encoding, or none"},
+		{"a zip archive in gzip", "gzip", zip("PK\x03\x04\x14"), "400 Cannot parse the submitted event: bad_encoding: it is a zip archive, which is not read: want gzip or zstd with a Content-Encoding, or none"},
+		{"text like a kind of file", "", "PAR2", "400 Cannot parse the submitted event: bad_json: at byte 0 of the body: want an object, or an array of objects"},
 		{"no zstd at all", "zstd", "", "400 Cannot parse the submitted event: bad_json: at byte 0 of the body: the body is empty"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -320,6 +320,9 @@ func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.
 
 // unreadable counts what is refused with a body that is not well-formed.
 func (h *Handler) unreadable(refused *refusal, s *scratch, b *event.Batch) *refusal {
+	if s.kind != "" && len(b.Events) == 0 {
+		refused = rejected(&event.Rejection{Reason: event.BadEncoding, Detail: s.kind}, refused.text)
+	}
 	h.counters.rejected[refused.reason].Add(1)
 	h.counters.withheld.Add(uint64(len(b.Events)))
 	s.report.reset()

@@ -57,6 +57,15 @@ func TestSuricataEVE(t *testing.T) {
 	}
 }
 
+// A header of syslog may begin as some kind of file does.
+func TestSuricataEVEBehindAHeaderLikeAKindOfFile(t *testing.T) {
+	t.Parallel()
+	h, in := newHandler(httpin.Options{})
+	if status, text := answer(t, post(t, h.SuricataEVE, "LZIP suricata[1]: "+alert)); status != http.StatusOK || len(in.take()) != 1 {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
 func TestSuricataEVEIsMappedAndStamped(t *testing.T) {
 	t.Parallel()
 	h, in := newHandler(httpin.Options{})
