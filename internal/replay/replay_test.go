@@ -67,7 +67,7 @@ func TestReplaySummary(t *testing.T) {
 	}
 	wantEvents := EventCounts{
 		Read: 9, Rejected: 1, Whitelisted: 1, Offered: 7, Matched: 4,
-		WithoutID: 1, Known: 1,
+		WithoutID: 1, Outside: 1, Known: 1,
 	}
 	if diff := cmp.Diff(wantEvents, s.Events); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
