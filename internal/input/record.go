@@ -17,6 +17,10 @@ type Record struct {
 	// among all records of the input, counted from 1.
 	File         string
 	Line, Number int
+	// Column is its first byte on its line, counted from 1, and 0 if nothing but blanks
+	// is before it there. Element is its number in its array, counted from 1, and 0 if it
+	// is in none.
+	Column, Element int
 	// Rejection, unless nil, is why the reader itself rejects the record: it is too
 	// large, and Data is empty then, or a list has no end.
 	Rejection *event.Rejection

@@ -103,7 +103,7 @@ func (j *job) decode(format input.Format, assets *asset.Table) {
 			j.counts.skipped[skip]++
 		case rej != nil:
 			j.counts.read++
-			j.rejections = append(j.rejections, rejection{input.Record{File: rec.File, Line: rec.Line}, rej})
+			j.rejections = append(j.rejections, rejection{input.Record{File: rec.File, Line: rec.Line, Column: rec.Column, Element: rec.Element}, rej})
 		case assets.Whitelisted(r.event.SrcIP):
 			j.counts.read++
 			j.counts.whitelisted++

@@ -230,10 +230,28 @@ func (r *replay) rejected(rec input.Record, rej *event.Rejection) {
 	n := r.summary.reject(rej.Reason)
 	switch {
 	case n <= shownRejections:
-		fmt.Fprintf(r.diagnostics, "%s:%d: event rejected: %s\n", rec.File, rec.Line, rej)
+		fmt.Fprintf(r.diagnostics, "%s: event rejected: %s\n", placeOf(&rec), rej.Error()+elementOf(&rec))
 	case n == shownRejections+1:
 		fmt.Fprintf(r.diagnostics, "%s:%d: more events rejected as %s are only counted\n", rec.File, rec.Line, rej.Reason)
 	}
+}
+
+// placeOf says where a record is: file and line, and where on the line if that has
+// something else before it.
+func placeOf(rec *input.Record) string {
+	place := fmt.Sprintf("%s:%d", rec.File, rec.Line)
+	if rec.Column > 0 {
+		place += fmt.Sprintf(":%d", rec.Column)
+	}
+	return place
+}
+
+// elementOf says which element of its array a record is, if its line does not.
+func elementOf(rec *input.Record) string {
+	if rec.Column == 0 || rec.Element == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (element %d of its array, counted from 1)", rec.Element)
 }
 
 // month is the number of nanoseconds from which it is worth a word that the time of

@@ -256,6 +256,34 @@ stdin:8: more events rejected as bad_timestamp are only counted
 	}
 }
 
+// TestReplaySaysWhereOnItsLineARecordIs: a line may have many records, in an array or
+// one behind the other.
+func TestReplaySaysWhereOnItsLineARecordIs(t *testing.T) {
+	t.Parallel()
+	good := strings.TrimSuffix(line("e", 100, 1, "10.0.0.2"), "\n")
+	const missing = "event rejected: bad_timestamp: timestamp: missing"
+	for _, test := range []struct{ name, text, want string }{
+		{
+			"an array on one line", "[" + good + ", {}," + good + ",7]",
+			fmt.Sprintf("stdin:1:%d: %s (element 2 of its array, counted from 1)\nstdin:1:%d: event rejected: bad_json: not an object (element 4 of its array, counted from 1)\n",
+				len(good)+4, missing, 2*len(good)+8),
+		},
+		{"the first of all", "[{}]", "stdin:1:2: " + missing + " (element 1 of its array, counted from 1)\n"},
+		{"an array on many lines", "[\n  {},\n  " + good + "\n]", "stdin:2: " + missing + "\n"},
+		{"two on the second line", "[\n  " + good + ", {}\n]", fmt.Sprintf("stdin:2:%d: %s (element 2 of its array, counted from 1)\n", len(good)+5, missing)},
+		{"a second array", "[" + good + "]\n[ {} ]", "stdin:2:3: " + missing + " (element 1 of its array, counted from 1)\n"},
+		{"no array", good + "{}\n{}", fmt.Sprintf("stdin:1:%d: %s\nstdin:2: %s\n", len(good)+1, missing, missing)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, diagnostics, err := replayText(t, test.text, nil)
+			if diff := cmp.Diff(test.want, diagnostics); diff != "" || err != nil {
+				t.Errorf("%v, diagnostics (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
 // TestReplayCountsRestoredAlarms restores an alarm that was published as Low: it
 // counts when this replay publishes it, as what it is then.
 func TestReplayCountsRestoredAlarms(t *testing.T) {

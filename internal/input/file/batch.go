@@ -22,6 +22,8 @@ type entry struct {
 	start, end   int
 	file         string
 	line, number int
+	column       int
+	element      int
 	rejection    *event.Rejection
 }
 
@@ -31,7 +33,7 @@ func (b *Batch) Len() int { return len(b.records) }
 // Record returns the record number i, 0 <= i < Len().
 func (b *Batch) Record(i int) input.Record {
 	e := b.records[i]
-	return input.Record{Data: b.data[e.start:e.end:e.end], File: e.file, Line: e.line, Number: e.number, Rejection: e.rejection}
+	return input.Record{Data: b.data[e.start:e.end:e.end], File: e.file, Line: e.line, Number: e.number, Column: e.column, Element: e.element, Rejection: e.rejection}
 }
 
 // Reset empties the batch and keeps its memory.
@@ -42,9 +44,10 @@ func (b *Batch) Reset() {
 	b.large = false
 }
 
-// begin starts a record; add, then commit or discard, follow.
-func (b *Batch) begin(file string, line, number int) {
-	b.pending = entry{start: len(b.data), file: file, line: line, number: number}
+// begin starts a record at a place; add, then commit or discard, follow.
+func (b *Batch) begin(at entry) {
+	b.pending = at
+	b.pending.start = len(b.data)
 	b.large = false
 }
 

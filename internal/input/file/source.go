@@ -29,7 +29,10 @@ type source struct {
 
 	lines   int   // newlines passed
 	offset  int64 // bytes of text passed
+	from    int64 // offset of the line
+	begun   bool  // something that is not blank was passed on the line
 	records int   // that were found so far
+	element int   // records of the array that is open
 
 	array bool  // an array is open
 	comma comma // what it may have next
@@ -94,7 +97,13 @@ func (s *source) failed(err error) error {
 
 // pass goes over text that is in memory.
 func (s *source) pass(n int) {
-	s.lines += bytes.Count(s.text.rest()[:n], []byte{'\n'})
+	text := s.text.rest()[:n]
+	if lines := bytes.Count(text, []byte{'\n'}); lines > 0 {
+		end := bytes.LastIndexByte(text, '\n') + 1
+		s.lines, s.from, s.begun = s.lines+lines, s.offset+int64(end), false
+		text = text[end:]
+	}
+	s.begun = s.begun || len(bytes.TrimLeft(text, blanks)) > 0
 	s.offset += int64(n)
 	s.text.pass(n)
 }
@@ -102,7 +111,15 @@ func (s *source) pass(n int) {
 // begin starts a record.
 func (s *source) begin(b *Batch) {
 	s.records++
-	b.begin(s.name, s.lines+1, s.records)
+	at := entry{file: s.name, line: s.lines + 1, number: s.records}
+	if s.begun {
+		at.column = int(s.offset-s.from) + 1
+	}
+	if s.array {
+		s.element++
+		at.element = s.element
+	}
+	b.begin(at)
 }
 
 // skipBlanks goes to what is neither blank nor a byte order mark, and reports whether

@@ -43,7 +43,7 @@ func (s *source) next(b *Batch) error {
 			}
 		case c == '[':
 			s.pass(1)
-			s.array, s.comma = true, noComma
+			s.array, s.element, s.comma = true, 0, noComma
 		default:
 			return s.record(c, b)
 		}
