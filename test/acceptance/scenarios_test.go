@@ -111,7 +111,7 @@ func playRun(t *testing.T, h *home, server *natstest.Server, run *scenario.Run, 
 
 var (
 	timestamps = regexp.MustCompile(`"timestamp":"([^"]*)"`)
-	clockTimes = regexp.MustCompile(`("(?:start_time|end_time|created_time|update_time)": ?)([1-9][0-9]*)`)
+	clockTimes = regexp.MustCompile(`("(?:start_time|end_time|created_time|update_time|saved_arrival)": ?)([1-9][0-9]*)`)
 )
 
 // lastEvent is the time of the latest event of a scenario.
