@@ -55,9 +55,9 @@ const (
 // be read is an error; everything that is wrong with the files in it is in the
 // report. name is put before file names where they are shown.
 func Load(dir fs.FS, name string) (*Config, error) {
-	entries, err := fs.ReadDir(dir, ".")
+	entries, err := list(dir, name)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration directory %s: %w", name, cause(err))
+		return nil, err
 	}
 	c := &Config{Assets: &asset.Table{}, errors: map[kind]int{}}
 	// What is in files that cannot be read is not known, so nothing can be said
@@ -77,6 +77,26 @@ func Load(dir fs.FS, name string) (*Config, error) {
 	c.warnOfNames(dir, name, entries)
 	c.Report.Sort()
 	return c, nil
+}
+
+// Readable returns why a directory cannot be read, nil if it can. What is in it is
+// not looked at.
+func Readable(dir fs.FS, name string) error {
+	_, err := list(dir, name)
+	return err
+}
+
+// list returns what is in a directory, or an error that says what to do.
+func list(dir fs.FS, name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(dir, ".")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("reading the configuration directory %s: %w; "+
+			"correct the name, or make the directory and put assets_*.json and directives_*.json into it", name, cause(err))
+	case err != nil:
+		return nil, fmt.Errorf("reading the configuration directory %s: %w", name, cause(err))
+	}
+	return entries, nil
 }
 
 // LoadAll reads what Load reads, and the services to ask.

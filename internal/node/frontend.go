@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -54,11 +55,8 @@ func newFrontend(c *basis) *frontend {
 // a sample configuration is written where there is none.
 func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	o := f.options
-	if sample {
-		var err error
-		if f.sampleWritten, err = writeSample(f.basis); err != nil {
-			return err
-		}
+	if err := f.provide(sample); err != nil {
+		return err
 	}
 	settings := confdist.Settings{Status: o.Statuses, Tags: o.Tags}
 	if err := confdist.WriteSettings(o.ConfigDir, settings); err != nil { // D11
@@ -86,6 +84,25 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	})
 	f.register()
 	return nil
+}
+
+// provide makes sure that the configuration directory is there. The default folder
+// is made where it is needed, and gets a sample configuration if sample is set; one
+// that somebody has named is theirs, and if it is missing its name is a mistake.
+func (f *frontend) provide(sample bool) error {
+	o := f.options
+	if o.ConfigDirBy != "" {
+		if err := config.Readable(os.DirFS(o.ConfigDir), o.ConfigDir); err != nil {
+			return fmt.Errorf("loading the configuration that %s names: %w", o.ConfigDirBy, err)
+		}
+		return nil
+	}
+	if !sample {
+		return nil
+	}
+	var err error
+	f.sampleWritten, err = writeSample(f.basis)
+	return err
 }
 
 // traceContext is more than the trace context of a message takes: 55 characters

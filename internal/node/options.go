@@ -33,6 +33,10 @@ type Options struct {
 	// ConfigDir holds the configuration files, LogDir the alarm files and,
 	// below it, the saved backlogs.
 	ConfigDir, LogDir string
+	// ConfigDirBy is the flag or variable that names ConfigDir, "" if it is the
+	// default folder. A folder that is named must exist, unless the configuration is
+	// downloaded, and gets no sample configuration.
+	ConfigDirBy string
 	// RejectedMax is the size of the rejected records that are kept in LogDir, in
 	// bytes, 0 for none.
 	RejectedMax int64

@@ -159,7 +159,8 @@ func TestReplayRefuses(t *testing.T) {
 			"a configuration that is not there", func(o *Options) {
 				o.Config, o.ConfigName = os.DirFS(filepath.Join(o.Out, "nowhere")), "nowhere"
 			},
-			"reading the configuration directory nowhere: no such file or directory",
+			"reading the configuration directory nowhere: no such file or directory; " +
+				"correct the name, or make the directory and put assets_*.json and directives_*.json into it",
 		},
 		{
 			"a configuration with errors", func(o *Options) { o.Config = fstest.MapFS{} },

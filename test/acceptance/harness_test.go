@@ -222,6 +222,8 @@ type setup struct {
 	// flags follow the ones that the harness needs, env is added to an
 	// environment that has no DSIEM_ variables.
 	flags, env []string
+	// defaultFolders leaves configs and logs where they are below the root directory.
+	defaultFolders bool
 	// shell is put in front of the program, as "ulimit -n 128".
 	shell string
 }
@@ -239,6 +241,9 @@ type node struct {
 func (s *setup) command(h *home) (program string, args []string) {
 	const anyPort = "--port=0"
 	msq, configDir, logDir := "--msq="+cmp.Or(s.nats, "nats://127.0.0.1:1"), "--config-dir="+h.configs, "--log-dir="+h.logs
+	if s.defaultFolders {
+		configDir, logDir = "--root-dir="+filepath.Dir(h.configs), "--root-dir="+filepath.Dir(h.logs)
+	}
 	switch s.role {
 	case frontendRole:
 		program, args = "dsiem-frontend", []string{"serve", "--node=dsiem-frontend-1", msq, configDir, "--address=127.0.0.1", anyPort}

@@ -2,7 +2,9 @@ package acceptance
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,7 +29,7 @@ func TestEmptyFolder(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, nil)
 	testkit.Check(t, os.RemoveAll(h.configs))
-	n := h.startReady(setup{role: standaloneRole})
+	n := h.startReady(setup{role: standaloneRole, defaultFolders: true})
 	n.says("no configuration found, sample configuration written")
 	command := firstEvent.FindStringSubmatch(n.says("next: send an event"))
 	if command == nil || !strings.HasSuffix(n.address(), ":"+command[2]) {
@@ -49,7 +51,7 @@ func TestEmptyFolder(t *testing.T) {
 	h.call("dsiem", nil, "validate", "--strict", "--config", h.configs).exit(0)
 
 	before := contents(t, h.configs)
-	n = h.startReady(setup{role: standaloneRole})
+	n = h.startReady(setup{role: standaloneRole, defaultFolders: true})
 	n.stop()
 	if got := n.said("next: "); len(got) > 0 {
 		t.Errorf("the second start says %q", got)
@@ -80,13 +82,63 @@ func TestStartSaysWhatIsHardlyMeant(t *testing.T) {
 func TestSamplesAreForEmptyFoldersOnly(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, files{"assets_scenario.json": configs(t, "", takeAll)["assets_scenario.json"]})
-	n := h.start(setup{role: standaloneRole})
+	n := h.start(setup{role: standaloneRole, defaultFolders: true})
 	n.wantWritten(1, "cannot load any directive")
 	for _, name := range names(t, h.configs) {
 		if strings.Contains(name, "demo") {
 			t.Errorf("%s was written", name)
 		}
 	}
+}
+
+// Whoever names a folder means one that is there: a name with a mistake in it must
+// not become a new folder with other directives than theirs.
+func TestNamedFolderOfConfigurationMustExist(t *testing.T) {
+	t.Parallel()
+	const advice = "no such file or directory; correct the name, or make the directory and put assets_*.json and directives_*.json into it"
+	for _, role := range []role{standaloneRole, frontendRole, backendRole} {
+		for _, variable := range []bool{false, true} {
+			h := newHome(t, nil)
+			testkit.Check(t, os.RemoveAll(h.configs))
+			s := setup{role: role}
+			by := "--config-dir"
+			if variable {
+				by = "DSIEM_CONFIGS_DIR"
+				s.defaultFolders, s.env = true, []string{by + "=" + h.configs}
+			}
+			if role == backendRole {
+				by = "loading directives"
+			}
+			h.start(s).wantWritten(1, by, "reading the configuration directory "+h.configs+": "+advice)
+			if _, err := os.Stat(h.configs); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the folder was made, or %v", err)
+			}
+		}
+	}
+}
+
+// A folder that is named gets no directives but those that somebody puts there.
+func TestNamedFolderGetsNoSamples(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, nil)
+	h.start(setup{role: standaloneRole}).wantWritten(1, "cannot load any asset", "there is no directive file; add at least one directives_*.json")
+	if got := names(t, h.configs); !slices.Equal(got, []string{settingsName}) {
+		t.Errorf("files %q", got)
+	}
+}
+
+// Configuration that is downloaded brings its folder with it.
+func TestFolderOfDownloadsIsMade(t *testing.T) {
+	t.Parallel()
+	config := configs(t, "", takeAll)
+	url := frontend(t, files{
+		"assets_a.json": config["assets_scenario.json"], "directives_dsiem-backend-1_a.json": config["directives_scenario.json"],
+	})
+	h := newHome(t, nil)
+	testkit.Check(t, os.RemoveAll(h.configs))
+	n := h.start(setup{role: backendRole, nats: startNATS(t).URL(), flags: []string{"--frontend=" + url}})
+	n.takesEvents()
+	n.stop()
 }
 
 // The two programs of a cluster do not make up a configuration.

@@ -74,7 +74,7 @@ func directoryOptions(s *settings) []*option {
 			name: "config-dir", aliases: []string{"configs-dir"},
 			env:   []string{"DSIEM_CONFIG_DIR", "DSIEM_CONFIGDIR", "DSIEM_CONFIGS_DIR", "DSIEM_CONFIGSDIR"},
 			value: text{p: &s.ConfigDir, form: "DIR"}, shown: "configs beside the program",
-			help: "Directory of the configuration files.",
+			help: "Directory of the configuration files. One that is named must exist, unless they are downloaded.",
 		},
 		{
 			name: "log-dir", aliases: []string{"logs-dir"},

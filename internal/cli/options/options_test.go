@@ -257,6 +257,23 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestConfigDirBy: a node knows what has named its folder of configuration, if
+// anybody has.
+func TestConfigDirBy(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, environ, want string }{
+		{"serve", "", ""},
+		{"serve --root-dir=/srv", "", ""},
+		{"serve --config-dir=/srv", "", "--config-dir"},
+		{"serve --configs_dir=/srv", "DSIEM_CONFIG_DIR=/opt", "--configs_dir"},
+		{"serve", "DSIEM_CONFIGSDIR=/srv", "DSIEM_CONFIGSDIR"},
+	} {
+		if o := served(t, dsiem, strings.Fields(tt.args), tt.environ); o.ConfigDirBy != tt.want {
+			t.Errorf("%s %s: %q, want %q", tt.environ, tt.args, o.ConfigDirBy, tt.want)
+		}
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	o := served(t, backend, []string{"serve", "--node=b0"})

@@ -90,6 +90,7 @@ func (s *settings) serveOptions(p Program, r *resolved, system *System) (*node.O
 	if err := s.locate(r, system); err != nil {
 		return nil, err
 	}
+	o.ConfigDirBy = r.source("config-dir")
 	env := newEnvironment(system.Environ)
 	o.Log.Level = s.level()
 	o.Log.Colour = system.Terminal && env["NO_COLOR"] == "" && env["TERM"] != "dumb"
