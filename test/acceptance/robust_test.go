@@ -249,6 +249,7 @@ func TestRandomBodies(t *testing.T) {
 			end := min(len(body), at+random.IntN(8))
 			body = append(append(append([]byte{}, body[:at]...), piece...), body[end:]...)
 		}
+		testkit.Check(t, c.SetDeadline(time.Now().Add(testkit.Patience))) // for each, not for all
 		_, err := fmt.Fprintf(c, "POST /events HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		testkit.Check(t, err)
 		a := readAnswer(t, r)
