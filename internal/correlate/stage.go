@@ -151,7 +151,11 @@ func (e *Engine) collectJoined(s *stage, a *arrived) {
 		for h := first; h != 0; {
 			b := e.store.At(h)
 			if e.store.Joins(b, t.Fields, &a.Origin, &a.ev.CustomData) {
-				if e.notBefore(b, a.seconds) && e.inWindow(b, e.plan(b, int(b.Current)), a.seconds) {
+				current := s.plan
+				if b.Current != uint8(s.number) {
+					current = e.plan(b, int(b.Current))
+				}
+				if e.notBefore(b, a.seconds) && e.inWindow(b, current, a.seconds) {
 					e.offers = append(e.offers, offer{b, int(s.number)})
 				} else {
 					e.outside = true

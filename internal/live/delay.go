@@ -123,7 +123,7 @@ func (d *delays) look(now time.Time, s correlate.Stats, sensors func() correlate
 	named, sum := sensors(), d.counts.matched.Load()
 	matched := sum - d.matched
 	d.matched = sum
-	attrs := []any{"matched", matched}
+	var attrs []any
 	for i, k := range d.kindsOf(&s, &named) {
 		n := k.total - d.before[i]
 		d.before[i] = k.total
@@ -136,7 +136,8 @@ func (d *delays) look(now time.Time, s correlate.Stats, sensors func() correlate
 		}
 	}
 	d.lateSensor, d.idlessSensor = "", ""
-	if len(attrs) > 2 { //nolint:mnd // the name and the number of the matched ones
-		d.logger.Warn("more than one in a hundred events of the last minute did not count as they came", append(attrs, "manual", "docs/time.md")...)
+	if len(attrs) > 0 {
+		attrs = append([]any{"matched", matched}, append(attrs, "manual", "docs/time.md")...)
+		d.logger.Warn("more than one in a hundred events of the last minute did not count as they came", attrs...)
 	}
 }
