@@ -274,24 +274,29 @@ func TestT23_DeleteTwice(t *testing.T) {
 // wherever it likes, so something is in the way instead.
 func TestT28_FolderThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(h *home){
-		"the folder is missing": func(h *home) {
+	for name, c := range map[string]struct {
+		spoil  func(h *home)
+		folder setup
+	}{
+		"the default folder cannot be made": {func(h *home) {
 			testkit.Check(h.t, os.RemoveAll(h.configs))
-			testkit.Check(h.t, os.WriteFile(h.configs, nil, 0o600)) // and cannot be made
-		},
-		"the file cannot be replaced": func(h *home) {
+			testkit.Check(h.t, os.WriteFile(h.configs, nil, 0o600))
+		}, setup{defaultFolders: true}},
+		"the file cannot be replaced": {func(h *home) {
 			testkit.Check(h.t, os.MkdirAll(filepath.Join(h.configs, settingsName, "full"), 0o700))
 			testkit.Check(h.t, os.Chmod(h.configs, 0o500))
 			h.t.Cleanup(func() { testkit.Check(h.t, os.Chmod(h.configs, 0o700)) })
-		},
+		}, setup{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := startNATS(t)
 			for _, i := range frontends {
 				h := newHome(t, sampleFiles(t))
-				spoil(h)
-				n := i.startFrontend(h, server.URL())
+				c.spoil(h)
+				s := c.folder
+				s.role, s.program, s.nats, s.flags = frontendRole, i.program, server.URL(), i.flags
+				n := h.startReady(s)
 				n.says("WARN", "settings for the web UI not written")
 				if a := n.ask(http.MethodGet, "/config/"+settingsName, ""); a.status != 200 || !strings.Contains(a.body, "In-Progress") {
 					t.Errorf("the settings are answered %d %s", a.status, a.body)
