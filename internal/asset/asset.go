@@ -78,7 +78,7 @@ func load(file *jsonfile.File, report *jsonfile.Report, i int, v *jsonfile.Value
 		Whitelisted: s.Bool("whitelisted"),
 	}
 	if a.Value > documentedMax {
-		s.Warnf(v.Get("value").Offset, "value", "%d is above %d, so risk can exceed 10", a.Value, documentedMax)
+		s.Warnf(jsonfile.AssetValueHigh, v.Get("value").Offset, "value", "%d is above %d, so risk can exceed 10", a.Value, documentedMax)
 	}
 	if cidr := s.NonEmpty("cidr"); cidr != "" {
 		prefix, err := jsonfile.ParsePrefix(cidr)

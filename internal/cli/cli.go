@@ -15,10 +15,12 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"dsiem/internal/cli/options"
 	"dsiem/internal/config"
 	"dsiem/internal/correlate"
+	"dsiem/internal/jsonfile"
 	"dsiem/internal/node"
 	"dsiem/internal/validate"
 
@@ -170,6 +172,8 @@ type validateCommand struct {
 	JSON   bool   `name:"json" help:"Print one JSON object for machines."`
 	Plan   bool   `help:"Print how each directive is matched: stages, index keys, join keys."`
 	Strict bool   `help:"Let warnings fail the validation too."`
+
+	LintOff []string `placeholder:"NAME" help:"Names of warnings to leave out, with commas in between."`
 }
 
 // Help is shown below the flags.
@@ -182,9 +186,17 @@ func (c *validateCommand) Run(streams Streams) error {
 	if err := notEmpty("--config", c.Config); err != nil {
 		return err
 	}
+	var off []jsonfile.Lint
+	for _, name := range c.LintOff {
+		lint, err := jsonfile.ParseLint(strings.TrimSpace(name))
+		if err != nil {
+			return options.UsageError("--lint-off: " + err.Error())
+		}
+		off = append(off, lint)
+	}
 	err := validate.Run(&validate.Options{
 		Config: os.DirFS(c.Config), ConfigName: c.Config,
-		Strict: c.Strict, Plan: c.Plan, JSON: c.JSON, Out: streams.Out,
+		Strict: c.Strict, LintOff: off, Plan: c.Plan, JSON: c.JSON, Out: streams.Out,
 	})
 	if errors.Is(err, config.ErrInvalid) {
 		return errReported

@@ -53,13 +53,15 @@ const (
 
 // Load reads the assets and directives of a directory. A directory that cannot
 // be read is an error; everything that is wrong with the files in it is in the
-// report. name is put before file names where they are shown.
-func Load(dir fs.FS, name string) (*Config, error) {
+// report. name is put before file names where they are shown,
+// off names warnings that are left out.
+func Load(dir fs.FS, name string, off ...jsonfile.Lint) (*Config, error) {
 	entries, err := list(dir, name)
 	if err != nil {
 		return nil, err
 	}
 	c := &Config{Assets: &asset.Table{}, errors: map[kind]int{}}
+	c.Report.SwitchOff(off...)
 	// What is in files that cannot be read is not known, so nothing can be said
 	// to be missing.
 	c.load(assets, func() {
@@ -234,8 +236,12 @@ func (c *Config) warnOfSilence(files []*jsonfile.File, directives []*directive.D
 		if alarm.Risk(d.Priority, reliability, highest) >= 1 || highest == 0 {
 			continue
 		}
+		if slices.Contains(d.LintOff, jsonfile.NeverAlarms) {
+			c.Report.SwitchedOff++
+			continue
+		}
 		i := slices.IndexFunc(files, func(f *jsonfile.File) bool { return f.Name == d.File })
-		c.Report.Add(files[i].Problem(jsonfile.Warning, d.PriorityAt, fmt.Sprintf("directive %d, priority", d.ID), fmt.Sprintf(
+		c.Report.Add(files[i].Warning(jsonfile.NeverAlarms, d.PriorityAt, fmt.Sprintf("directive %d, priority", d.ID), fmt.Sprintf(
 			"the directive can never raise an alarm: priority %d × reliability %d × the highest asset value %d is below 25; raise one of them",
 			d.Priority, reliability, highest)))
 	}

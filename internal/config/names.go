@@ -29,7 +29,7 @@ func (c *Config) warnOfNames(dir fs.FS, name string, entries []fs.DirEntry) {
 			remedy = fmt.Sprintf("write %s as JSON, into files called %s_*.json", k, k)
 		}
 		c.Report.Add(jsonfile.Problem{
-			File: shown(name, file), Severity: jsonfile.Warning,
+			File: shown(name, file), Severity: jsonfile.Warning, Lint: jsonfile.FileNotRead,
 			Msg: "this file is not read; " + remedy,
 		})
 	}

@@ -57,7 +57,7 @@ func (l *loader) checkStage(rules []*ruleScope, i int) bool {
 func checkGaps(rules []*ruleScope) {
 	for i := 1; i < len(rules); i++ {
 		if before, r := rules[i-1].rule.Stage, rules[i]; r.rule.Stage > before+1 {
-			r.Warnf(r.Object.Get("stage").Offset, "stage", "there is a gap after stage %d; stage %d follows it", before, r.rule.Stage)
+			r.Warnf(jsonfile.StageGap, r.Object.Get("stage").Offset, "stage", "there is a gap after stage %d; stage %d follows it", before, r.rule.Stage)
 		}
 	}
 }
@@ -133,15 +133,15 @@ func (s *ruleScope) customData(i int) {
 	v := s.Object.Get(key)
 	switch {
 	case s.rule.Type == TaxonomyRule && text != anyTerm:
-		s.Warnf(v.Offset, key, "custom data is not compared in a TaxonomyRule, so any value matches; compare it in a PluginRule, or use subcategory")
+		s.Warnf(jsonfile.CustomDataNotCompared, v.Offset, key, "custom data is not compared in a TaxonomyRule, so any value matches; compare it in a PluginRule, or use subcategory")
 	case s.complete && looksLikeReference(text) && !RefersTo(text, s.rule.Stage, s.stages):
-		s.Warnf(v.Offset, key, "%s names no earlier stage and is taken as plain text", jsonfile.Quote(text))
+		s.Warnf(jsonfile.ReferenceAsText, v.Offset, key, "%s names no earlier stage and is taken as plain text", jsonfile.Quote(text))
 	case text != anyTerm && strings.EqualFold(strings.TrimSpace(text), anyTerm):
-		s.Warnf(v.Offset, key, "%s is taken as plain text; write %q to take any value", jsonfile.Quote(text), anyTerm)
+		s.Warnf(jsonfile.AnyAsText, v.Offset, key, "%s is taken as plain text; write %q to take any value", jsonfile.Quote(text), anyTerm)
 	case strings.Contains(text, ","):
 		for _, e := range splitList(text) {
 			if e.text == "" {
-				s.Warnf(v.At(e.at), key, "the list has an empty element, which stands for an event without this field")
+				s.Warnf(jsonfile.EmptyElement, v.At(e.at), key, "the list has an empty element, which stands for an event without this field")
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func checkReliability(rules []*ruleScope) {
 			continue // reported before
 		case r.rule.Reliability < rules[highest].rule.Reliability:
 			before := &rules[highest].rule
-			r.Warnf(r.Object.Get("reliability").Offset, "reliability",
+			r.Warnf(jsonfile.ReliabilityFalls, r.Object.Get("reliability").Offset, "reliability",
 				"%d is lower than the %d of stage %d; Elasticsearch keeps the higher risk", r.rule.Reliability, before.Reliability, before.Stage)
 		default:
 			highest = i

@@ -9,7 +9,10 @@
 // D8, D11, D18–D25.
 package directive
 
-import "dsiem/internal/event"
+import (
+	"dsiem/internal/event"
+	"dsiem/internal/jsonfile"
+)
 
 // Type is the type of a rule, which decides what identifies its events.
 type Type uint8
@@ -52,6 +55,8 @@ type Directive struct {
 	// priority there.
 	File       string
 	PriorityAt int
+	// LintOff are the warnings that the directive switches off.
+	LintOff []jsonfile.Lint
 }
 
 // Rule is one stage of a directive, with the texts as written in the file

@@ -34,19 +34,22 @@ func (l *loader) doubt(s *jsonfile.Scope, d *Directive, rules []*ruleScope) {
 // one in every directive, so a file gets one warning of each kind, at the first
 // place, with the number of the others.
 type idle struct {
-	key     string
 	problem jsonfile.Problem
 	others  int
 }
 
 // idle notes a setting of a rule that does nothing.
-func (l *loader) idle(r *ruleScope, key, msg string) {
-	if i := slices.IndexFunc(l.idles, func(known idle) bool { return known.key == key }); i >= 0 {
+func (l *loader) idle(r *ruleScope, name jsonfile.Lint, key, msg string) {
+	if slices.Contains(l.off, name) {
+		l.report.SwitchedOff++
+		return
+	}
+	if i := slices.IndexFunc(l.idles, func(known idle) bool { return known.problem.Lint == name }); i >= 0 {
 		l.idles[i].others++
 		return
 	}
-	p := l.file.Problem(jsonfile.Warning, r.Object.Get(key).Offset, r.Where+", "+key, msg)
-	l.idles = append(l.idles, idle{key: key, problem: p})
+	p := l.file.Warning(name, r.Object.Get(key).Offset, r.Where+", "+key, msg)
+	l.idles = append(l.idles, idle{problem: p})
 }
 
 // reportIdle reports the settings of a file that do nothing.
@@ -64,7 +67,7 @@ func (l *loader) reportIdle() {
 // is what files for the original say where they mean any.
 func (l *loader) doubtProtocol(r *ruleScope) {
 	if p := r.rule.Protocol; !strings.EqualFold(p, anyTerm) && !strings.EqualFold(p, "TCP/IP") {
-		l.idle(r, "protocol", jsonfile.Quote(p)+" is shown in alarms and not compared: events of any protocol match; "+
+		l.idle(r, jsonfile.ProtocolNotCompared, "protocol", jsonfile.Quote(p)+" is shown in alarms and not compared: events of any protocol match; "+
 			"where that matters, tell them apart by plugin_sid, subcategory or port")
 	}
 }
@@ -73,11 +76,11 @@ func (l *loader) doubtProtocol(r *ruleScope) {
 // complete at once.
 func (l *loader) doubtFirstStage(r *ruleScope) {
 	if r.rule.Timeout > 0 {
-		l.idle(r, "timeout", "stage 1 is complete with its first event, so it waits for nothing; "+
+		l.idle(r, jsonfile.TimeoutInStage1, "timeout", "stage 1 is complete with its first event, so it waits for nothing; "+
 			"write the seconds into the stage that has to wait")
 	}
 	if r.rule.StickyDifferent != NoSticky {
-		l.idle(r, "sticky_different", "stage 1 is complete with its first event, which has none to differ from; "+
+		l.idle(r, jsonfile.StickyInStage1, "sticky_different", "stage 1 is complete with its first event, which has none to differ from; "+
 			"write this into the stage that counts")
 	}
 }
@@ -91,9 +94,9 @@ func (l *loader) doubtTimeout(r *ruleScope) {
 	switch {
 	case v == nil && slices.ContainsFunc(r.Object.Members, misspelt):
 	case v == nil:
-		r.Warnf(r.Object.Offset, "timeout", "without a timeout%s\"timeout\": 600", effect)
+		r.Warnf(jsonfile.TimeoutMissing, r.Object.Offset, "timeout", "without a timeout%s\"timeout\": 600", effect)
 	case wasRead(r.Scope, "timeout", 0):
-		r.Warnf(v.Offset, "timeout", "with a timeout of 0%s600", effect)
+		r.Warnf(jsonfile.TimeoutMissing, v.Offset, "timeout", "with a timeout of 0%s600", effect)
 	}
 }
 
@@ -118,9 +121,9 @@ func doubtAny(r *ruleScope, key string, v *jsonfile.Value) {
 	switch {
 	case v.Kind != jsonfile.String || !strings.EqualFold(v.Text, anyTerm):
 	case key != "subcategory":
-		r.Warnf(v.Offset, key, "%s is taken as plain text: it matches no other %s; write those that count", jsonfile.Quote(v.Text), key)
+		r.Warnf(jsonfile.AnyAsText, v.Offset, key, "%s is taken as plain text: it matches no other %s; write those that count", jsonfile.Quote(v.Text), key)
 	case v.Text != anyTerm:
-		r.Warnf(v.Offset, key, "%s is taken as plain text; write %q to take any value", jsonfile.Quote(v.Text), anyTerm)
+		r.Warnf(jsonfile.AnyAsText, v.Offset, key, "%s is taken as plain text; write %q to take any value", jsonfile.Quote(v.Text), anyTerm)
 	}
 }
 
@@ -134,7 +137,7 @@ func doubtHosts(rules []*ruleScope) {
 		}
 	}
 	r := rules[1]
-	r.Warnf(r.Object.Get("from").Offset, "from", "no later stage is tied to the hosts of stage 1, so events of all hosts count together; "+
+	r.Warnf(jsonfile.HostsNotTied, r.Object.Get("from").Offset, "from", "no later stage is tied to the hosts of stage 1, so events of all hosts count together; "+
 		"write \":1\" in \"from\" or \"to\" to keep to those of the attack")
 }
 
@@ -183,7 +186,7 @@ func doubtSticky(d *Directive, rules []*ruleScope) {
 		if v := r.Object.Get(key); v.Kind == jsonfile.String {
 			name += ": " + jsonfile.Quote(v.Text)
 		}
-		r.Warnf(r.Object.Get("sticky_different").Offset, "sticky_different",
+		r.Warnf(jsonfile.TooFewValues, r.Object.Get("sticky_different").Offset, "sticky_different",
 			"%s lets only %s of %s through, so %d different ones %s come; let another field differ, or widen %q",
 			name, text.Count(int(n), "value"), r.rule.StickyDifferent, r.rule.Occurrence, never, key)
 	}

@@ -25,7 +25,9 @@ func Load(files []*jsonfile.File, report *jsonfile.Report) []*Directive {
 	for _, file := range files {
 		l.file = file
 		file.Each(report, "directives", func(i int, v *jsonfile.Value) {
+			before := len(report.Problems)
 			d := l.directive(i, v)
+			report.Drop(before, d.LintOff)
 			if d.Disabled {
 				return
 			}
@@ -67,6 +69,8 @@ type loader struct {
 	texts map[string]string
 	// failed is true when the directive being read has an error.
 	failed bool
+	// off are the warnings that the directive being read switches off.
+	off []jsonfile.Lint
 	// idles are the settings of the file that do nothing.
 	idles []idle
 
@@ -82,7 +86,7 @@ type place struct {
 func directiveKeys() []string {
 	return []string{
 		"id", "name", "priority", "kingdom", "category", "disabled",
-		"all_rules_always_active", "rules", "sticky_different",
+		"all_rules_always_active", "rules", "sticky_different", jsonfile.LintOff,
 	}
 }
 
@@ -106,6 +110,7 @@ func (l *loader) keepAll(texts []string) []string {
 
 // directive reads directive number i of the file and sets l.failed.
 func (l *loader) directive(i int, v *jsonfile.Value) *Directive {
+	l.off = nil
 	d := &Directive{File: l.file.Name}
 	s := &jsonfile.Scope{File: l.file, Report: l.report, Where: directiveWhere(i, v), Object: v}
 	if v.Kind != jsonfile.Object {
@@ -116,6 +121,8 @@ func (l *loader) directive(i int, v *jsonfile.Value) *Directive {
 	d.Disabled = s.Bool("disabled")
 	s.Lax = d.Disabled
 	s.Keys(l.directiveKeys)
+	d.LintOff = s.Lints(jsonfile.LintOff)
+	l.off = d.LintOff
 	d.ID = s.Uint("id", jsonfile.Range{Max: math.MaxUint64, Required: true})
 	d.Name = l.keep(s.NonEmpty("name"))
 	d.Kingdom = l.keep(s.NonEmpty("kingdom"))

@@ -24,7 +24,7 @@ func doubtName(s *jsonfile.Scope) {
 	for word := range strings.FieldsFuncSeq(v.Text, func(r rune) bool { return !isWordRune(r) }) {
 		at += strings.Index(v.Text[at:], word)
 		if msg := doubtWord(word, v.Text[:at]); msg != "" {
-			s.Warnf(v.At(at), "name", "%s", msg)
+			s.Warnf(jsonfile.NameNotReplaced, v.At(at), "name", "%s", msg)
 		}
 		at += len(word)
 	}

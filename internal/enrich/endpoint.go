@@ -58,9 +58,9 @@ func openEndpoint(s *jsonfile.Scope, client *http.Client, marks ...string) endpo
 	for _, mark := range marks {
 		switch n := strings.Count(text, mark); {
 		case n == 0:
-			s.Warnf(offset, "url", "there is no %s, so every request is the same", mark)
+			s.Warnf(jsonfile.URLPlaceholder, offset, "url", "there is no %s, so every request is the same", mark)
 		case n > 1:
-			s.Warnf(offset, "url", "only the first %s is replaced, not all %d", mark, n)
+			s.Warnf(jsonfile.URLPlaceholder, offset, "url", "only the first %s is replaced, not all %d", mark, n)
 		}
 	}
 	return endpoint{client: fetch.Direct(client), url: strings.Clone(text)}

@@ -83,7 +83,7 @@ func (l *loader) service(s *jsonfile.Scope) (service Service, on bool) {
 	service = Service{Name: strings.Clone(s.String("name", false, "")), Kind: l.kind}
 	s.String("type", false, "")
 	if s.Object.Get("enabled") == nil {
-		s.Warnf(s.Object.Offset, "enabled", `the key is missing, so the source is not used; add "enabled": true`)
+		s.Warnf(jsonfile.SourceNotEnabled, s.Object.Offset, "enabled", `the key is missing, so the source is not used; add "enabled": true`)
 	}
 	if p := l.plugin(s); p != nil {
 		service.Name = cmp.Or(service.Name, p.name)
@@ -91,7 +91,9 @@ func (l *loader) service(s *jsonfile.Scope) (service Service, on bool) {
 	}
 	if off {
 		for i := range s.Report.Problems {
-			s.Report.Problems[i].Severity = jsonfile.Warning
+			if p := &s.Report.Problems[i]; p.Severity == jsonfile.Error {
+				p.Severity, p.Lint = jsonfile.Warning, jsonfile.SourceOff
+			}
 		}
 	}
 	return service, on
@@ -109,7 +111,7 @@ func (l *loader) plugin(s *jsonfile.Scope) *plugin {
 		if all[i].kind == l.kind {
 			return &all[i]
 		}
-		s.Warnf(offset, "plugin", "%s belongs in %s_*.json files, so the source is not used", name, all[i].kind)
+		s.Warnf(jsonfile.PluginMisplaced, offset, "plugin", "%s belongs in %s_*.json files, so the source is not used", name, all[i].kind)
 		return nil
 	}
 	var known []string
@@ -118,7 +120,7 @@ func (l *loader) plugin(s *jsonfile.Scope) *plugin {
 			known = append(known, fmt.Sprintf("%q", p.name))
 		}
 	}
-	s.Warnf(offset, "plugin", "there is no plugin %s, so the source is not used; known is %s", jsonfile.Quote(name), strings.Join(known, ", "))
+	s.Warnf(jsonfile.PluginUnknown, offset, "plugin", "there is no plugin %s, so the source is not used; known is %s", jsonfile.Quote(name), strings.Join(known, ", "))
 	return nil
 }
 
@@ -156,7 +158,7 @@ func (l *loader) open(s *jsonfile.Scope, p *plugin) Source {
 		if bad.Severity == jsonfile.Error {
 			s.Errorf(offset, field, "%s", bad.Msg)
 		} else {
-			s.Warnf(offset, field, "%s", bad.Msg)
+			s.Warnf(bad.Lint, offset, field, "%s", bad.Msg)
 		}
 	}
 	return source

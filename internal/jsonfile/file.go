@@ -113,8 +113,9 @@ func (v *Value) found() string {
 
 // Each reads a file whose root is an object with a list called key, and calls
 // each for every element of it. An element's memory is used again for the
-// next one: copy what is to stay. Other members of the root are only checked
-// for syntax and named in a warning.
+// next one: copy what is to stay. Another member of the root, LintOff, names
+// warnings that are left out. Others are only checked for syntax and named in a
+// warning.
 //
 // It adds to the report what is wrong with the file itself: syntax, a root of
 // another type, a missing key, a key of the root that is given twice (for other
@@ -193,15 +194,7 @@ func (p *parser) root(report *Report, key string, each func(int, *Value)) error 
 			}
 			continue
 		}
-		switch {
-		case name == key:
-			report.Add(p.file.Problem(Error, offset, "", fmt.Sprintf("%q is given twice, first on line %d; merge the two lists", key, first)))
-		case first > 0:
-			report.Add(p.file.Problem(Error, offset, "", repeatedKey(name, first)))
-		default:
-			report.Add(p.file.Problem(Warning, offset, "", fmt.Sprintf("unknown key %s is ignored; only %q is read here", Quote(name), key)))
-		}
-		if err := p.dec.SkipValue(); err != nil {
+		if err := p.otherKey(report, key, name, offset, first); err != nil {
 			return err
 		}
 	}
@@ -214,6 +207,36 @@ func (p *parser) root(report *Report, key string, each func(int, *Value)) error 
 	if lines[key] == 0 {
 		return &shapeError{offset: rootOffset, msg: fmt.Sprintf("the list %q is missing; write {%[1]q: [...]}", key)}
 	}
+	return nil
+}
+
+// otherKey reads a key of the root that is not the list, or not its first one. first
+// is the line on which the key stood before, 0 if it did not.
+func (p *parser) otherKey(report *Report, key, name string, offset, first int) error {
+	switch {
+	case name == key:
+		report.Add(p.file.Problem(Error, offset, "", fmt.Sprintf("%q is given twice, first on line %d; merge the two lists", key, first)))
+	case first > 0:
+		report.Add(p.file.Problem(Error, offset, "", repeatedKey(name, first)))
+	case name == LintOff:
+		return p.lintOff(report, offset)
+	default:
+		report.Add(p.file.Warning(UnknownKey, offset, "", fmt.Sprintf("unknown key %s is ignored; only %q is read here", Quote(name), key)))
+	}
+	return p.dec.SkipValue()
+}
+
+// lintOff reads the names of the warnings that are left out of the file's.
+func (p *parser) lintOff(report *Report, offset int) error {
+	p.values.reset()
+	p.fields.reset()
+	v, err := p.value()
+	if err != nil {
+		return err
+	}
+	root := &Value{Kind: Object, Members: []Member{{Name: LintOff, Offset: offset, Value: v}}}
+	s := &Scope{File: p.file, Report: report, Object: root}
+	report.switchOffIn(p.file.Name, s.Lints(LintOff))
 	return nil
 }
 

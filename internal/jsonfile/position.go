@@ -67,6 +67,13 @@ func (f *File) Problem(severity Severity, offset int, where, msg string) Problem
 	}
 }
 
+// Warning makes a warning that stands at a byte offset.
+func (f *File) Warning(name Lint, offset int, where, msg string) Problem {
+	p := f.Problem(Warning, offset, where, msg)
+	p.Lint = name
+	return p
+}
+
 // sourceWidth is the longest source line shown whole, in characters; a longer
 // one (a minified file) is cut around the column.
 const sourceWidth = 120

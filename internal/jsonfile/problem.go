@@ -44,6 +44,8 @@ type Problem struct {
 	Column int `json:"column"`
 
 	Severity Severity `json:"-"`
+	// Lint is the name of a warning, "" for an error.
+	Lint Lint `json:"name,omitzero"`
 	// Where names the part of the file: "directive 12, stage 2, port_to".
 	Where string `json:"where,omitzero"`
 	// Msg says what is wrong and what would be right.
@@ -54,7 +56,8 @@ type Problem struct {
 	Caret  int    `json:"-"`
 }
 
-// Error returns the problem as one line: file:line:column: where: message.
+// Error returns the problem as one line: file:line:column: where: message, and for a
+// warning its name: [name].
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -70,6 +73,9 @@ func (p *Problem) Error() string {
 		b.WriteString(": ")
 	}
 	b.WriteString(p.Msg)
+	if p.Lint != "" {
+		fmt.Fprintf(&b, " [%s]", p.Lint)
+	}
 	return b.String()
 }
 
@@ -102,6 +108,11 @@ type Report struct {
 
 	// files holds the place of each file in the order in which they were read.
 	files map[string]int
+	// off are the warnings that are left out, fileOff those of a file; SwitchedOff is
+	// the number of those that were.
+	off         []Lint
+	fileOff     map[string][]Lint
+	SwitchedOff int
 }
 
 // read notes that a file has been read.
@@ -114,8 +125,16 @@ func (r *Report) read(file string) {
 	}
 }
 
-// Add adds problems.
-func (r *Report) Add(problems ...Problem) { r.Problems = append(r.Problems, problems...) }
+// Add adds problems, except warnings that are switched off.
+func (r *Report) Add(problems ...Problem) {
+	for i := range problems {
+		if r.isOff(&problems[i]) {
+			r.SwitchedOff++
+			continue
+		}
+		r.Problems = append(r.Problems, problems[i])
+	}
+}
 
 // Count returns the number of problems of a severity.
 func (r *Report) Count(s Severity) int {

@@ -123,11 +123,11 @@ func TestReportSortsInTheOrderOfReading(t *testing.T) {
 			want = append(want, "a.json: of the whole file")
 		}
 		want = append(want, name+`:1:1: the list "items" is missing; write {"items": [...]}`,
-			name+`:2:1: warning: unknown key "x" is ignored; only "items" is read here`)
+			name+`:2:1: warning: unknown key "x" is ignored; only "items" is read here [unknown-key]`)
 		if name == "c.json" {
 			want = append(want, "c.json:2:1: later")
 		}
-		want = append(want, name+`:2:9: warning: unknown key "y" is ignored; only "items" is read here`)
+		want = append(want, name+`:2:9: warning: unknown key "y" is ignored; only "items" is read here [unknown-key]`)
 	}
 	want = append(want, "items_*.json: of all")
 	if diff := cmp.Diff(want, got); diff != "" {

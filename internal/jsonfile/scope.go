@@ -47,8 +47,8 @@ func (s *Scope) Errorf(offset int, field, format string, args ...any) {
 }
 
 // Warnf reports a warning of a field at a byte offset; field may be "".
-func (s *Scope) Warnf(offset int, field, format string, args ...any) {
-	s.Report.Add(s.File.Problem(Warning, offset, s.where(field), fmt.Sprintf(format, args...)))
+func (s *Scope) Warnf(name Lint, offset int, field, format string, args ...any) {
+	s.Report.Add(s.File.Warning(name, offset, s.where(field), fmt.Sprintf(format, args...)))
 }
 
 // Keys reports keys that are given twice as errors (D25), and keys that are not
@@ -66,7 +66,7 @@ func (s *Scope) Keys(known []string) {
 		case k >= 0:
 			seen[k] = true
 		default:
-			s.Warnf(m.Offset, "", "unknown key %s is ignored%s", Quote(m.Name), Suggestion(m.Name, known))
+			s.Warnf(UnknownKey, m.Offset, "", "unknown key %s is ignored%s", Quote(m.Name), Suggestion(m.Name, known))
 			if unknown == nil {
 				unknown = map[string]bool{}
 			}

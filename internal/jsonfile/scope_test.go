@@ -119,12 +119,12 @@ func TestScopeReportsMissingAndWrongValues(t *testing.T) {
 		s.Uints("mixed", jsonfile.Range{Max: math.MaxUint64})
 		s.NonEmpty("missing")
 		s.Objects("parts", true)
-		s.Warnf(s.Object.Offset, "", "just %s", "so")
+		s.Warnf(jsonfile.UnknownKey, s.Object.Offset, "", "just %s", "so")
 	})
 	want := strings.Join([]string{
 		"2: thing 1, missing: the key is missing; a string is required",
 		"2: thing 1, parts: the key is missing; a list of objects is required",
-		"2: warning: thing 1: just so",
+		"2: warning: thing 1: just so [unknown-key]",
 		`11: thing 1, text: a string is required, not a number; write "5"`,
 		"22: thing 1, flag: true or false is required, not a string; write true",
 		"37: thing 1, odd: true or false is required, not a string",
@@ -145,14 +145,14 @@ func TestScopeKeys(t *testing.T) {
 	object := `{"name": 1, "Name": 1, "naem": 1, "other": 1, "other": 2, "name": 2, "other": 3, "plugin_Sid": 1, "` + strings.Repeat("x", 100) + `": 1}`
 	problems := scope(t, object, false, func(s *jsonfile.Scope) { s.Keys([]string{"name", "plugin_id", "plugin_sid"}) })
 	want := strings.Join([]string{
-		`14: warning: thing 1: unknown key "Name" is ignored; did you mean "name"?`,
-		`25: warning: thing 1: unknown key "naem" is ignored; did you mean "name"?`,
-		`36: warning: thing 1: unknown key "other" is ignored`,
+		`14: warning: thing 1: unknown key "Name" is ignored; did you mean "name"? [unknown-key]`,
+		`25: warning: thing 1: unknown key "naem" is ignored; did you mean "name"? [unknown-key]`,
+		`36: warning: thing 1: unknown key "other" is ignored [unknown-key]`,
 		`48: thing 1: key "other" is given twice, first on line 1; remove one`,
 		`60: thing 1: key "name" is given twice, first on line 1; remove one`,
 		`71: thing 1: key "other" is given twice, first on line 1; remove one`,
-		`83: warning: thing 1: unknown key "plugin_Sid" is ignored; did you mean "plugin_sid"?`,
-		`100: warning: thing 1: unknown key "` + strings.Repeat("x", 80) + `…" is ignored`,
+		`83: warning: thing 1: unknown key "plugin_Sid" is ignored; did you mean "plugin_sid"? [unknown-key]`,
+		`100: warning: thing 1: unknown key "` + strings.Repeat("x", 80) + `…" is ignored [unknown-key]`,
 	}, "\n")
 	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(problems, "\n")); diff != "" {
 		t.Error(diff)

@@ -26,11 +26,11 @@ func TestEachChecksTheRoot(t *testing.T) {
 		{`"x"`, `f:1:1: the file must hold an object like {"items": [...]}, not a string`},
 		{`true`, `f:1:1: the file must hold an object like {"items": [...]}, not true`},
 		{`{}`, `f:1:1: the list "items" is missing; write {"items": [...]}`},
-		{`{"Items": []}`, "f:1:1: the list \"items\" is missing; write {\"items\": [...]}\nf:1:2: warning: unknown key \"Items\" is ignored; only \"items\" is read here"},
+		{`{"Items": []}`, "f:1:1: the list \"items\" is missing; write {\"items\": [...]}\nf:1:2: warning: unknown key \"Items\" is ignored; only \"items\" is read here [unknown-key]"},
 		{"{\n\"items\": null}", `f:2:10: "items" must be a list, not null`},
 		{`{"items": {"a": 1}}`, `f:1:11: "items" must be a list, not an object`},
 		{"{\"items\": [],\n\"items\": [1]}", `f:2:1: "items" is given twice, first on line 1; merge the two lists`},
-		{"{\"v\": 1, \"items\": [],\n\"v\": 2}", "f:1:2: warning: unknown key \"v\" is ignored; only \"items\" is read here\nf:2:1: key \"v\" is given twice, first on line 1; remove one"},
+		{"{\"v\": 1, \"items\": [],\n\"v\": 2}", "f:1:2: warning: unknown key \"v\" is ignored; only \"items\" is read here [unknown-key]\nf:2:1: key \"v\" is given twice, first on line 1; remove one"},
 		{`tru`, "f:1:4: not valid JSON: the file ends too early"},
 	} {
 		if got := problems(c.in); got != c.want {
@@ -126,7 +126,7 @@ func TestSyntaxErrorsPointAtTheMistake(t *testing.T) {
 		{"nested too deep", `{"items": ` + strings.Repeat("[", 20000), "f:1:10010: not valid JSON: this is nested too deep"},
 
 		{"column in characters", "{\"items\": [\n\t{\"ä€😀\": x}]}", `f:2:10: not valid JSON: "x" is not a value; put a text in double quotes`},
-		{"in a key that is not read", `{"items": [], "other": [1 2]}`, "f:1:15: warning: unknown key \"other\" is ignored; only \"items\" is read here\nf:1:27: not valid JSON: a comma is missing before this"},
+		{"in a key that is not read", `{"items": [], "other": [1 2]}`, "f:1:15: warning: unknown key \"other\" is ignored; only \"items\" is read here [unknown-key]\nf:1:27: not valid JSON: a comma is missing before this"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := problems(c.in); got != c.want {

@@ -96,6 +96,9 @@ func (b *backend) configure(ctx context.Context) error {
 		}
 		logger.LogAttrs(ctx, level, "configuration", slog.String("problem", p.Error()), slog.String("reason", p.Msg))
 	}
+	if n := c.Report.SwitchedOff; n > 0 {
+		logger.Info("warnings of the configuration are switched off in its files", "count", n)
+	}
 	if err := c.Startable(o.SkipInvalid); err != nil {
 		return err
 	}

@@ -117,13 +117,13 @@ func mistakesOfForm() []mistake {
 		},
 		{
 			"4: a file with another name", rename("directive_shop.json"), true,
-			`directive_shop.json: warning: this file is not read; rename it to directives_*.json, in small letters` + "\n" +
+			`directive_shop.json: warning: this file is not read; rename it to directives_*.json, in small letters [file-not-read]` + "\n" +
 				`directives_*.json: there is no directive file; add at least one directives_*.json`,
 		},
 		{
 			"5: YAML", rename("directives_shop.yaml"), true,
 			`directives_*.json: there is no directive file; add at least one directives_*.json` + "\n" +
-				`directives_shop.yaml: warning: this file is not read; write directives as JSON, into files called directives_*.json`,
+				`directives_shop.yaml: warning: this file is not read; write directives as JSON, into files called directives_*.json [file-not-read]`,
 		},
 		{
 			"9: a field in small letters", edit(`"CUSTOM_DATA2"`, `"custom_data2"`), true,
@@ -158,7 +158,7 @@ func mistakesOfForm() []mistake {
 		},
 		{
 			"17: an unknown key", edit(`"priority": 4`, `"priority": 4, "mitre": "T1110"`), false,
-			`directives_shop.json:6:22: warning: directive 310: unknown key "mitre" is ignored`,
+			`directives_shop.json:6:22: warning: directive 310: unknown key "mitre" is ignored [unknown-key]`,
 		},
 		{
 			"19: a number in quotes", edit(`"timeout": 300`, `"timeout": "300"`), true,
@@ -171,7 +171,7 @@ func mistakesOfForm() []mistake {
 		{
 			"21: another key than directives", edit(`"directives": [`, `"rules": [`), true,
 			`directives_shop.json:1:1: the list "directives" is missing; write {"directives": [...]}` + "\n" +
-				`directives_shop.json:2:3: warning: unknown key "rules" is ignored; only "directives" is read here`,
+				`directives_shop.json:2:3: warning: unknown key "rules" is ignored; only "directives" is read here [unknown-key]`,
 		},
 		{
 			"25: an empty directory", func(_ *testing.T, files fstest.MapFS) { clear(files) }, true,
@@ -186,40 +186,40 @@ func mistakesOfMeaning() []mistake {
 	return []mistake{
 		{
 			"3: a stage without a timeout", edit(",\n          \"timeout\": 300", ""), false,
-			`directives_shop.json:22:9: warning: directive 310, stage 2, timeout: without a timeout the stage is over with the second in which it begins; write how many seconds it may take, like "timeout": 600`,
+			`directives_shop.json:22:9: warning: directive 310, stage 2, timeout: without a timeout the stage is over with the second in which it begins; write how many seconds it may take, like "timeout": 600 [timeout-missing]`,
 		},
 		{
 			"6: a protocol", edit(`"plugin_id": 7310`, `"plugin_id": 7310, "protocol": "UDP"`), false,
-			`directives_shop.json:26:42: warning: directive 310, stage 2, protocol: "UDP" is shown in alarms and not compared: events of any protocol match; where that matters, tell them apart by plugin_sid, subcategory or port (likewise in 1 more rule of this file)`,
+			`directives_shop.json:26:42: warning: directive 310, stage 2, protocol: "UDP" is shown in alarms and not compared: events of any protocol match; where that matters, tell them apart by plugin_sid, subcategory or port (likewise in 1 more rule of this file) [protocol-not-compared]`,
 		},
 		{
 			"7: custom data in a TaxonomyRule", edit(`"category": "Login"`, `"category": "Login", "custom_data2": "root"`), false,
-			`directives_shop.json:15:48: warning: directive 310, stage 1, custom_data2: custom data is not compared in a TaxonomyRule, so any value matches; compare it in a PluginRule, or use subcategory`,
+			`directives_shop.json:15:48: warning: directive 310, stage 1, custom_data2: custom data is not compared in a TaxonomyRule, so any value matches; compare it in a PluginRule, or use subcategory [custom-data-not-compared]`,
 		},
 		{
 			"8: a timeout in stage 1", edit(`"reliability": 1`+"\n", `"reliability": 1, "timeout": 60`+"\n"), false,
-			`directives_shop.json:20:40: warning: directive 310, stage 1, timeout: stage 1 is complete with its first event, so it waits for nothing; write the seconds into the stage that has to wait`,
+			`directives_shop.json:20:40: warning: directive 310, stage 1, timeout: stage 1 is complete with its first event, so it waits for nothing; write the seconds into the stage that has to wait [timeout-in-stage-1]`,
 		},
 		{
 			"11: a low priority", edit(`"priority": 4`, `"priority": 1`, `"reliability": 9`, `"reliability": 4`, `"reliability": 5`, `"reliability": 4`), false,
-			`directives_shop.json:6:19: warning: directive 310, priority: the directive can never raise an alarm: priority 1 × reliability 4 × the highest asset value 5 is below 25; raise one of them`,
+			`directives_shop.json:6:19: warning: directive 310, priority: the directive can never raise an alarm: priority 1 × reliability 4 × the highest asset value 5 is below 25; raise one of them [never-alarms]`,
 		},
 		{
 			"18: different hosts of one host", edit(`"CUSTOM_DATA2"`, `"DST_IP"`), false,
-			`directives_shop.json:30:31: warning: directive 310, stage 2, sticky_different: "to": ":1" lets only 1 value of DST_IP through, so 6 different ones never come; let another field differ, or widen "to"`,
+			`directives_shop.json:30:31: warning: directive 310, stage 2, sticky_different: "to": ":1" lets only 1 value of DST_IP through, so 6 different ones never come; let another field differ, or widen "to" [too-few-values]`,
 		},
 		{
 			"22: a name with other words", edit(`Till DST_IP taken over from SRC_IP`, `Till DSTIP, port DST_PORT`), false,
-			`directives_shop.json:5:21: warning: directive 310, name: "DSTIP" in a name is not replaced; write DST_IP` + "\n" +
-				`directives_shop.json:5:33: warning: directive 310, name: "DST_PORT" in a name is not replaced; only SRC_IP and DST_IP are`,
+			`directives_shop.json:5:21: warning: directive 310, name: "DSTIP" in a name is not replaced; write DST_IP [name-not-replaced]` + "\n" +
+				`directives_shop.json:5:33: warning: directive 310, name: "DST_PORT" in a name is not replaced; only SRC_IP and DST_IP are [name-not-replaced]`,
 		},
 		{
 			"23: different sources of one source", edit(`"CUSTOM_DATA2"`, `"SRC_IP"`), false,
-			`directives_shop.json:30:31: warning: directive 310, stage 2, sticky_different: "from": ":1" lets only 1 value of SRC_IP through, so 6 different ones never come; let another field differ, or widen "from"`,
+			`directives_shop.json:30:31: warning: directive 310, stage 2, sticky_different: "from": ":1" lets only 1 value of SRC_IP through, so 6 different ones never come; let another field differ, or widen "from" [too-few-values]`,
 		},
 		{
 			"24: stages that no host holds together", edit(`"from": ":1"`, `"from": "ANY"`, `"to": ":1"`, `"to": "ANY"`), false,
-			`directives_shop.json:28:19: warning: directive 310, stage 2, from: no later stage is tied to the hosts of stage 1, so events of all hosts count together; write ":1" in "from" or "to" to keep to those of the attack`,
+			`directives_shop.json:28:19: warning: directive 310, stage 2, from: no later stage is tied to the hosts of stage 1, so events of all hosts count together; write ":1" in "from" or "to" to keep to those of the attack [hosts-not-tied]`,
 		},
 	}
 }

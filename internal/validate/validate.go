@@ -31,6 +31,8 @@ type Options struct {
 	ConfigName string
 	// Strict makes warnings fail the validation too.
 	Strict bool
+	// LintOff names warnings that are left out.
+	LintOff []jsonfile.Lint
 	// Plan prints the compiled plan of every directive.
 	Plan bool
 	// JSON prints one JSON object instead of text.
@@ -41,7 +43,7 @@ type Options struct {
 // Run reports every problem of every configuration file. It returns
 // config.ErrInvalid if there are errors, or warnings and Strict is set.
 func Run(o *Options) error {
-	c, err := config.Load(o.Config, o.ConfigName)
+	c, err := config.Load(o.Config, o.ConfigName, o.LintOff...)
 	if err != nil {
 		return err
 	}
@@ -69,16 +71,20 @@ func writeText(w io.Writer, c *config.Config, plan bool) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s: %s, %s; %s, %s\n",
+	off := ""
+	if n := c.Report.SwitchedOff; n > 0 {
+		off = fmt.Sprintf(" (and %s switched off)", text.Group(n))
+	}
+	_, err := fmt.Fprintf(w, "%s: %s, %s; %s, %s%s\n",
 		text.Count(len(c.Names), "file"), text.Count(len(c.Plans), "directive"), text.Count(c.Assets.Len(), "asset"),
-		text.Count(c.Report.Count(jsonfile.Error), "error"), text.Count(c.Report.Count(jsonfile.Warning), "warning"))
+		text.Count(c.Report.Count(jsonfile.Error), "error"), text.Count(c.Report.Count(jsonfile.Warning), "warning"), off)
 	return err
 }
 
 func writeJSON(w io.Writer, c *config.Config, plan bool) error {
 	v := validation{
 		Files: len(c.Names), Directives: len(c.Plans), Assets: c.Assets.Len(),
-		Errors: []jsonfile.Problem{}, Warnings: []jsonfile.Problem{},
+		Errors: []jsonfile.Problem{}, Warnings: []jsonfile.Problem{}, SwitchedOff: c.Report.SwitchedOff,
 	}
 	for _, p := range c.Report.Problems {
 		if p.Severity == jsonfile.Warning {
@@ -108,8 +114,10 @@ type validation struct {
 	Assets     int                `json:"assets"`
 	Errors     []jsonfile.Problem `json:"errors"`
 	Warnings   []jsonfile.Problem `json:"warnings"`
-	Plans      []planJSON         `json:"plans,omitzero"`
-	Keys       *keyCounts         `json:"keys,omitzero"`
+	// SwitchedOff is the number of warnings that were left out.
+	SwitchedOff int        `json:"warnings_switched_off,omitzero"`
+	Plans       []planJSON `json:"plans,omitzero"`
+	Keys        *keyCounts `json:"keys,omitzero"`
 }
 
 type planJSON struct {

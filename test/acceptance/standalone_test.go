@@ -69,12 +69,22 @@ func TestStartSaysWhatIsHardlyMeant(t *testing.T) {
 	offer := configs(t, "", takeAll)
 	offer[directives] = bytes.ReplaceAll(offer[directives], []byte(`"protocol": "ANY"`), []byte(`"protocol": "UDP"`))
 	offer["directive_other.json"] = offer[directives]
-	n := newHome(t, offer).startReady(setup{role: standaloneRole})
-	n.says("WARN", "dsiem::directive: configuration", directives+":", ", protocol: ", "(likewise in ")
+	h := newHome(t, offer)
+	n := h.startReady(setup{role: standaloneRole})
+	n.says("WARN", "dsiem::directive: configuration", directives+":", ", protocol: ", "(likewise in ", "[protocol-not-compared]")
 	n.says("WARN", "dsiem::directive: configuration", "directive_other.json: warning: this file is not read")
 	n.stop()
 	if got := n.said("WARN", "configuration"); len(got) != 2 {
 		t.Errorf("the start says %q", got)
+	}
+
+	offer[directives] = bytes.Replace(offer[directives], []byte(`"directives":`), []byte(`"lint_off": ["protocol-not-compared"], "directives":`), 1)
+	h.configure(offer)
+	n = h.startReady(setup{role: standaloneRole})
+	n.says("INFO", "warnings of the configuration are switched off in its files", "count=1")
+	n.stop()
+	if got := n.said("WARN", "configuration"); len(got) != 1 || !strings.Contains(got[0], "[file-not-read]") {
+		t.Errorf("the second start says %q", got)
 	}
 }
 

@@ -174,7 +174,7 @@ func messages(report *jsonfile.Report) []string {
 		p := &report.Problems[i]
 		text := p.Msg
 		if p.Severity == jsonfile.Warning {
-			text = "warning: " + text
+			text = "warning: " + text + " [" + string(p.Lint) + "]"
 		}
 		out = append(out, text)
 	}

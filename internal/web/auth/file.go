@@ -116,7 +116,7 @@ func (l *loader) load(root *jsonfile.Value) {
 	nobody := l.rules.nobody
 	nobody.rights = rights(s, "anonymous", false)
 	if nobody.rights&ConfigWrite != 0 {
-		s.Warnf(root.Get("anonymous").Offset, "anonymous", "whoever reaches the service may change the configuration; remove config-write unless this is meant")
+		s.Warnf(jsonfile.AnonymousWrites, root.Get("anonymous").Offset, "anonymous", "whoever reaches the service may change the configuration; remove config-write unless this is meant")
 	}
 	_, users := s.Objects("users", true)
 	for i := range users.Elems {
@@ -125,7 +125,7 @@ func (l *loader) load(root *jsonfile.Value) {
 		}
 	}
 	if len(users.Elems) == 0 && nobody.rights == 0 && l.report.Count(jsonfile.Error) == 0 {
-		s.Warnf(users.Offset, "users", "nobody may do anything; add a user, or give rights to \"anonymous\"")
+		s.Warnf(jsonfile.NobodyAllowed, users.Offset, "users", "nobody may do anything; add a user, or give rights to \"anonymous\"")
 	}
 }
 
@@ -206,7 +206,7 @@ func (l *loader) password(s *jsonfile.Scope, a *account) {
 		return
 	}
 	if hash.weak {
-		s.Warnf(v.Offset, key, "the hash is cheap to try passwords against; make a better one with \"dsiem secret\"")
+		s.Warnf(jsonfile.HashCheap, v.Offset, key, "the hash is cheap to try passwords against; make a better one with \"dsiem secret\"")
 	}
 	a.password = hash
 	if l.rules.decoy == nil {

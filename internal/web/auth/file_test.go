@@ -68,18 +68,18 @@ func TestFileIsReportedWithPlaces(t *testing.T) {
 		{user(`"name":"a","password":"` + fineHash + `","rights":["intake","config-read","config-write","diagnostics"]`), ""},
 		{`{"users":[],"anonymous":["intake"]}`, ""},
 
-		{`{"users":[]}`, `1:10: warning: users: nobody may do anything; add a user, or give rights to "anonymous"`},
+		{`{"users":[]}`, `1:10: warning: users: nobody may do anything; add a user, or give rights to "anonymous" [nobody-allowed]`},
 		{
 			"{\n \"anonymous\": [\"all\"],\n \"users\": []\n}",
-			"2:15: warning: anonymous: whoever reaches the service may change the configuration; remove config-write unless this is meant",
+			"2:15: warning: anonymous: whoever reaches the service may change the configuration; remove config-write unless this is meant [anonymous-writes]",
 		},
 		{
 			user(`"name":"a","password":"` + argonHash + `","rights":["all"]`),
-			`1:34: warning: user "a", password: the hash is cheap to try passwords against; make a better one with "dsiem secret"`,
+			`1:34: warning: user "a", password: the hash is cheap to try passwords against; make a better one with "dsiem secret" [hash-cheap]`,
 		},
 		{
 			user(`"name":"a","password":"` + cryptHash + `","rights":["all"]`),
-			`1:34: warning: user "a", password: the hash is cheap to try passwords against; make a better one with "dsiem secret"`,
+			`1:34: warning: user "a", password: the hash is cheap to try passwords against; make a better one with "dsiem secret" [hash-cheap]`,
 		},
 
 		{``, `1:1: the file is empty; the file must hold an object like {"users": [...]}`},
