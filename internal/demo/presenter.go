@@ -12,6 +12,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/correlate"
 	"dsiem/internal/demo/story"
+	"dsiem/internal/replay"
 	"dsiem/internal/text"
 )
 
@@ -111,9 +112,9 @@ func (p *presenter) ended(c *correlate.Change) {
 		return
 	}
 	if c.Kind == correlate.Finished {
-		a.ended = "complete"
+		a.ended = replay.StateComplete
 	} else {
-		a.ended = "timed out"
+		a.ended = replay.StateTimedOut
 	}
 }
 
@@ -135,7 +136,7 @@ func (p *presenter) alarm(now int64, c *correlate.Change) {
 		what = "grows"
 	case slices.ContainsFunc(a.Rules, func(r alarm.Rule) bool { return r.Status == alarm.Timeout }):
 		what = "times out"
-	case finished(&a.Alarm) == finished(&before):
+	case replay.FinishedStages(&a.Alarm) == replay.FinishedStages(&before):
 		return // only took another event of an earlier stage
 	default:
 		what = "goes on"
@@ -147,18 +148,8 @@ func (p *presenter) alarm(now int64, c *correlate.Change) {
 
 func (p *presenter) risk(risk int) string { return fmt.Sprintf("risk %2d", risk) }
 
-func finished(a *alarm.Alarm) int {
-	n := 0
-	for i := range a.Rules {
-		if a.Rules[i].Status == alarm.Finished {
-			n++
-		}
-	}
-	return n
-}
-
 func progressOf(a *alarm.Alarm) string {
-	return fmt.Sprintf("(%d of %s)", finished(a), text.Count(len(a.Rules), "stage"))
+	return fmt.Sprintf("(%d of %s)", replay.FinishedStages(a), text.Count(len(a.Rules), "stage"))
 }
 
 // totals are what the server has counted, and where its files are.
@@ -175,11 +166,13 @@ func (p *presenter) end(s totals, dir, configs, events string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n", p.paint(bold, fmt.Sprintf("%s events came down to %s",
 		text.Group(s.events), text.Count(len(p.alarms), "alarm"))))
-	fmt.Fprintf(&b, "%s\n", p.paint(faint, "class   risk  events  stages  state      alarm"))
+	fmt.Fprintf(&b, "%s\n", p.paint(faint, replay.AlarmTableHead))
 	for _, a := range p.alarms {
-		fmt.Fprintf(&b, "%s %5d %7d %4d/%d   %-9s  %s\n",
-			p.paint(p.classColour(a.Class), fmt.Sprintf("%-6s", a.Class)), a.Risk, a.taken,
-			finished(&a.Alarm), len(a.Rules), cmp.Or(a.ended, "open"), a.Title)
+		row := replay.GraveAlarm{
+			Title: a.Title, Risk: a.Risk, Class: a.Class.String(), Events: a.taken,
+			Finished: replay.FinishedStages(&a.Alarm), Stages: len(a.Rules), State: cmp.Or(a.ended, replay.StateOpen),
+		}
+		fmt.Fprintln(&b, row.Line(p.paint(p.classColour(a.Class), row.ClassColumn())))
 	}
 	fmt.Fprintf(&b, "\nalarms         %s (%s)\nalarm events   %s (%s)\nevents         %s\nconfiguration  %s\n",
 		s.alarmsFile, text.Count(s.alarms, "line"), s.alarmEventsFile, text.Count(p.taken, "line"), events, configs)

@@ -296,6 +296,7 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 				lastStep = c.Order.Step
 				r.summary.matched.Add(1)
 			}
+			r.summary.gravest.accepted(c)
 			r.files.Event(&alarm.Event{AlarmID: c.AlarmID, Stage: c.Stage, EventID: c.EventID})
 		case correlate.Updated:
 			r.alarmed = true
@@ -306,15 +307,18 @@ func (r *replay) played(changes []correlate.Change, counts batchCounts) error {
 				before = alarm.Unclassified
 			}
 			r.summary.alarm(before, c.Alarm.Class)
+			r.summary.gravest.updated(c)
 		case correlate.Opened:
 			r.summary.Backlogs.Opened++
 		case correlate.Finished:
 			r.summary.Backlogs.Finished++
+			r.summary.gravest.ended(c, StateComplete)
 			r.completed(c)
 		case correlate.Advanced:
 			r.completed(c)
 		case correlate.Expired:
 			r.summary.Backlogs.Expired++
+			r.summary.gravest.ended(c, StateTimedOut)
 			r.summary.unfinished.add(correlate.Waiting{Directive: c.Directive, Stage: c.Stage, Recorded: c.Recorded, Wanted: c.Wanted}, timedOut)
 		}
 	}

@@ -23,7 +23,11 @@ type Summary struct {
 	Backlogs BacklogCounts  `json:"backlogs"`
 	// Alarms counts alarms by the class they were published with last.
 	Alarms map[string]int `json:"alarms"`
-	Lines  LineCounts     `json:"lines"`
+	// GravestAlarms are those of the highest risk, MoreAlarms is the number of the
+	// others.
+	GravestAlarms []*GraveAlarm `json:"gravest_alarms"`
+	MoreAlarms    int           `json:"more_alarms"`
+	Lines         LineCounts    `json:"lines"`
 	// AlarmsFile and AlarmEventsFile are the files that were written.
 	AlarmsFile      string `json:"alarms_file"`
 	AlarmEventsFile string `json:"alarm_events_file"`
@@ -42,6 +46,7 @@ type Summary struct {
 	rejections    [event.Reasons]int
 	classes       [alarm.High + 1]int
 	unfinished    unfinished
+	gravest       gravest
 }
 
 // EventCounts says what became of the records of the input.
@@ -119,8 +124,9 @@ func (s *Summary) Started() bool { return s.AlarmsFile != "" }
 func newSummary() *Summary {
 	return &Summary{
 		Rejected: map[string]int{}, Alarms: map[string]int{},
-		NoAlarms: []string{}, Unfinished: []Unfinished{}, Advice: []string{}, Future: []FutureEvent{},
-		unfinished: unfinished{},
+		GravestAlarms: []*GraveAlarm{},
+		NoAlarms:      []string{}, Unfinished: []Unfinished{}, Advice: []string{}, Future: []FutureEvent{},
+		unfinished: unfinished{}, gravest: newGravest(),
 	}
 }
 
@@ -164,8 +170,11 @@ func (s *Summary) complete(took time.Duration) {
 		}
 	}
 	s.Unfinished = s.unfinished.all()
+	s.GravestAlarms = s.gravest.all()
+	s.MoreAlarms = -len(s.GravestAlarms)
 	for class := alarm.Low; class <= alarm.High; class++ {
 		s.Alarms[class.String()] = s.classes[class]
+		s.MoreAlarms += s.classes[class]
 	}
 	s.Seconds = took.Seconds()
 	if s.Seconds > 0 {
@@ -226,11 +235,26 @@ func (s *Summary) WriteText(w io.Writer) error {
 	line("written", "%s (%s)", s.AlarmsFile, text.Count(s.Lines.Alarms, "line"))
 	line("", "%s (%s)", s.AlarmEventsFile, text.Count(s.Lines.AlarmEvents, "line"))
 	line("time", "%.2f s, %s events/s", s.Seconds, text.Group(int(s.EventsPerSecond)))
+	s.writeAlarms(&b)
 	_, err := io.WriteString(w, b.String())
 	if err != nil {
 		return fmt.Errorf("writing the summary: %w", err)
 	}
 	return nil
+}
+
+// writeAlarms writes the table of the gravest alarms, if there are any.
+func (s *Summary) writeAlarms(b *strings.Builder) {
+	if len(s.GravestAlarms) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n", AlarmTableHead)
+	for _, a := range s.GravestAlarms {
+		fmt.Fprintln(b, a.Line(a.ClassColumn()))
+	}
+	if s.MoreAlarms > 0 {
+		fmt.Fprintf(b, "and %s more\n", text.Group(s.MoreAlarms))
+	}
 }
 
 // notes tells for people what happened to some of the events, "" for what did not.

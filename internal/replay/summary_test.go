@@ -49,6 +49,10 @@ func fullSummary() *Summary {
 	s.alarm(alarm.Low, alarm.High)
 	s.alarm(alarm.High, alarm.High)
 	s.alarm(alarm.Unclassified, alarm.Medium)
+	s.gravest.accepted(&correlate.Change{AlarmID: "x"})
+	s.gravest.updated(published("x", 8, alarm.High))
+	s.gravest.ended(&correlate.Change{AlarmID: "x"}, StateComplete)
+	s.gravest.updated(published("y", 3, alarm.Medium))
 	s.complete(2 * time.Second)
 	return s
 }
@@ -86,6 +90,11 @@ advice    try this
 written   out/siem_alarms.json (1 line)
           out/siem_alarm_events.json (1,500 lines)
 time      2.00 s, 617,283 events/s
+
+class   risk  events  stages  state      alarm
+High       8       1    1/2   complete   Attack x
+Medium     3       0    1/2   open       Attack y
+and 1 more
 `},
 		{"empty", empty, `events    0 read, 0 offered, 0 matched
 backlogs  0 opened, 0 finished, 0 expired, 0 live
@@ -133,6 +142,11 @@ func TestSummaryJSON(t *testing.T) {
 			"loaded": 1.0, "discarded": 2.0, "opened": 1200.0, "finished": 100.0, "expired": 1000.0, "live": 101.0, "saved": 101.0,
 		},
 		"alarms":      map[string]any{"High": 1.0, "Medium": 1.0, "Low": 1.0},
+		"more_alarms": 1.0,
+		"gravest_alarms": []any{
+			map[string]any{"alarm_id": "x", "title": "Attack x", "risk": 8.0, "risk_class": "High", "events": 1.0, "stages_finished": 1.0, "stages": 2.0, "state": "complete"},
+			map[string]any{"alarm_id": "y", "title": "Attack y", "risk": 3.0, "risk_class": "Medium", "events": 0.0, "stages_finished": 1.0, "stages": 2.0, "state": "open"},
+		},
 		"lines":       map[string]any{"alarms": 1.0, "alarm_events": 1500.0},
 		"alarms_file": "out/siem_alarms.json", "alarm_events_file": "out/siem_alarm_events.json",
 		"no_alarms": []any{},
