@@ -1,6 +1,8 @@
 package correlate
 
 import (
+	"math"
+
 	"dsiem/internal/correlate/backlogs"
 	"dsiem/internal/correlate/memory"
 )
@@ -9,8 +11,10 @@ import (
 // (D32, D33, D35, D37, D38). Only beyond them may the number of engines change a
 // result.
 type bounds struct {
-	// group is the number of live backlogs of one directive, source address and key.
-	group int
+	// group is the number of live backlogs of one directive, source address and key,
+	// directive that of one directive, and live that of all; bytes is what all of them
+	// take, by estimate.
+	group, directive, live, bytes int
 	// considered is the number of the newest events of a stage and key that a backlog
 	// looks back to, and offered of those that a look-back offers to a stage.
 	considered, offered int
@@ -29,9 +33,30 @@ type bounds struct {
 
 func specified() bounds {
 	return bounds{
-		group: 1000, considered: 100, offered: 100, remembered: 250_000, rememberedBytes: 63 << 20,
+		group: 1000, directive: math.MaxInt, live: math.MaxInt, bytes: math.MaxInt, considered: 100, offered: 100, remembered: 250_000, rememberedBytes: 63 << 20,
 		ended: 1_000_000, customData: 10_000, listed: 192 << 10, ids: 10_000,
 	}
+}
+
+// The parts of an engine's memory, each as one in so many (docs/spec/interfaces.md §5.8).
+const (
+	lookBackPart, endedPart = 4, 8
+	// directivePart is that of the live backlogs that one directive may have.
+	directivePart = 2
+)
+
+// within returns the bounds of an engine that may take so many bytes.
+func (b bounds) within(memoryBytes int64) bounds {
+	if memoryBytes <= 0 {
+		return b
+	}
+	whole := int(memoryBytes)
+	b.rememberedBytes = min(b.rememberedBytes, whole/lookBackPart)
+	b.ended = min(b.ended, whole/endedPart/memory.EndedBytes)
+	b.bytes = whole - b.rememberedBytes - b.ended*memory.EndedBytes
+	b.live = max(1, b.bytes/backlogs.BacklogBytes)
+	b.directive = max(1, b.live/directivePart)
+	return b
 }
 
 // bound sets the bounds of a new engine.

@@ -109,6 +109,9 @@ type Engine struct {
 	variants []*variant
 	store    backlogs.Store
 	timers   backlogs.Timers
+	// crowd has the live backlogs of all directives that have no alarm line, nil as long
+	// as there is room for more.
+	crowd *backlogs.Crowd
 
 	ended  memory.Ended
 	memory memory.Recent
@@ -153,6 +156,9 @@ type tracked struct {
 	variants int
 	// seen is what the live backlogs' stages have recorded.
 	seen memory.Seen
+	// crowd has those of its live backlogs that have no alarm line, nil as long as there
+	// is room for more.
+	crowd *backlogs.Crowd
 	// lastSent is the largest time as sent, in nanoseconds, of recorded events.
 	lastSent int64
 	restored int64 // backlogs restored so far
@@ -194,7 +200,7 @@ func New(plans []Planned, assets *asset.Table, opts Options) *Engine {
 	}
 	e.store.Keys = hashes
 	e.timers.Store = &e.store
-	e.bound(specified())
+	e.bound(specified().within(e.opts.Memory))
 	variants, stages := make([]variant, len(plans)), make([]stage, count)
 	for place, p := range plans {
 		n := len(p.Plan.Stages)
@@ -516,6 +522,11 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 	if owner.live >= e.bounds.group {
 		e.makeRoom(group)
 	}
+	if (owner.live >= e.bounds.directive || e.full()) && !e.giveRoom(owner) {
+		e.stats.Refused++
+		note(&e.sensors.Refused, a.ev.Sensor)
+		return
+	}
 	b := e.store.Take()
 	b.Variant, b.Step = v.slot, int64(e.stats.Steps)
 	b.Origin = o
@@ -523,7 +534,7 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 		e.alarms[b.ID] = struct{}{}
 	}
 	if data != nil {
-		e.store.More(b).Data = data
+		e.store.SetData(b, data)
 	}
 	e.store.Reach(b, 0).Start = a.seconds
 	b.Nanos, b.Latest = int32(a.t-memory.NanosOf(a.seconds)), a.t
@@ -546,6 +557,7 @@ func (e *Engine) admit(b *backlogs.Backlog, group uint64) {
 	}
 	e.timers.Push(b)
 	e.store.JoinGroup(b, group)
+	e.joinCrowds(b, group)
 }
 
 // alarmID returns the id of the backlog that an event opens: a hash of what

@@ -22,6 +22,10 @@ type Options struct {
 	// MaxAlarmValues is the number of addresses a side, and of custom data values
 	// of one label, that an alarm keeps (D37); DefaultMaxAlarmValues if 0.
 	MaxAlarmValues int
+	// Memory is how many bytes an engine may take, from which the bounds of live backlogs
+	// and of what it remembers follow (docs/spec/interfaces.md §5.8); 0 sets no bound to
+	// live backlogs.
+	Memory int64
 	// MedRiskMin and MedRiskMax bound the class Medium; 3 and 6 if both are 0.
 	// Min is at least 2, max at most 9, min below max (§7, B39).
 	MedRiskMin, MedRiskMax int
@@ -129,8 +133,9 @@ type Stats struct {
 	// them, or one that has ended (D35).
 	Known uint64
 	// Evicted counts backlogs that ended before their time to make room for
-	// another one (D32).
-	Evicted uint64
+	// another one (D32), and Refused the events that opened none because there was no
+	// room.
+	Evicted, Refused uint64
 	// ForgottenIDs counts the event ids that completed stages have forgotten
 	// (D37), and what else a stage remembers of events beyond its bound.
 	ForgottenIDs uint64
@@ -171,6 +176,7 @@ func (s *Stats) Add(o Stats) {
 	s.Outside += o.Outside
 	s.Known += o.Known
 	s.Evicted += o.Evicted
+	s.Refused += o.Refused
 	s.ForgottenIDs += o.ForgottenIDs
 	s.ForgottenEnded += o.ForgottenEnded
 	s.Truncated += o.Truncated

@@ -33,9 +33,11 @@ func (e *Engine) recordOther(b *backlogs.Backlog, stage int, one memory.Record) 
 	if len(r.Others) == mostOthers {
 		e.leaveRecord(owner, r.Others[0])
 		r.Others = slices.Delete(r.Others, 0, 1)
+		e.store.Knows(b, -1)
 		e.stats.ForgottenIDs++
 	}
 	r.Others = append(r.Others, one)
+	e.store.Knows(b, 1)
 	e.enterRecord(owner, one)
 }
 
@@ -53,9 +55,11 @@ func (e *Engine) forgetIDs(b *backlogs.Backlog, stage int) {
 	for _, one := range r.Events.Forget(e.keys.Salt, e.bounds.ids) {
 		e.leaveRecord(owner, one)
 		e.stats.ForgottenIDs++
+		e.store.Knows(b, -1)
 		r.Others = slices.DeleteFunc(r.Others, func(o memory.Record) bool {
 			if o.ID == one.ID {
 				e.leaveRecord(owner, o)
+				e.store.Knows(b, -1)
 			}
 			return o.ID == one.ID
 		})

@@ -146,7 +146,7 @@ func (r *restorer) backlog(current int) *backlogs.Backlog {
 		for i, hash := range s.LongData {
 			r.Data.Whole[i] = uint64(hash)
 		}
-		e.store.More(b).Data = r.Data
+		e.store.SetData(b, r.Data)
 	}
 	r.evidence(b)
 	b.Deadline = cmp.Or(s.Arrival, r.List[current].Start) + r.List[current].Timeout
@@ -257,7 +257,7 @@ func (r *restorer) progress(b *backlogs.Backlog, i int) {
 	}
 	kind, _ := directive.ParseSticky(rule.StickyDifferent)
 	for _, v := range resume.StickyValues(kind, x) {
-		e.store.More(b).RestOf(i).AddValue(v)
+		e.store.AddValue(b, i, v)
 	}
 }
 

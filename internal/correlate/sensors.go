@@ -8,7 +8,7 @@ import (
 // Sensors names, for each kind of events that are counted in Stats because of their time,
 // order or repetition, the sensor of one of them; "" is none.
 type Sensors struct {
-	Repeated, OutOfOrder, Outside, Known, Future, Truncated string
+	Repeated, OutOfOrder, Outside, Known, Future, Truncated, Refused string
 }
 
 // TakeSensors returns the sensors of the first events of each kind since the last call,
@@ -24,6 +24,7 @@ func (s Sensors) Or(o Sensors) Sensors {
 	return Sensors{
 		Repeated: cmp.Or(s.Repeated, o.Repeated), OutOfOrder: cmp.Or(s.OutOfOrder, o.OutOfOrder), Outside: cmp.Or(s.Outside, o.Outside),
 		Known: cmp.Or(s.Known, o.Known), Future: cmp.Or(s.Future, o.Future), Truncated: cmp.Or(s.Truncated, o.Truncated),
+		Refused: cmp.Or(s.Refused, o.Refused),
 	}
 }
 

@@ -64,7 +64,7 @@ func (e *Engine) addSticky(b *backlogs.Backlog, stage int, value backlogs.Sticky
 		return
 	}
 	value.Text = strings.Clone(value.Text)
-	r.AddValue(value)
+	e.store.AddValue(b, stage, value)
 }
 
 // complete finishes the current stage: the risk is computed, and the backlog goes
@@ -150,6 +150,7 @@ func (e *Engine) update(b *backlogs.Backlog, before int32, lookup bool) {
 	}
 	if b.Created == 0 {
 		b.Created = b.Updated
+		e.hasLine(b)
 	}
 	e.gatherNetworks(b)
 	a := &alarm.Alarm{}
@@ -292,7 +293,9 @@ func (e *Engine) close(b *backlogs.Backlog) {
 	}
 	v := e.variantOf(b)
 	owner := v.owner
-	e.store.LeaveGroup(b, e.groupKey(b))
+	group := e.groupKey(b)
+	e.leaveCrowds(b, group)
+	e.store.LeaveGroup(b, group)
 	e.forgetRecords(b)
 	if delete(e.alarms, b.ID); len(e.alarms) == 0 {
 		e.alarms = nil

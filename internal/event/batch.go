@@ -1,6 +1,9 @@
 package event
 
-import "bytes"
+import (
+	"bytes"
+	"unsafe"
+)
 
 // The memory of a batch of texts.
 const (
@@ -45,6 +48,14 @@ func NewBatch(free func(*Batch)) *Batch {
 
 // Len returns the number of events.
 func (b *Batch) Len() int { return len(b.Texts) + len(b.Events) }
+
+// TextBytes is what a text takes in a batch beside its bytes.
+const TextBytes = int(unsafe.Sizeof([]byte{}))
+
+// Bytes returns what the events take in memory, but for room that is not used.
+func (b *Batch) Bytes() int {
+	return b.Size + len(b.Texts)*TextBytes + len(b.Events)*int(unsafe.Sizeof(Event{})) + len(b.Carriers)*int(unsafe.Sizeof(Carrier{}))
+}
 
 // AddText copies a text behind the others, and reports whether there was room
 // for it. An empty batch has room for any, a batch of decoded events for none.

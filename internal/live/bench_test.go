@@ -32,7 +32,7 @@ const benchSize = 1024
 func BenchmarkQueue(b *testing.B) {
 	texts, _ := benchTexts(b, benchSize, 0)
 	b.Run("texts", func(b *testing.B) {
-		q := NewQueue(0, nil, nil)
+		q := NewQueue(QueueOptions{})
 		b.ReportAllocs()
 		for b.Loop() {
 			for _, text := range texts {
@@ -45,7 +45,7 @@ func BenchmarkQueue(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchSize, "ns/event")
 	})
 	b.Run("single", func(b *testing.B) {
-		q := NewQueue(0, nil, nil)
+		q := NewQueue(QueueOptions{})
 		var spare []*event.Batch
 		for range benchSize {
 			spare = append(spare, event.NewBatch(func(batch *event.Batch) { spare = append(spare, batch) }))
@@ -72,7 +72,7 @@ func BenchmarkDispatch(b *testing.B) {
 	for _, share := range []int{0, 1, 50} {
 		b.Run(fmt.Sprintf("matched=%d%%", share), func(b *testing.B) {
 			texts, conf := benchTexts(b, benchSize, share)
-			q := NewQueue(0, nil, nil)
+			q := NewQueue(QueueOptions{})
 			c := NewCorrelator(Options{Config: conf, Shards: 1, Source: q, Output: nowhere{}})
 			b.ReportAllocs()
 			for b.Loop() {

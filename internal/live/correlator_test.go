@@ -43,7 +43,7 @@ func TestCorrelatorHandsOnWhatItLeavesAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const total = 10 * shard.Portion
 		left := &leftovers{}
-		q := NewQueue(total+7, left, nil)
+		q := NewQueue(QueueOptions{Events: total + 7, Keeper: left})
 		c := NewCorrelator(Options{
 			Config: nobody(), Shards: 2, Source: q, Observers: []Observer{slow{took: LastEvents / (3 * shard.Portion)}},
 		})
@@ -80,7 +80,7 @@ func TestTimePassesAsFrontendsHaveTakenEvents(t *testing.T) {
 		From: "10.9.9.9", To: "ANY", PortFrom: "ANY", PortTo: "ANY", Protocol: "ANY", Reliability: 1, // takes none of them
 	}
 	d := &directive.Directive{ID: 1, Name: "d", Kingdom: "K", Category: "C", Priority: 1, Rules: []directive.Rule{rule}}
-	q := NewQueue(1, &leftovers{}, nil)
+	q := NewQueue(QueueOptions{Events: 1, Keeper: &leftovers{}})
 	c := NewCorrelator(Options{
 		Config: &config.Config{Assets: &asset.Table{}, Plans: correlate.Plans([]*directive.Directive{d})}, Shards: 1, Source: q,
 	})
@@ -108,7 +108,7 @@ func TestCorrelatorWaitsForTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		left := &leftovers{}
-		q := NewQueue(1, left, nil)
+		q := NewQueue(QueueOptions{Events: 1, Keeper: left})
 		q.Put([]byte("garbage"))
 		c := NewCorrelator(Options{Config: nobody(), Shards: 1, Source: q})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -134,7 +134,7 @@ func takeAll(q *Queue) (texts []string, events, batches int) {
 
 func TestQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
 	t.Parallel()
-	q := NewQueue(2, nil, nil)
+	q := NewQueue(QueueOptions{Events: 2})
 	for i := range burst*2 + 3 {
 		q.Put(fmt.Append(nil, i))
 	}
@@ -163,7 +163,7 @@ func TestQueueKeepsOrderAndCountsWhatItDrops(t *testing.T) {
 func TestQueueKeepsOrderOfEachForm(t *testing.T) {
 	t.Parallel()
 	const pairs = 1000
-	q := NewQueue(10*pairs, nil, nil)
+	q := NewQueue(QueueOptions{Events: 10 * pairs})
 	for i := range pairs {
 		q.Put(fmt.Append(nil, i))
 		decoded := event.NewBatch(nil)
@@ -196,7 +196,7 @@ func TestQueueKeepsOrderOfEachForm(t *testing.T) {
 
 // A queue that is used again and again needs no new memory.
 func TestQueueUsesItsMemoryAgain(t *testing.T) { //nolint:paralleltest // it counts allocations
-	q := NewQueue(100, nil, nil)
+	q := NewQueue(QueueOptions{Events: 100})
 	text := bytes.Repeat([]byte("x"), 500)
 	if allocs := testing.AllocsPerRun(100, func() {
 		for range 100 {
@@ -212,7 +212,7 @@ func TestQueueUsesItsMemoryAgain(t *testing.T) { //nolint:paralleltest // it cou
 
 func TestQueueRefusesBatchesAsAWhole(t *testing.T) {
 	t.Parallel()
-	q := NewQueue(1, nil, nil)
+	q := NewQueue(QueueOptions{Events: 1})
 	b := func(events, size int) *event.Batch {
 		batch := event.NewBatch(nil)
 		batch.Events, batch.Size = make([]event.Event, events), size
@@ -235,14 +235,14 @@ func TestQueueRefusesBatchesAsAWhole(t *testing.T) {
 	if _, events, batches := takeAll(q); events != burst+9 || batches != 2 || q.Len() != 0 {
 		t.Errorf("took %d events in %d batches", events, batches)
 	}
-	big := NewQueue(10, nil, nil)
-	if !put(big, b(1, queueBytes)) || put(big, b(1, 1)) {
+	big := NewQueue(QueueOptions{Events: 10, Bytes: 5000})
+	if !put(big, b(1, 5000)) || put(big, b(1, 1)) {
 		t.Error("the queue takes more text than it may")
 	}
 	if big.Put([]byte("text")); big.Dropped() != 1 {
 		t.Error("the queue takes more text than it may from the bus")
 	}
-	reserved := NewQueue(1, nil, nil)
+	reserved := NewQueue(QueueOptions{Events: 1})
 	first := b(burst, 1)
 	if !reserved.Reserve(first) || reserved.HasRoom() || reserved.Reserve(b(1, 1)) {
 		t.Error("a place is given twice")
@@ -258,7 +258,7 @@ func TestQueueLimits(t *testing.T) {
 		0: unboundedQueue, 1: burst, 25_000: 600_000, 500_000: unboundedQueue,
 		unboundedQueue: unboundedQueue, 5_000_000: 5_000_000,
 	} {
-		if got := NewQueue(maxQueue, nil, nil).Limit(); got != want {
+		if got := NewQueue(QueueOptions{Events: maxQueue}).Limit(); got != want {
 			t.Errorf("max_queue %d: %d events may wait, want %d", maxQueue, got, want)
 		}
 	}

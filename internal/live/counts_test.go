@@ -92,7 +92,7 @@ func TestMetricsOfACorrelator(t *testing.T) {
 func TestMetricsOfAQueue(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
-	q := NewQueue(2, nil, nil)
+	q := NewQueue(QueueOptions{Events: 2})
 	q.Register(reg)
 	q.Put([]byte("one"))
 	if diff := cmp.Diff([]string{`dsiem_queue_capacity 48`, `dsiem_queue_length 1`}, samples(t, reg)); diff != "" {

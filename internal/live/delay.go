@@ -39,6 +39,8 @@ type delays struct {
 	lateSensor, idlessSensor string
 
 	looked time.Time // when it was looked at last
+	// crowded is the number of backlogs that had to give way until then, or found no room.
+	crowded uint64
 	// before and matched are the totals of then, and told when each kind was told last.
 	before  [kinds]uint64
 	matched uint64
@@ -113,6 +115,15 @@ func (d *delays) kindsOf(s *correlate.Stats, named *correlate.Sensors) [kinds]ki
 	}
 }
 
+// lookCrowd warns of backlogs that had to give way to others, or found no room.
+func (d *delays) lookCrowd(s *correlate.Stats, named *correlate.Sensors) {
+	if sum := s.Evicted + s.Refused; sum > d.crowded {
+		d.crowded = sum
+		d.logger.Warn("there is no room for more backlogs: the oldest without an alarm gives way; raise --memory, or shorten timeouts",
+			"live", s.Live, "evicted_total", s.Evicted, "refused_total", s.Refused, "refused_sensor", named.Refused)
+	}
+}
+
 // look warns, once a minute, of all kinds of events that exceed one in a hundred matched
 // ones, of each once an hour. sensors is asked for their sensors.
 func (d *delays) look(now time.Time, s correlate.Stats, sensors func() correlate.Sensors) {
@@ -121,6 +132,7 @@ func (d *delays) look(now time.Time, s correlate.Stats, sensors func() correlate
 	}
 	d.looked = now
 	named, sum := sensors(), d.counts.matched.Load()
+	d.lookCrowd(&s, &named)
 	matched := sum - d.matched
 	d.matched = sum
 	var attrs []any

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +19,9 @@ const (
 	// cost one of them on default settings, however many are matched. The original's
 	// queue has twice the length it is asked for (docs/spec/interfaces.md §1.3, 9).
 	burst = 24
-	// queueBytes bounds the text of waiting events, whatever their number.
-	queueBytes = 1 << 30
+	// defaultBytes bounds the memory of waiting events, whatever their number, where
+	// nobody knows how much there is.
+	defaultBytes = 1 << 30
 	// spareBatches is the number of batches whose memory is kept for the next
 	// texts, 512 kB each.
 	spareBatches = 32
@@ -39,6 +41,8 @@ type Keeper interface {
 // attack. A batch is refused instead, and its sender told to try again.
 type Queue struct {
 	limit   int
+	bytes   int
+	short   func() bool
 	keeper  Keeper
 	clock   func() time.Time
 	ready   chan struct{}
@@ -50,33 +54,57 @@ type Queue struct {
 	// decoded ones stand behind it, because a batch of texts has half a megabyte.
 	open   *event.Batch
 	events int // in waiting
-	size   int // bytes of their texts
+	size   int // bytes that they take
 	// reserved are the events that have a place, and reservedSize their bytes.
 	reserved, reservedSize int
 	spare                  []*event.Batch
 
 	// taken are the batches that the Correlator has taken all at once, and next is
-	// the one that it gets next. They belong to its goroutine.
-	taken []*event.Batch
-	next  int
+	// the one that it gets next; inHand are the bytes of the one that it has. They belong
+	// to its goroutine.
+	taken  []*event.Batch
+	next   int
+	inHand int
+	// handed are the bytes of taken that are still in use.
+	handed atomic.Int64
+}
+
+// QueueOptions are the settings of a Queue. The zero value holds a large number of
+// events that nobody keeps.
+type QueueOptions struct {
+	// Events is max_queue, 0 for a large number of them. Bytes is how much memory they
+	// may take, 1 GiB if 0.
+	Events int
+	Bytes  int64
+	// Short, if not nil, reports whether memory is short: no text is taken then.
+	Short func() bool
+	// Keeper gets what a stop has no time for.
+	Keeper Keeper
+	// Clock, time.Now if nil, says when texts arrive.
+	Clock func() time.Time
 }
 
 var _ Source = (*Queue)(nil)
 
-// NewQueue returns a Queue for max_queue events, 0 for a large number of them.
-// clock, time.Now if nil, says when texts arrive.
-func NewQueue(maxQueue int, keeper Keeper, clock func() time.Time) *Queue {
-	if clock == nil {
-		clock = time.Now
+// NewQueue returns an empty Queue.
+func NewQueue(o QueueOptions) *Queue {
+	q := &Queue{
+		limit: o.Events, bytes: int(cmp.Or(o.Bytes, defaultBytes)), short: o.Short,
+		keeper: o.Keeper, clock: o.Clock, ready: make(chan struct{}, 1),
 	}
-	limit := maxQueue
+	if q.clock == nil {
+		q.clock = time.Now
+	}
+	if q.short == nil {
+		q.short = func() bool { return false }
+	}
 	switch {
-	case maxQueue <= 0:
-		limit = unboundedQueue
-	case maxQueue < unboundedQueue:
-		limit = min(burst*maxQueue, unboundedQueue)
+	case o.Events <= 0:
+		q.limit = unboundedQueue
+	case o.Events < unboundedQueue:
+		q.limit = min(burst*o.Events, unboundedQueue)
 	}
-	return &Queue{limit: limit, keeper: keeper, clock: clock, ready: make(chan struct{}, 1)}
+	return q
 }
 
 // Limit returns the number of events that can wait.
@@ -101,14 +129,14 @@ func (q *Queue) HasRoom() bool {
 
 // full reports whether there is no room for an event of a size. Callers hold mu.
 func (q *Queue) full(size int) bool {
-	return q.events+q.reserved >= q.limit || q.size+q.reservedSize+size > queueBytes
+	return q.events+q.reserved >= q.limit || q.size+q.reservedSize+int(q.handed.Load())+size > q.bytes
 }
 
 // Put adds the text of an event, which it copies, or drops and counts it.
 func (q *Queue) Put(text []byte) {
 	q.mu.Lock()
 	first := q.events == 0
-	full := q.full(len(text))
+	full := q.full(len(text)) || q.short()
 	if !full {
 		q.add(text)
 	}
@@ -138,7 +166,7 @@ func (q *Queue) add(text []byte) {
 		q.waiting = append(q.waiting, q.open)
 	}
 	q.events++
-	q.size += len(text)
+	q.size += len(text) + event.TextBytes
 }
 
 // empty returns an empty batch. Callers hold mu.
@@ -171,7 +199,7 @@ func (q *Queue) Reserve(b *event.Batch) bool {
 		return false
 	}
 	q.reserved += b.Len()
-	q.reservedSize += b.Size
+	q.reservedSize += b.Bytes()
 	return true
 }
 
@@ -185,7 +213,7 @@ func (q *Queue) Cancel(b *event.Batch) {
 // leave gives a place back. Callers hold mu.
 func (q *Queue) leave(b *event.Batch) {
 	q.reserved -= b.Len()
-	q.reservedSize -= b.Size
+	q.reservedSize -= b.Bytes()
 }
 
 // PutBatch puts a batch of decoded events, which it keeps, into the place that it
@@ -195,7 +223,7 @@ func (q *Queue) PutBatch(b *event.Batch) {
 	first := q.events == 0
 	q.waiting = append(q.waiting, b)
 	q.events += b.Len()
-	q.size += b.Size
+	q.size += b.Bytes()
 	q.leave(b)
 	q.mu.Unlock()
 	if first {
@@ -216,11 +244,14 @@ func (q *Queue) Ready() <-chan struct{} { return q.ready }
 // Take implements Source. It takes all that waits under one lock, and hands it
 // out batch by batch.
 func (q *Queue) Take() *event.Batch {
+	q.handed.Add(int64(-q.inHand))
+	q.inHand = 0
 	if q.next == len(q.taken) {
 		clear(q.taken)
 		q.next = 0
 		q.mu.Lock()
 		q.taken, q.waiting = q.waiting, q.taken[:0]
+		q.handed.Store(int64(q.size))
 		q.events, q.size, q.open = 0, 0, nil
 		q.mu.Unlock()
 		if len(q.taken) == 0 {
@@ -229,6 +260,7 @@ func (q *Queue) Take() *event.Batch {
 	}
 	b := q.taken[q.next]
 	q.next++
+	q.inHand = b.Bytes()
 	return b
 }
 

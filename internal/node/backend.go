@@ -117,7 +117,9 @@ func (b *backend) open(ctx context.Context, s *stops) error {
 	b.state = store
 	s.push(func(context.Context) error { return store.Close() })
 	store.Register(b.registry)
-	b.queue = live.NewQueue(o.MaxQueue, store.Waiting(), b.clock)
+	b.queue = live.NewQueue(live.QueueOptions{
+		Events: o.MaxQueue, Bytes: b.memory.share(queueShare), Short: b.memory.short.Load, Keeper: store.Waiting(), Clock: b.clock,
+	})
 	b.queue.Register(b.registry)
 	b.assemble()
 	discarded, err := b.restore()
@@ -143,8 +145,10 @@ func (b *backend) assemble() {
 	if b.tracer.Tracing() {
 		observers = append(observers, traces{tracer: b.tracer})
 	}
+	engine := o.Engine
+	engine.Memory = b.memory.share(engineShare)
 	b.correlator = live.NewCorrelator(live.Options{
-		Config: b.config, Engine: o.Engine, Shards: o.Shards, Source: b.queue, Output: &b.writer,
+		Config: b.config, Engine: engine, Shards: o.Shards, Source: b.queue, Output: &b.writer,
 		Lookups: b.enricher, LookupWait: o.EnrichWait,
 		Overload:  live.Overload{MaxDelay: o.MaxDelay, Hold: max(o.HoldDuration, time.Second), Signal: b.signal},
 		Observers: append(observers, o.Observers...), Traced: b.tracer.Tracing(), Clock: b.clock, Logger: b.target("backlog"),

@@ -32,6 +32,7 @@ type basis struct {
 	conn     connection
 	rejects  *rejects.File
 	clock    func() time.Time
+	memory   *memory
 	// frontendID is what messages are from that this node publishes, "" if it
 	// publishes none.
 	frontendID string

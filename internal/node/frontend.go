@@ -66,9 +66,9 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 		return err
 	}
 	f.intake = httpin.New(httpin.Options{
-		Deliver: f.deliver, Ready: func(ctx context.Context) error { return f.to.ready(ctx) },
+		Deliver: f.deliver, Ready: f.takes,
 		Limiter: f.limiter, Now: f.clock, MaxBody: o.HTTP.MaxBody, Logger: f.target("intake"),
-		Rejected: f.rejects.Add, MaxMessage: f.maxMessage(),
+		Rejected: f.rejects.Add, MaxMessage: f.maxMessage(), MaxMemory: f.memory.requests(o.Mode),
 	})
 	f.configs = confdist.NewServer(confdist.ServerOptions{
 		Dir: o.ConfigDir, Writable: o.HTTP.WritableConfig, Check: config.CheckUpload, Settings: settings,
@@ -207,6 +207,17 @@ func (f *frontend) serve(ctx context.Context) error {
 		err = errors.Join(err, ended)
 	}
 	return err
+}
+
+// errMemory says that the node has no memory left.
+var errMemory = fmt.Errorf("%w: memory is short", httpin.ErrUnavailable)
+
+// takes returns why no event can be taken now.
+func (f *frontend) takes(ctx context.Context) error {
+	if f.memory.short.Load() {
+		return errMemory
+	}
+	return f.to.ready(ctx)
 }
 
 // deliver hands on the events of a request, all of them or none.

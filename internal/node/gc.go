@@ -32,13 +32,13 @@ const (
 // collectLessOften keeps the garbage collector at a pace until ctx ends: a small
 // heap grows up to heapFloor, and a server that is busy with collections for
 // seconds uses more memory instead, up to five times what lives. If the operator
-// has set GOGC, that counts; GOMEMLIMIT does in any case.
-func collectLessOften(ctx context.Context) error {
-	if os.Getenv(paceVariable) != "" {
-		<-ctx.Done()
-		return nil
+// has set GOGC, that counts; the memory budget does in any case. After each collection
+// looks is told what lives.
+func collectLessOften(ctx context.Context, looks func(live uint64)) error {
+	ours := os.Getenv(paceVariable) == ""
+	if ours {
+		defer debug.SetGCPercent(usualPace)
 	}
-	defer debug.SetGCPercent(usualPace)
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	collected := make(chan struct{}, 1)
@@ -46,7 +46,9 @@ func collectLessOften(ctx context.Context) error {
 	var load gcLoad
 	lazy := laziness{pace: usualPace}
 	for now := usualPace; ; {
-		if next := pace(liveHeap(), lazy.pace); math.Abs(float64(next-now)) > float64(now*worthChanging/100) {
+		live := liveHeap()
+		looks(live)
+		if next := pace(live, lazy.pace); ours && math.Abs(float64(next-now)) > float64(now*worthChanging/100) {
 			debug.SetGCPercent(next)
 			now = next
 		}

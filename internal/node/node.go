@@ -67,6 +67,7 @@ func New(o *Options) *Node {
 	n := &Node{
 		basis: &basis{
 			options: o, logger: slog.New(limited), registry: prometheus.NewRegistry(), clock: clock,
+			memory: newMemory(o.Memory),
 		},
 		limited: limited, started: clock(), ready: make(chan struct{}), failed: make(chan struct{}),
 	}
@@ -140,6 +141,8 @@ func (n *Node) Start(ctx context.Context) error {
 func (n *Node) start(ctx context.Context) error {
 	n.logBegin(ctx)
 	metric.RegisterProcess(n.registry, n.options.Version, "")
+	n.memory.apply(n.target("memory"))
+	n.memory.register(n.registry)
 	reports := watchdog.New(n.started)
 	o := n.options
 	tracer, err := otel.New(ctx, otel.Options{
@@ -244,7 +247,7 @@ func (n *Node) listen(ctx context.Context) error {
 // with what goes beside it all.
 func (n *Node) run(ctx context.Context) {
 	n.stops.run(ctx, n.fail, n.rejects.Run) // It ends when nobody rejects anything any more.
-	beside := []func(context.Context) error{n.watch, collectLessOften}
+	beside := []func(context.Context) error{n.watch, n.collect}
 	if n.diagnostics != nil {
 		beside = append(beside, n.diagnostics.Run)
 	}
@@ -263,6 +266,13 @@ func (n *Node) run(ctx context.Context) {
 	}
 	n.stops.run(ctx, n.fail, n.link)
 	n.stops.run(ctx, n.fail, beside...)
+}
+
+// collect keeps the garbage collector at its pace, and the memory in its budget, until
+// ctx ends.
+func (n *Node) collect(ctx context.Context) error {
+	logger := n.target("memory")
+	return collectLessOften(ctx, func(live uint64) { n.memory.look(live, logger) })
 }
 
 // listening says where a frontend listens.

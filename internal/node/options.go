@@ -49,6 +49,9 @@ type Options struct {
 	NATS                                           string
 	NATSCreds, NATSNKey, NATSCA, NATSCert, NATSKey string
 
+	// Memory is the budget of the process in bytes; if 0 GOMEMLIMIT is, and without that
+	// 75 % of what the container or the machine has.
+	Memory int64
 	// MaxQueue is the number of events that may wait, at least 1: the command
 	// line has turned 0 into a large number.
 	MaxQueue int

@@ -26,6 +26,9 @@ func Seconds(d time.Duration) int64 {
 	return max(1, int64(d/time.Second))
 }
 
+// The budgets of memory that make sense.
+const minMemory, maxMemory = 64 << 20, 1 << 50
+
 // maxShards is far more engines than any machine has cores.
 const maxShards = 1024
 
@@ -71,6 +74,11 @@ func loadOptions(p Program, s *settings) []*option {
 			name: "max-queue", short: 'q', env: []string{"DSIEM_MAXQUEUE", "DSIEM_MAX_QUEUE"}, modes: engineModes,
 			value: number{&s.MaxQueue, 0, math.MaxInt}, def: "25000",
 			help: texts.maxQueue,
+		},
+		{
+			name: "memory", env: []string{"DSIEM_MEMORY"},
+			value: size{&s.Memory, minMemory, maxMemory}, shown: "75 % of what the container or the machine has",
+			help: "Memory to stay below. It bounds what waits, what is in progress and what is remembered; GOMEMLIMIT says the same.",
 		},
 		{
 			name: "max-delay", short: 'd', env: []string{"DSIEM_MAXDELAY", "DSIEM_MAX_DELAY"}, modes: engineModes,

@@ -290,7 +290,14 @@ func (v size) set(texts []string) bool {
 	return false
 }
 
-func (v size) get() any            { return sizeText(*v.p) }
+// get returns "" for a size that is not given where 0 is none.
+func (v size) get() any {
+	if *v.p == 0 && v.min > 0 {
+		return ""
+	}
+	return sizeText(*v.p)
+}
+
 func (v size) placeholder() string { return "SIZE" }
 
 func (v size) accepts() string {

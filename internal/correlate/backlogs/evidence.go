@@ -177,6 +177,7 @@ func (s *Store) addAddress(b *Backlog, into **memory.Set[memory.Address], only, 
 		set.Replace(a)
 	} else {
 		set.Add(a)
+		s.charge(b, valueBytes)
 	}
 	return true
 }
@@ -248,6 +249,7 @@ func (s *Store) AddOneCustomData(b *Backlog, label, content string) bool {
 	}
 	c = alarm.CustomData{Label: strings.Clone(label), Content: strings.Clone(content)}
 	x.Custom.Add(c)
+	s.charge(b, valueBytes+len(label)+len(content))
 	if x.labels != nil {
 		x.labels[c.Label]++
 	}
@@ -308,6 +310,7 @@ func (s *Store) AddHits(b *Backlog, intel, vulns []alarm.Hit) (forgotten uint64)
 				forgotten++
 			default:
 				some.into.Add(hit)
+				s.charge(b, valueBytes+len(hit.Provider)+len(hit.Term)+len(hit.Result))
 			}
 		}
 	}

@@ -22,12 +22,12 @@ func (r *Rest) Values() []Sticky {
 	return r.Sticky.All()
 }
 
-// AddValue adds a sticky_different value. Its text is kept.
-func (r *Rest) AddValue(v Sticky) {
+// addValue adds a sticky_different value and reports whether it was new.
+func (r *Rest) addValue(v Sticky) bool {
 	if r.Sticky == nil {
 		r.Sticky = &memory.Set[Sticky]{}
 	}
-	r.Sticky.Add(v)
+	return r.Sticky.Add(v)
 }
 
 // Record records an event for a stage. It returns the record of the first event that had
@@ -38,15 +38,19 @@ func (s *Store) Record(b *Backlog, stage int, one memory.Record) (known *memory.
 		p.First, p.Filled = one, true
 		return nil
 	}
-	if r := s.Extra(b).Rest(stage); r != nil && r.Events.Len() > 0 {
-		return r.Events.Add(s.Keys.Salt, one)
+	r := s.Extra(b).Rest(stage)
+	if r == nil || r.Events.Len() == 0 {
+		if p.First.ID == one.ID {
+			return &p.First
+		}
+		r = s.More(b).RestOf(stage)
+		r.Events.Add(s.Keys.Salt, p.First)
+		s.charge(b, recordBytes)
 	}
-	if p.First.ID == one.ID {
-		return &p.First
+	if known = r.Events.Add(s.Keys.Salt, one); known == nil {
+		s.charge(b, recordBytes)
 	}
-	r := s.More(b).RestOf(stage)
-	r.Events.Add(s.Keys.Salt, p.First)
-	return r.Events.Add(s.Keys.Salt, one)
+	return known
 }
 
 // Records returns the events of a stage with different ids in order of recording.

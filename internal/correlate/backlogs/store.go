@@ -37,6 +37,7 @@ type Store struct {
 	networkLists networkLists
 	texts        idTexts
 	scratch      []byte
+	bytes        int // what the backlogs take, by estimate
 }
 
 // block says which places of a block are free: those of a list, and all from
@@ -87,7 +88,8 @@ func (s *Store) More(b *Backlog) *Extra {
 	i := uint32(b.Self - 1)
 	x := &s.extras[i/blockLen][i%blockLen]
 	if *x == nil {
-		*x = &Extra{}
+		*x = &Extra{cost: extraBytes}
+		s.bytes += extraBytes
 	}
 	return *x
 }
@@ -112,6 +114,7 @@ func (s *Store) Take() *Backlog {
 	b := s.At(h)
 	k.free = b.Place.Next
 	*b = Backlog{Self: h}
+	s.bytes += BacklogBytes
 	if k.used++; k.used == blockLen {
 		s.room = s.room[:len(s.room)-1]
 	}
@@ -123,6 +126,10 @@ func (s *Store) Drop(b *Backlog) {
 	h := b.Self
 	n := int32(h-1) / blockLen
 	k := &s.blocks[n]
+	s.bytes -= BacklogBytes
+	if x := s.Extra(b); x != nil {
+		s.bytes -= x.cost
+	}
 	s.extras[n][(h-1)%blockLen] = nil
 	*b = Backlog{Place: Link{Next: k.free}}
 	k.free = h
@@ -162,6 +169,8 @@ type Extra struct {
 	Custom   *memory.Set[alarm.CustomData]
 	// labels counts the values of custom by label, nil as long as they are few.
 	labels map[string]int
+	// cost is what the backlog takes beyond BacklogBytes, by estimate.
+	cost int
 	// listed is the size of the addresses and custom data in a line, 0 if not known.
 	listed int32
 	Over   *Over

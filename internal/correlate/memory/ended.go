@@ -16,6 +16,10 @@ type Ended struct {
 	Most    int
 }
 
+// EndedBytes is what an event of an ended backlog takes: itself, and four places in the
+// chains.
+const EndedBytes = 32 + 4*4
+
 // EndedEvent is an event of an ended backlog.
 type EndedEvent struct {
 	Mark uint64

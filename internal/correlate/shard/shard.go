@@ -45,9 +45,10 @@ func Count(asked int) int {
 	return max(1, runtime.GOMAXPROCS(0)/2)
 }
 
-// New spreads directives over count engines.
+// New spreads directives over count engines, and the memory of opts, too.
 func New(plans []correlate.Planned, assets *asset.Table, opts correlate.Options, count int) *Set {
 	all := &Set{Shards: make([]*correlate.Engine, count), changes: make([][]correlate.Change, count)}
+	opts.Memory /= int64(count)
 	for i := range all.Shards {
 		all.Shards[i] = correlate.New(correlate.Shard(plans, i, count), assets, opts)
 	}

@@ -1,0 +1,92 @@
+package correlate
+
+import "dsiem/internal/correlate/backlogs"
+
+// full reports whether the engine has as many live backlogs as it may.
+func (e *Engine) full() bool {
+	return e.timers.Len() >= e.bounds.live || e.store.Bytes() >= e.bounds.bytes
+}
+
+// giveRoom lets backlogs give way until there is room for one of a directive, and
+// reports whether there is (D32.4).
+func (e *Engine) giveRoom(owner *tracked) bool {
+	for owner.live >= e.bounds.directive {
+		if owner.crowd == nil {
+			owner.crowd = e.store.Crowd(func(b *backlogs.Backlog) bool { return e.variantOf(b).owner == owner }, e.openedBefore)
+		}
+		if !e.giveWay(owner.crowd) {
+			return false
+		}
+	}
+	for e.full() {
+		if e.crowd == nil {
+			e.crowd = e.store.Crowd(func(*backlogs.Backlog) bool { return true }, e.openedBefore)
+		}
+		if !e.giveWay(e.crowd) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Engine) openedBefore(a, b *backlogs.Backlog) bool {
+	return e.opening(a).compare(e.opening(b)) < 0
+}
+
+// giveWay ends the first backlog of a crowd, and reports whether there is one.
+func (e *Engine) giveWay(crowd *backlogs.Crowd) bool {
+	b := crowd.First()
+	if b == nil {
+		return false
+	}
+	e.stats.Evicted++
+	e.timeOut(b, true)
+	return true
+}
+
+// joinCrowds adds a backlog that has joined its group to the crowds it belongs to.
+func (e *Engine) joinCrowds(b *backlogs.Backlog, group uint64) {
+	if b.Created != 0 {
+		return
+	}
+	if e.crowd != nil {
+		e.crowd.Join(b, group)
+	}
+	if owner := e.variantOf(b).owner; owner.crowd != nil {
+		owner.crowd.Join(b, group)
+	}
+}
+
+// leaveCrowds takes a backlog that is about to leave its group out of the crowds, and
+// forgets a crowd when there is much room again.
+func (e *Engine) leaveCrowds(b *backlogs.Backlog, group uint64) {
+	owner := e.variantOf(b).owner
+	if b.Created == 0 {
+		e.leaveCrowd(b, group)
+	}
+	if e.crowd != nil && e.timers.Len() < plenty(e.bounds.live) && e.store.Bytes() < plenty(e.bounds.bytes) {
+		e.crowd = nil
+	}
+	if owner.crowd != nil && owner.live < plenty(e.bounds.directive) {
+		owner.crowd = nil
+	}
+}
+
+// plenty is so far below a bound that it takes a while to reach it.
+func plenty(bound int) int { return bound / 2 }
+
+// hasLine notes that a backlog has its first alarm line, so that it gives way no more.
+func (e *Engine) hasLine(b *backlogs.Backlog) {
+	if e.crowd != nil || e.variantOf(b).owner.crowd != nil {
+		e.leaveCrowd(b, e.groupKey(b))
+	}
+}
+
+func (e *Engine) leaveCrowd(b *backlogs.Backlog, group uint64) {
+	if e.crowd != nil {
+		e.crowd.Leave(b, group)
+	}
+	if owner := e.variantOf(b).owner; owner.crowd != nil {
+		owner.crowd.Leave(b, group)
+	}
+}
