@@ -348,6 +348,333 @@ func TestReferenceLiveBacklogsOfOneSourceAreBounded(t *testing.T) {
 	r.counts(t, map[string]uint64{"crowded": 2})
 }
 
+// otherStages is the second directive of the tests of D32.4: SID 11 opens it, SID 12
+// completes it.
+func otherStages() *directive.Directive {
+	d := stages(1, 1)
+	d.ID, d.Name = 2, "E"
+	for i := range d.Rules {
+		d.Rules[i].PluginSID = []uint64{uint64(11 + i)}
+	}
+	return d
+}
+
+// opens lets an event with SID 1 or 11 and source 9.9.9.N arrive that is to open a backlog
+// without risk, and so without an alarm line.
+func (r *reference) opens(t float64, id string, sid uint64, n int) {
+	r.hear(t, fromTo(sends(t, id, sid), n, "8.8.8.8"))
+}
+
+// publishes does the same with risk: the backlog has an alarm line at once.
+func (r *reference) publishes(t float64, id string, sid uint64, n int) {
+	r.hear(t, fromTo(sends(t, id, sid), n, "10.0.0.2"))
+}
+
+func fromTo(ev event.Event, n int, dst string) event.Event {
+	ev.DstIP = netip.MustParseAddr(dst)
+	return from(ev, "9.9.9."+strconv.Itoa(n))
+}
+
+// lives says which backlogs live, by the ids of their openers in order of opening.
+func (r *reference) lives(t *testing.T, want string) {
+	t.Helper()
+	var got []string
+	for _, b := range r.live {
+		got = append(got, b.opener.event.ID)
+	}
+	if got := strings.Join(got, " "); got != want {
+		t.Errorf("%q live, want %q", got, want)
+	}
+}
+
+// D32.4: of a directive that is full the group with the most backlogs gives its oldest, of
+// groups with equally many the one whose oldest opened first.
+func TestReferenceDirectiveIsFull(t *testing.T) {
+	r := site(defaults(), stages(1, 1), otherStages())
+	r.bounds.directive = 4
+	r.opens(0, "x", 11, 2) // of another directive: neither counts nor gives way
+	r.opens(1, "a", 1, 1)
+	r.opens(2, "b", 1, 2)
+	r.opens(3, "c", 1, 3)
+	r.opens(4, "d", 1, 2)
+	r.counts(t, nil)
+	r.opens(5, "e", 1, 4) // source 2 has two
+	r.lives(t, "x a c d e")
+	r.opens(6, "f", 1, 3) // each has one: that of a is the oldest
+	r.lives(t, "x c d e f")
+	r.opens(7, "g", 1, 4) // source 3 has two
+	r.lives(t, "x d e f g")
+	r.opens(8, "h", 1, 4) // source 4 has two, and gives way to its own
+	r.lives(t, "x d f g h")
+	r.opens(9, "i", 1, 3) // source 4 again
+	r.lives(t, "x d f h i")
+	r.opens(10, "j", 1, 5) // source 3 has two
+	r.lives(t, "x d h i j")
+	r.counts(t, map[string]uint64{"crowded": 6})
+}
+
+// D32.4: of two groups with two backlogs each it is their oldest ones that decide, not their
+// latest ones.
+func TestReferenceLargeGroupsGiveWayInTurn(t *testing.T) {
+	r := site(defaults(), stages(1, 1))
+	r.bounds.directive = 5
+	for i, source := range []int{3, 1, 2, 2, 1} {
+		r.opens(float64(i), string(rune('a'+i)), 1, source)
+	}
+	r.opens(5, "f", 1, 4) // sources 1 and 2 have two each, and b is older than c
+	r.lives(t, "a c d e f")
+	r.opens(6, "g", 1, 4) // source 2 has two
+	r.lives(t, "a d e f g")
+	r.opens(7, "h", 1, 5) // source 4 has two
+	r.lives(t, "a d e g h")
+}
+
+// D32.4: a group is of one key, which consists of what later stages take over from the opener.
+func TestReferenceGroupThatGivesWayHasOneKey(t *testing.T) {
+	for to, want := range map[string]string{"ANY": "a c d", ":1": "b c d"} {
+		d := stages(1, 1)
+		d.Rules[1].To = to
+		r := site(defaults(), d)
+		r.bounds.directive = 3
+		r.hear(0, fromTo(sends(0, "a", 1), 1, "8.8.8.8"))
+		r.hear(1, fromTo(sends(1, "b", 1), 2, "8.8.8.8"))
+		r.hear(2, fromTo(sends(2, "c", 1), 2, "8.8.4.4"))
+		r.hear(3, fromTo(sends(3, "d", 1), 3, "8.8.8.8"))
+		r.lives(t, want)
+	}
+}
+
+// D32.4: what gives way ends like an expired one. It takes no event any more, and what it has
+// recorded is known.
+func TestReferenceBacklogThatGaveWayHasEnded(t *testing.T) {
+	r := site(defaults(), stages(1, 1))
+	r.bounds.directive = 1
+	r.opens(0, "a", 1, 1)
+	r.opens(1, "b", 1, 2)
+	r.hear(2, fromTo(sends(2, "end", 2), 1, "8.8.8.8"))
+	r.hear(3, fromTo(sends(0, "a", 1), 1, "8.8.8.8"))
+	r.hear(4, fromTo(sends(4, "end", 2), 2, "8.8.8.8"))
+	r.tells(t, "#1 1[a]", "#2 1[b]", "#2 2[end]")
+	r.counts(t, map[string]uint64{"crowded": 1, "known": 1})
+}
+
+// D32.4: backlogs with an alarm line do not give way, nor do they make their group larger.
+func TestReferenceBacklogsWithAnAlarmLineStay(t *testing.T) {
+	r := site(defaults(), stages(1, 1))
+	r.bounds.directive = 6
+	for i, id := range []string{"A", "B", "C"} {
+		r.publishes(float64(i), id, 1, 1)
+	}
+	r.opens(3, "a", 1, 1)
+	r.opens(4, "b", 1, 2)
+	r.opens(5, "c", 1, 2)
+	r.opens(6, "d", 1, 3) // source 1 has four, but only one of them can give way
+	r.lives(t, "A B C a c d")
+	r.opens(7, "e", 1, 4) // a is the oldest that can
+	r.lives(t, "A B C c d e")
+	r.counts(t, map[string]uint64{"crowded": 2})
+}
+
+// D32.4: an alarm line of an alarm whose risk has fallen to 0 is one.
+func TestReferenceAlarmWithoutRiskStays(t *testing.T) {
+	d := stages(1, 1, 1)
+	d.Rules[1].Reliability = 0
+	r := site(defaults(), d)
+	r.bounds.directive = 2
+	r.publishes(0, "A", 1, 1)
+	r.hear(1, fromTo(sends(1, "A2", 2), 1, "10.0.0.2"))
+	r.opens(2, "a", 1, 2)
+	r.opens(3, "b", 1, 3)
+	r.lives(t, "A b")
+	r.tells(t, "#1 1[A]", "#1 4/F--", "#1 2[A2]", "#1 0/FF-", "#2 1[a]", "#3 1[b]")
+}
+
+// D32.4: while all have an alarm line an event opens nothing. It is not known, and can open
+// when there is room again.
+func TestReferenceOpeningIsRefused(t *testing.T) {
+	r := site(defaults(), stages(1, 1), otherStages())
+	r.bounds.directive = 2
+	r.publishes(0, "A", 1, 1)
+	r.publishes(1, "B", 1, 2)
+	r.publishes(2, "C", 1, 3)
+	r.lives(t, "A B")
+	r.counts(t, map[string]uint64{"refused": 1})
+	r.opens(3, "x", 11, 3) // of another directive
+	r.hear(3, fromTo(sends(1, "B", 1), 2, "10.0.0.2"))
+	r.counts(t, map[string]uint64{"refused": 1, "known": 1}) // a known one would open nothing anyway
+	r.hear(4, fromTo(sends(4, "end", 2), 3, "10.0.0.2"))     // none of this source lives
+	r.hear(5, fromTo(sends(5, "end", 2), 1, "10.0.0.2"))     // completes A
+	r.hear(6, fromTo(sends(2, "C", 1), 3, "10.0.0.2"))       // opens, and looks back to its end
+	r.counts(t, map[string]uint64{"refused": 1, "known": 1, "lookedBack": 1})
+	r.lives(t, "B x")
+	r.tells(t, "#1 1[A]", "#1 4/F-", "#2 1[B]", "#2 4/F-", "#3 1[x]", "#1 2[end]", "#1 4/FF",
+		"#4 1[C]", "#4 4/F-", "#4 2[end]", "#4 4/FF")
+}
+
+// D32: a refused event that lies outside of a backlog's window has been taken by nobody, so
+// it is outside as well.
+func TestReferenceRefusedEventIsOutside(t *testing.T) {
+	d := stages(1, 1)
+	d.Rules[1].PluginSID = []uint64{1}
+	r := site(defaults(), d)
+	r.bounds.directive = 1
+	r.hear(1000, fromTo(sends(10, "A", 1), 1, "10.0.0.2"))
+	r.hear(1000, fromTo(sends(71, "B", 1), 1, "10.0.0.2"))
+	r.counts(t, map[string]uint64{"late": 2, "refused": 1, "outside": 1})
+}
+
+// D32.4: an engine that is full takes from the largest group of all directives.
+func TestReferenceEngineIsFull(t *testing.T) {
+	r := site(defaults(), stages(1, 1), otherStages())
+	r.bounds.engine = 4
+	r.opens(0, "a", 1, 2)
+	r.opens(1, "b", 1, 1)
+	r.opens(2, "x", 11, 1) // the source of b, but of another directive, and so of another group
+	r.opens(3, "y", 11, 3)
+	r.opens(4, "c", 1, 5) // each group has one
+	r.lives(t, "b x y c")
+	r.opens(5, "d", 1, 6)
+	r.lives(t, "x y c d")
+	r.opens(6, "z", 11, 3)
+	r.lives(t, "y c d z")
+	r.opens(7, "e", 1, 7) // source 3 has two of the second directive
+	r.lives(t, "c d z e")
+	r.opens(8, "w", 11, 8) // one of the first directive makes room for the second
+	r.lives(t, "d z e w")
+	r.counts(t, map[string]uint64{"crowded": 5})
+}
+
+// D32.4: alarms of all directives stay if the engine is full.
+func TestReferenceEngineFullOfAlarms(t *testing.T) {
+	r := site(defaults(), stages(1, 1), otherStages())
+	r.bounds.engine = 3
+	r.publishes(0, "A", 1, 1)
+	r.publishes(1, "B", 1, 2)
+	r.opens(2, "x", 11, 3)
+	r.publishes(3, "C", 1, 4) // its own directive has nothing that gives way
+	r.lives(t, "A B C")
+	r.publishes(4, "X", 11, 4)
+	r.opens(5, "y", 11, 5)
+	r.opens(6, "a", 1, 5)
+	r.lives(t, "A B C")
+	r.counts(t, map[string]uint64{"crowded": 1, "refused": 3})
+}
+
+// D32.4: for a directive that is full none of another gives way, be the engine full or not.
+func TestReferenceDirectiveIsFullFirst(t *testing.T) {
+	for _, engine := range []int{3, 100} {
+		r := site(defaults(), stages(1, 1), otherStages())
+		r.bounds.directive, r.bounds.engine = 2, engine
+		r.opens(0, "x", 11, 1)
+		r.publishes(1, "A", 1, 1)
+		r.opens(2, "a", 1, 2)
+		r.opens(3, "b", 1, 3) // a gives way, which makes the engine one less, too
+		r.lives(t, "x A b")
+		r.hear(4, fromTo(sends(4, "end", 2), 3, "10.0.0.2")) // ends b
+		r.publishes(5, "B", 1, 3)
+		r.publishes(6, "C", 1, 4)
+		r.lives(t, "x A B")
+		r.counts(t, map[string]uint64{"crowded": 1, "refused": 1})
+	}
+}
+
+// D32.4: loading ignores the bounds. As many give way as are needed for one to open.
+func TestReferenceMoreThanTheBoundsAreLoaded(t *testing.T) {
+	loaded := func(directive, engine int) *reference {
+		r := site(defaults(), stages(1, 1), otherStages())
+		r.opens(0, "x", 11, 1)
+		r.opens(1, "a", 1, 1)
+		r.opens(2, "b", 1, 2)
+		r.opens(3, "c", 1, 2)
+		r.publishes(4, "A", 1, 3)
+		r.opens(5, "y", 11, 1)
+		r.bounds.directive, r.bounds.engine = directive, engine
+		r.opens(6, "new", 1, 4)
+		return r
+	}
+	for _, c := range []struct {
+		directive, engine int
+		live              string
+		crowded, refused  uint64
+	}{
+		{100, 6, "a b c A y new", 1, 0}, // source 1 has two of the other directive, and x is older than b
+		{100, 5, "a c A y new", 2, 0},   // then source 2
+		{3, 100, "x c A y new", 2, 0},   // b, then a
+		{2, 100, "x A y new", 3, 0},
+		{2, 3, "A y new", 4, 0}, // three for the directive, and x for the engine
+		{2, 2, "A new", 5, 0},
+		{1, 100, "x A y", 3, 1}, // what gave way has ended for nothing
+		{100, 1, "A", 5, 1},
+	} {
+		r := loaded(c.directive, c.engine)
+		r.lives(t, c.live)
+		if r.counters["crowded"] != c.crowded || r.counters["refused"] != c.refused {
+			t.Errorf("%+v: counters %v", c, r.counters)
+		}
+	}
+}
+
+// D32.4: before the directive or the engine is found full, a group that is full has made
+// room, if need be of one with an alarm line.
+func TestReferenceGroupMakesRoomBeforeDirectiveAndEngine(t *testing.T) {
+	for _, bound := range []func(*bounds, int){
+		func(b *bounds, n int) { b.directive = n }, func(b *bounds, n int) { b.engine = n },
+	} {
+		r := site(defaults(), stages(1, 1))
+		r.bounds.live = 2
+		bound(&r.bounds, 3)
+		r.publishes(0, "A", 1, 1)
+		r.publishes(1, "B", 1, 1)
+		r.opens(2, "a", 1, 2)
+		r.opens(3, "C", 1, 1) // A ends, and a need not give way
+		r.lives(t, "B a C")
+		r.counts(t, map[string]uint64{"crowded": 1})
+		r.publishes(4, "D", 1, 1) // C ends, which has no line
+		r.publishes(5, "E", 1, 3) // a gives way
+		r.publishes(6, "F", 1, 4)
+		r.lives(t, "B D E")
+		r.counts(t, map[string]uint64{"crowded": 3, "refused": 1})
+		bound(&r.bounds, 2)       // as though more had been loaded
+		r.publishes(7, "G", 1, 1) // B has ended for nothing
+		r.lives(t, "D E")
+		r.counts(t, map[string]uint64{"crowded": 4, "refused": 2})
+	}
+}
+
+// §6.1 with D32.4: directives get an event one after the other. What has given way for one
+// of them is not offered it.
+func TestReferenceEventIsOfferedAfterItMadeRoom(t *testing.T) {
+	other := otherStages()
+	other.Rules[1].PluginSID = []uint64{1} // what opens the first
+	for _, c := range []struct {
+		directives []*directive.Directive
+		lines      []string
+		counters   map[string]uint64
+	}{
+		{[]*directive.Directive{stages(1, 1), other}, []string{"#1 1[x]", "#2 1[a]"}, map[string]uint64{"crowded": 1}},
+		{[]*directive.Directive{other, stages(1, 1)}, []string{"#1 1[x]", "#1 2[a]", "#2 1[a]"}, nil},
+	} {
+		r := site(defaults(), c.directives...)
+		r.bounds.engine = 1
+		r.opens(0, "x", 11, 1)
+		r.opens(1, "a", 1, 1)
+		r.tells(t, c.lines...)
+		r.counts(t, c.counters)
+		r.lives(t, "a")
+	}
+}
+
+// D32.4: without room for a single backlog nothing opens.
+func TestReferenceBoundOfNothing(t *testing.T) {
+	for _, b := range []bounds{{live: 1, engine: 1}, {live: 1, directive: 1}} {
+		r := site(defaults(), stages(1, 1))
+		r.bounds.live, r.bounds.directive, r.bounds.engine = b.live, b.directive, b.engine
+		r.opens(0, "a", 1, 1)
+		r.tells(t)
+		r.counts(t, map[string]uint64{"refused": 1})
+	}
+}
+
 // D33: later stages that arrived before the opener are found; ties are not.
 func TestReferenceLookBack(t *testing.T) {
 	r := site(defaults(), stages(1, 2, 1))

@@ -165,7 +165,7 @@ type invariants struct {
 }
 
 func (in *invariants) check(t *rapid.T) {
-	like := map[string]int{}
+	like, ofDirective := map[refGroup]int{}, map[int]int{}
 	for _, b := range in.live {
 		if b.created > second(in.clock) || b.updated > second(in.clock) || b.created > b.updated || b.arrival > in.clock {
 			t.Fatalf("%s: made %d, updated %d, arrival %d, clock %d", b.id, b.created, b.updated, b.arrival, in.clock)
@@ -174,7 +174,8 @@ func (in *invariants) check(t *rapid.T) {
 		if b.due && b.lineAt != second(in.clock) { // D37
 			t.Fatalf("%s: a line is due since second %d, clock %d", b.id, b.lineAt, in.clock)
 		}
-		like[fmt.Sprint(b.order, b.sender())]++
+		like[b.group()]++
+		ofDirective[b.order]++
 		if !in.opened[b] && in.opts.Remember == 3600 && in.bounds == specified() {
 			in.opened[b] = true
 			// An alarm id is never given twice (D35).
@@ -186,8 +187,16 @@ func (in *invariants) check(t *rapid.T) {
 	}
 	for key, n := range like {
 		if n > in.bounds.live {
-			t.Fatalf("%d live backlogs of %q", n, key)
+			t.Fatalf("%d live backlogs of %+v", n, key)
 		}
+	}
+	for order, n := range ofDirective {
+		if n > in.bounds.directive {
+			t.Fatalf("%d live backlogs of directive %d", n, order)
+		}
+	}
+	if len(in.live) > in.bounds.engine {
+		t.Fatalf("%d live backlogs", len(in.live))
 	}
 	if len(in.remembered) > in.bounds.remembered || len(in.ended) > in.bounds.known {
 		t.Fatalf("%d remembered, %d known", len(in.remembered), len(in.ended))

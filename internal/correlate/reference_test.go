@@ -42,7 +42,9 @@ type reference struct {
 // bounds are those of D32, D33, D35, D37 and D38, fields so that tests can
 // lower them.
 type bounds struct {
-	live       int // backlogs of one directive, source address and key (D32)
+	live       int // backlogs of one directive, source address and key (D32.3)
+	directive  int // live backlogs of one directive (D32.4)
+	engine     int // live backlogs of all directives (D32.4)
 	considered int // remembered events of one stage and key (D33)
 	offered    int // remembered events in a look-back for one stage (D33)
 	remembered int // events for the look-back (D33)
@@ -55,7 +57,9 @@ type bounds struct {
 
 func specified() bounds {
 	return bounds{
-		live: 1000, considered: 100, offered: 100, remembered: 250_000, known: 1_000_000,
+		// Whoever runs engines sets the bounds of D32.4; here they never bind.
+		live: 1000, directive: math.MaxInt, engine: math.MaxInt,
+		considered: 100, offered: 100, remembered: 250_000, known: 1_000_000,
 		custom: 10_000, listed: 192 << 10, ids: 10_000, text: 4096,
 	}
 }
@@ -334,13 +338,18 @@ func (r *reference) dispatch(order int, d *directive.Directive, a *refArrival) {
 		return
 	}
 	if r.matches(&refRule{Rule: d.Rules[0]}, &a.event) {
-		if !r.known(order, &a.event) {
-			r.open(order, d, a)
+		switch {
+		case r.known(order, &a.event):
+			r.count("known")
+		case r.open(order, d, a):
 			return
+		default:
+			r.count("refused") // D32.4
 		}
-		r.count("known")
 	}
-	if outside { // D29, D32: nothing took it. Choice: a known event can be outside, too.
+	// D29, D32: nothing took it. Choice: a known event can be outside, too, and so can a
+	// refused one.
+	if outside {
 		r.count("outside")
 	}
 }
@@ -417,18 +426,25 @@ func (rule *refRule) number(one refRecord) int {
 // has reports whether a stage has recorded an id.
 func (rule *refRule) has(id string) bool { return slices.Contains(rule.ids, id) }
 
-// open creates a backlog (§6.3).
-func (r *reference) open(order int, d *directive.Directive, a *refArrival) {
+// open creates a backlog (§6.3) and reports whether there was room for it (D32).
+func (r *reference) open(order int, d *directive.Directive, a *refArrival) (opened bool) {
 	ev := &a.event
 	b := &refBacklog{
 		d: d, order: order, opener: *a, title: [2]netip.Addr{ev.SrcIP, ev.DstIP}, rules: resolve(d, ev), lineAt: noLine,
 		// D13: the directive and what identifies the event, as sent.
 		id: fmt.Sprint(d.Name, "/", ev.ID, "/", sent(ev), ev.SrcIP, ev.DstIP),
 	}
+	// Choice: what item 3 of D32 has ended stays so if item 4 refuses the event, which
+	// can only be while there are more live backlogs than the bounds of item 4, as after
+	// loading.
 	r.makeRoom(b)
+	if !r.roomForOneMore(order) {
+		return false
+	}
 	b.rules[0].start = second(a.t)
 	r.live = append(r.live, b)
 	r.give(b, 0, a)
+	return true
 }
 
 // sender returns the source address of the opener and the key: the values that
@@ -454,13 +470,23 @@ func (b *refBacklog) sender() string {
 	return text
 }
 
+// refGroup is what the backlogs of one group have in common (D32): directive, source
+// address and key.
+type refGroup struct {
+	order  int // of the directive
+	sender string
+}
+
+func (b *refBacklog) group() refGroup { return refGroup{b.order, b.sender()} }
+
 // makeRoom ends the oldest backlog without an alarm line, else the oldest, of
-// the directive, source address and key of one that is about to open, if there
-// are as many as there may be (D32).
+// the group of one that is about to open, if there are as many as there may be
+// (D32.3).
 func (r *reference) makeRoom(b *refBacklog) {
 	var like []*refBacklog
+	group := b.group()
 	for _, o := range r.live {
-		if o.order == b.order && o.sender() == b.sender() {
+		if o.group() == group {
 			like = append(like, o)
 		}
 	}
@@ -473,6 +499,54 @@ func (r *reference) makeRoom(b *refBacklog) {
 	}
 	r.count("crowded")
 	r.timeOut(oldest)
+}
+
+// roomForOneMore ends backlogs until neither a directive nor the engine is full, and
+// reports whether that was possible (D32.4). Choice: those of other directives do not
+// give way for a directive that is full, even if the engine is full as well. Choice: what
+// gave way stays ended if there is no room in the end. Choice: directives get an event one
+// after the other (§6.1), so a backlog that gives way for an earlier directive is not
+// offered the event.
+func (r *reference) roomForOneMore(order int) bool {
+	for {
+		var crowd []*refBacklog
+		for _, b := range r.live {
+			if b.order == order {
+				crowd = append(crowd, b)
+			}
+		}
+		if len(crowd) < r.bounds.directive {
+			if len(r.live) < r.bounds.engine {
+				return true
+			}
+			crowd = r.live
+		}
+		b := givesWay(crowd)
+		if b == nil {
+			return false
+		}
+		r.count("crowded")
+		r.timeOut(b)
+	}
+}
+
+// givesWay returns which of some backlogs in order of opening gives way: the oldest of the
+// largest group; of groups that are equally large that of the group whose oldest opened
+// first; nil if all have an alarm line (D32.4). Choice: a backlog with an alarm line neither
+// makes its group larger nor is it the oldest of it.
+func givesWay(crowd []*refBacklog) *refBacklog {
+	lineless := slices.DeleteFunc(slices.Clone(crowd), func(b *refBacklog) bool { return b.created != 0 })
+	size := map[refGroup]int{}
+	for _, b := range lineless {
+		size[b.group()]++
+	}
+	var first *refBacklog
+	for _, b := range lineless { // the oldest of a group comes first
+		if first == nil || size[b.group()] > size[first.group()] {
+			first = b
+		}
+	}
+	return first
 }
 
 // give lets a backlog take an event. When that begins a stage, the backlog looks
