@@ -96,7 +96,7 @@ func apply(e *correlate.Engine, o *op) []correlate.Change {
 func counters(s correlate.Stats) map[string]uint64 {
 	return map[string]uint64{
 		"repeated": s.Repeated, "outOfOrder": s.OutOfOrder, "outside": s.Outside, "known": s.Known, "future": s.Future,
-		"lookedBack": s.LookedBack, "truncated": s.Truncated, "crowded": s.Evicted,
+		"lookedBack": s.LookedBack, "truncated": s.Truncated, "crowded": s.Evicted, "refused": s.Refused,
 		"forgottenEvents": s.ForgottenEarly, "forgottenEnded": s.ForgottenEnded, "forgottenIDs": s.ForgottenIDs,
 	}
 }
@@ -114,7 +114,7 @@ func newEngines(w *world, count int) *engines {
 	for i := range count {
 		e := correlate.New(correlate.Shard(plans, i, count), table, w.options())
 		if b := &w.bounds; *b != specified() {
-			e.Bound(b.live, b.considered, b.offered, b.remembered, b.known, b.custom, b.listed, b.ids)
+			e.Bound(b.live, b.directive, b.engine, b.considered, b.offered, b.remembered, b.known, b.custom, b.listed, b.ids)
 		}
 		s.list = append(s.list, e)
 	}

@@ -436,12 +436,16 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 		return
 	}
 	if opener {
-		if !e.known(owner, a) {
-			e.open(owner, a)
+		switch {
+		case e.known(owner, a):
+			e.stats.Known++
+			note(&e.sensors.Known, a.ev.Sensor)
+		case e.open(owner, a):
 			return
+		default:
+			e.stats.Refused++
+			note(&e.sensors.Refused, a.ev.Sensor)
 		}
-		e.stats.Known++
-		note(&e.sensors.Known, a.ev.Sensor)
 	}
 	if e.outside {
 		e.stats.Outside++
@@ -510,8 +514,9 @@ func (e *Engine) take(b *backlogs.Backlog, stage int, a *arrived) (began bool) {
 	return false
 }
 
-// open creates a backlog and gives it its first event (§6.3).
-func (e *Engine) open(owner *tracked, a *arrived) {
+// open creates a backlog and gives it its first event (§6.3), and reports whether there
+// was room for one.
+func (e *Engine) open(owner *tracked, a *arrived) bool {
 	v, o := owner.current, a.Origin
 	var data *backlogs.OpeningData
 	if owner.needs.customData {
@@ -523,9 +528,7 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 		e.makeRoom(group)
 	}
 	if (owner.live >= e.bounds.directive || e.full()) && !e.giveRoom(owner) {
-		e.stats.Refused++
-		note(&e.sensors.Refused, a.ev.Sensor)
-		return
+		return false
 	}
 	b := e.store.Take()
 	b.Variant, b.Step = v.slot, int64(e.stats.Steps)
@@ -545,6 +548,7 @@ func (e *Engine) open(owner *tracked, a *arrived) {
 	if e.complete(b) {
 		e.lookBack(b)
 	}
+	return true
 }
 
 // admit adds a backlog, whose current stage and deadline are set, to a group and to the

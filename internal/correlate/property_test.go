@@ -581,8 +581,6 @@ func TestIndexedEngineEqualsReference(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := aWorld(k).Draw(t, "world")
-				// The engine does not get the bounds of D32.4 yet; this line goes when newEngines passes them.
-				w.bounds.directive, w.bounds.engine = specified().directive, specified().engine
 				ref, engine := newReference(&w), newEngines(&w, 1)
 				if diff := cmp.Diff(named(play(ref, w.ops)), named(play(engine, w.ops))); diff != "" {
 					t.Fatalf("reference - engine +:\n%s", diff)
