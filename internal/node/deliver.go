@@ -26,8 +26,10 @@ func unavailable(why error) error {
 // toQueue is the way to the backend of this process.
 type toQueue struct {
 	queue *live.Queue
-	// taken returns why the backend takes no events.
-	taken func(ctx context.Context) error
+	// taken returns why the backend takes no events, written why it writes no alarm
+	// lines.
+	taken   func(ctx context.Context) error
+	written func() error
 }
 
 // errQueueFull says that the engines are behind.
@@ -36,6 +38,9 @@ var errQueueFull = fmt.Errorf("%w: the event queue is full", httpin.ErrUnavailab
 func (q toQueue) ready(ctx context.Context) error {
 	if err := q.taken(ctx); err != nil {
 		return unavailable(err)
+	}
+	if err := q.written(); err != nil {
+		return httpin.Outage("alarm lines cannot be written: " + err.Error())
 	}
 	if !q.queue.HasRoom() {
 		return errQueueFull

@@ -193,7 +193,7 @@ func (n *Node) prepare(ctx context.Context) error {
 	if !n.standalone() {
 		return nil
 	}
-	queue := toQueue{queue: n.backend.queue, taken: n.backend.ready}
+	queue := toQueue{queue: n.backend.queue, taken: n.backend.ready, written: n.backend.writer.Stuck}
 	n.frontend.to = queue
 	if n.listens() {
 		n.frontend.to = toBoth{toQueue: queue, toBus: newToBus(&n.conn)}

@@ -3,6 +3,7 @@ package acceptance
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -488,6 +489,36 @@ func TestDiskFull(t *testing.T) {
 		if e.EventID != fmt.Sprint(i) {
 			t.Fatalf("line %d is event %s", i, e.EventID)
 		}
+	}
+}
+
+// A standalone node whose alarm files cannot be written refuses events, says why, and
+// takes them again as soon as the files can be written. Nothing that it took is lost.
+func TestDiskFull_EventsAreRefused(t *testing.T) {
+	t.Parallel()
+	n := startStandalone(t, takeAll)
+	limitFileSize(t, n, 100)
+	taken := 0
+	testkit.Eventually(t, "events are refused", func() bool {
+		a := n.post(ev{id: fmt.Sprint(taken)}.String())
+		if a.status == http.StatusOK {
+			taken++
+			return false
+		}
+		wantAnswer(t, "an event", a, http.StatusServiceUnavailable, "Events cannot be taken now: alarm lines cannot be written: ")
+		if !strings.Contains(a.body, "file too large") || a.header.Get("Retry-After") == "" {
+			t.Errorf("the answer is %q, Retry-After %q", a.body, a.header.Get("Retry-After"))
+		}
+		return true
+	})
+	wantAnswer(t, "/readyz", n.ask(http.MethodGet, "/readyz", ""), http.StatusServiceUnavailable, "")
+	n.says("WARN", "events refused, they cannot be taken now", "file too large")
+	limitFileSize(t, n, 1<<40)
+	n.says("INFO", "alarm files are written again")
+	n.takesPosted(ev{id: "last"}.String())
+	n.stop()
+	if got := len(n.alarmEvents()); taken == 0 || got != taken+1 {
+		t.Errorf("%d events in the file, want the %d that were taken and the last one", got, taken)
 	}
 }
 

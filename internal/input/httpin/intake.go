@@ -46,6 +46,15 @@ const (
 // later: NATS is away, or a queue is full. The sender is told to try again (503).
 var ErrUnavailable = errors.New("events cannot be taken now")
 
+// Outage is an ErrUnavailable whose text senders are told. It has no secrets.
+type Outage string
+
+// Error returns what the sender is told after "Events cannot be taken now: ".
+func (o Outage) Error() string { return string(o) }
+
+// Unwrap returns ErrUnavailable.
+func (o Outage) Unwrap() error { return ErrUnavailable }
+
 // Limiter decides how fast events may come.
 type Limiter interface {
 	// Take returns nil when n events may pass, also after a wait, and otherwise
@@ -408,7 +417,11 @@ func (h *Handler) limited(r *http.Request, err error, n int) *refusal {
 // unavailable refuses n events that cannot be handed over.
 func (h *Handler) unavailable(err error, n int) *refusal {
 	h.counters.unavailable.Add(uint64(n)) //nolint:gosec // a length
-	return &refusal{status: http.StatusServiceUnavailable, cause: err}
+	refused := &refusal{status: http.StatusServiceUnavailable, cause: err}
+	if outage, ok := errors.AsType[Outage](err); ok {
+		refused.detail = outage.Error()
+	}
+	return refused
 }
 
 // stamp sets what the frontend says about events: when they came, as which ones of

@@ -218,6 +218,10 @@ func TestDeliverRefuses(t *testing.T) {
 		{"unavailable", httpin.ErrUnavailable, 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
 		{"wrapped", fmt.Errorf("x: %w", httpin.ErrUnavailable), 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
 		{"time is up", context.DeadlineExceeded, 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
+		{
+			"told", fmt.Errorf("secret: %w", httpin.Outage("no space left")), 503,
+			"Events cannot be taken now: no space left", "3", httpin.Stats{Unavailable: 2},
+		},
 		{"unknown", errors.New("secret"), 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

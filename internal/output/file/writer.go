@@ -94,6 +94,7 @@ type Writer struct {
 	closing  bool  // Close was called and reports the result
 	gaveUp   bool  // giveUp is closed
 	failing  error // why the last attempt failed
+	blocked  time.Time // since when a write fails or does not return; zero if none does
 	result   error
 	accepted accepted
 

@@ -2,6 +2,7 @@ package file
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -148,5 +149,27 @@ func (w *Writer) Stats() Stats {
 func (w *Writer) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.failing
+}
+
+// patience is how long nothing may be written until Stuck says so
+// (docs/spec/interfaces.md §5.4).
+const patience = 10 * time.Second
+
+// errHangs is why a writer is stuck whose last write has neither failed nor ended.
+var errHangs = errors.New("a write does not return")
+
+// Stuck returns why alarm lines could not be written for 10 seconds, or nil if they
+// could or if it is not that long yet. Whoever takes events should take none then: each
+// one may add lines to those that wait. It may be called at any time from any goroutine.
+func (w *Writer) Stuck() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.blocked.IsZero() || time.Since(w.blocked) < patience {
+		return nil
+	}
+	if w.failing == nil {
+		return errHangs
+	}
 	return w.failing
 }

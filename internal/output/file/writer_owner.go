@@ -96,9 +96,11 @@ func (w *Writer) flush(ctx context.Context) error {
 		return nil
 	}
 	begun := time.Now()
+	w.block(begun)
 	if err := w.store(ctx, &b); err != nil {
 		return err
 	}
+	w.unblock()
 	w.flushed = time.Now()
 	w.room.Release(b.weight)
 	w.count.flushes.Add(1)
@@ -241,6 +243,7 @@ func (w *Writer) fails(err error) time.Duration {
 		t.pause.Reset()
 	}
 	t.attempts++
+	w.block(t.since)
 	w.mu.Lock()
 	w.failing = err
 	w.mu.Unlock()
@@ -264,7 +267,22 @@ func (w *Writer) works() {
 			slog.Int("attempts", t.attempts), slog.Duration("failing_for", time.Since(t.since)))
 	}
 	t.attempts, t.told = 0, false
+	w.unblock()
+}
+
+// block notes that a write began at a time, unless an earlier one has not succeeded
+// yet.
+func (w *Writer) block(since time.Time) {
 	w.mu.Lock()
-	w.failing = nil
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	if w.blocked.IsZero() {
+		w.blocked = since
+	}
+}
+
+// unblock notes that everything could be written.
+func (w *Writer) unblock() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing, w.blocked = nil, time.Time{}
 }

@@ -170,6 +170,62 @@ func TestTroubleIsToldNowAndThen(t *testing.T) {
 	})
 }
 
+func TestWriterIsStuckAfterTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := newFakeFiles()
+		w, _ := startFake(t, files, Options{})
+		wantStuck := func(when string, want error) {
+			t.Helper()
+			if got := w.Stuck(); !errors.Is(got, want) {
+				t.Errorf("%s: %v, want %v", when, got, want)
+			}
+		}
+		wantStuck("at the start", nil)
+		files.failAlways(opWrite, syscall.ENOSPC)
+		write(t, w, "e1\n", "a1\n")
+		testkit.Pass(patience - time.Millisecond)
+		wantStuck("before ten seconds", nil)
+		testkit.Pass(time.Millisecond)
+		wantStuck("after ten seconds", syscall.ENOSPC)
+		write(t, w, "e2\n", "a2\n") // it is kept all the same
+		files.heal()
+		testkit.Pass(2 * time.Second)
+		wantStuck("once it works again", nil)
+		if got := files.content(alarm.EventsFile) + files.content(alarm.AlarmsFile); got != "e1\ne2\na1\na2\n" {
+			t.Errorf("lines %q", got)
+		}
+
+		// Trouble that ends before is none, however often it comes.
+		for range 100 {
+			files.fail(opWrite, fault{err: syscall.EIO})
+			write(t, w, "e3\n", "")
+			testkit.Pass(time.Second)
+			wantStuck("after a failure", nil)
+		}
+
+		// A file that cannot be opened anew is trouble without a line, too.
+		files.failAlways(opOpen, syscall.EACCES)
+		files.rename(alarm.EventsFile)
+		testkit.Pass(patience + time.Second)
+		wantStuck("without a file", syscall.EACCES)
+		files.heal()
+		testkit.Pass(time.Second)
+		wantStuck("with the file again", nil)
+
+		hang := make(chan struct{})
+		files.fail(opWrite, fault{block: hang})
+		write(t, w, "e4\n", "")
+		testkit.Pass(patience)
+		wantStuck("while a write hangs", errHangs)
+		close(hang)
+		synctest.Wait()
+		wantStuck("when it has ended", nil)
+		if err := closeIn(t, w, time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // After an error a new handle is tried; where there is none, the old one does.
 func TestOldHandleDoesWhereNoNewOneIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
