@@ -10,7 +10,8 @@
 // Download owns what it has downloaded into its folder and keeps a list of it
 // there; other files are the operator's, and it does not touch them unless the
 // frontend has one of the same name. Nothing is changed before everything has
-// arrived.
+// arrived and Options.Check has nothing against it; until then, and if that never
+// happens, the folder holds the last good configuration.
 //
 // The package does not look into the files beyond their being JSON with a list
 // in it: what the entries mean is up to ServerOptions.Check and to whoever loads
@@ -24,6 +25,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -48,6 +50,10 @@ const (
 	retryGrowth = 1.5
 	retryLimit  = 3
 	retrySpread = 0.1
+
+	// lastGoodTries is the number of attempts, a quarter of a minute if the frontend
+	// is down, where there is a configuration to go on with.
+	lastGoodTries = 4
 )
 
 // Options say what to download. The zero values of all but Frontend, Node and
@@ -63,6 +69,10 @@ type Options struct {
 	// belongs to this backend alone.
 	Dir string
 
+	// Check, if not nil, looks at the folder as it would be with the new files, and
+	// returns why they must not be used.
+	Check func(dir fs.FS) error
+
 	// Client makes the requests, without following redirects.
 	Client *http.Client
 	// Timeout is the longest silence of the frontend, before and within an
@@ -71,7 +81,8 @@ type Options struct {
 	Timeout, MaxTime time.Duration
 	// RetryInterval is the wait after the first failed attempt (default 3 s);
 	// it grows up to threefold. GiveUp is the time after which a failed attempt
-	// is the last (default 1 minute).
+	// is the last (default 1 minute). The fourth one is anyway, if the folder holds
+	// a whole configuration.
 	RetryInterval, GiveUp time.Duration
 	// MaxFileSize is the size in bytes that no file may exceed (default
 	// 100 MiB), MaxSize that of all together (default 1 GiB).
@@ -89,6 +100,10 @@ type Result struct {
 	// were downloaded by an earlier run and that the frontend no longer has.
 	// Both are sorted.
 	Files, Removed []string
+	// Outdated is why the folder holds the configuration that was downloaded at
+	// Downloaded, by an earlier run, nil if it holds the frontend's.
+	Outdated   error
+	Downloaded time.Time
 }
 
 // Download brings the assets, intel and vuln files of the frontend and the
@@ -97,9 +112,10 @@ type Result struct {
 // (docs/spec/interfaces.md §2.5).
 //
 // It repeats everything when the frontend does not answer, or answers with
-// anything but status 200 and JSON, with a warning for each failed attempt, and
-// returns the last error when it gives up. The folder is unchanged then. A file
-// system that fails ends it at once, and so does the context.
+// anything but status 200 and JSON, with a warning for each failed attempt. When it
+// gives up the folder is unchanged: if an earlier Download for this node was complete,
+// the error is in the result, otherwise it is returned. A file system that fails and a
+// Check that refuses end it at once. The end of the context is always an error.
 func Download(ctx context.Context, o Options) (Result, error) {
 	result, err := download(ctx, &o)
 	if err != nil {
@@ -123,12 +139,27 @@ func download(ctx context.Context, o *Options) (Result, error) {
 	}
 	o.Client = fetch.Direct(o.Client)
 	d := &downloader{Options: o, base: base}
+	result, err := d.retry(ctx)
+	if err == nil || ctx.Err() != nil {
+		return result, err
+	}
+	// Asked again: an installation that was cut off has left nothing to go on with.
+	downloaded, ok := lastGood(o.Dir, o.Node)
+	if !ok {
+		return Result{}, err
+	}
+	return Result{Outdated: err, Downloaded: downloaded}, nil
+}
 
+// retry makes attempts until one succeeds or is the last.
+func (d *downloader) retry(ctx context.Context) (Result, error) {
+	o := d.Options
+	_, canGoOn := lastGood(o.Dir, o.Node)
 	attempt, start := 0, time.Now()
 	return backoff.Retry(ctx, func() (Result, error) {
 		attempt++
 		result, err := d.attempt(ctx)
-		if err != nil && time.Since(start) >= o.GiveUp {
+		if err != nil && (time.Since(start) >= o.GiveUp || canGoOn && attempt >= lastGoodTries) {
 			err = backoff.Permanent(err)
 		}
 		return result, err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -59,7 +60,12 @@ func (d *downloader) attempt(ctx context.Context) (Result, error) {
 			return Result{}, fmt.Errorf("the files together are larger than %d bytes", d.MaxSize)
 		}
 	}
-	removed, err := staging.install(wanted, listed, d.Logger)
+	if d.Check != nil {
+		if err := d.Check(staging.preview(wanted, listed, d.Logger)); err != nil {
+			return Result{}, backoff.Permanent(err)
+		}
+	}
+	removed, err := staging.install(d.Node, wanted, listed, d.Logger)
 	if err != nil {
 		return Result{}, err
 	}

@@ -139,6 +139,15 @@ func mustFail(ctx context.Context, t *testing.T, o confdist.Options, want string
 	}
 }
 
+// mustStay wants a download that leaves the folder with the last good configuration.
+func mustStay(t *testing.T, o confdist.Options, want string) {
+	t.Helper()
+	result := mustDownload(t, o)
+	if result.Outdated == nil || !strings.Contains(result.Outdated.Error(), want) || result.Downloaded.IsZero() {
+		t.Errorf("got %+v, want the last good configuration because of %q", result, want)
+	}
+}
+
 // content returns the files of a folder without the list of managed files.
 func content(t *testing.T, dir string) map[string]string {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/go-json-experiment/json"
@@ -101,10 +102,11 @@ func (w *localWriter) Write(p []byte) (int, error) {
 //
 // A file that is listed but no longer for this node stays: the folder may be
 // the frontend's own, and then it is the only copy.
-func (s *staging) install(files, listed []string, log *slog.Logger) (removed []string, err error) {
+func (s *staging) install(node string, files, listed []string, log *slog.Logger) (removed []string, err error) {
 	old := s.managed(log)
-	// If the machine stops from here on, the list knows every file that is ours.
-	if err := s.writeManifest(union(old, files)); err != nil {
+	// If the machine stops from here on, the list knows every file that is ours, and
+	// that they may not go together.
+	if err := s.writeManifest(manifest{Files: union(old, files)}); err != nil {
 		return nil, err
 	}
 	for _, name := range files {
@@ -133,35 +135,61 @@ func (s *staging) install(files, listed []string, log *slog.Logger) (removed []s
 			return nil, local("removing a configuration file that the frontend no longer has", err)
 		}
 	}
-	return removed, s.writeManifest(union(keep, nil))
+	return removed, s.writeManifest(manifest{Files: union(keep, nil), CompleteFor: node})
 }
 
 // manifest is the content of the file that names the downloaded files.
 type manifest struct {
 	Files []string `json:"files"`
+	// CompleteFor is the node that the files were downloaded for, "" until all of
+	// them are in place.
+	CompleteFor string `json:"complete_for,omitzero"`
+}
+
+func readManifest(dir string) (m manifest, err error) {
+	content, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if err == nil {
+		err = json.Unmarshal(content, &m)
+	}
+	return m, err
+}
+
+// lastGood reports whether a folder holds a whole configuration that was downloaded for
+// a node, and when that was.
+func lastGood(dir, node string) (downloaded time.Time, ok bool) {
+	m, err := readManifest(dir)
+	if err != nil || m.CompleteFor != node {
+		return time.Time{}, false
+	}
+	for _, name := range m.Files {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return time.Time{}, false
+		}
+	}
+	info, err := os.Stat(filepath.Join(dir, manifestName))
+	if err != nil {
+		return time.Time{}, false
+	}
+	return info.ModTime(), true
 }
 
 // managed returns the names of files of earlier downloads, sorted. Names that no
 // download can have are left out.
 func (s *staging) managed(log *slog.Logger) []string {
-	file := filepath.Join(s.target, manifestName)
-	content, err := os.ReadFile(file)
+	m, err := readManifest(s.target)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var m manifest
-	if err == nil {
-		err = json.Unmarshal(content, &m)
-	}
 	if err != nil {
-		log.Warn("cannot read the list of downloaded files, older ones stay in use", "file", file, "error", err)
+		log.Warn("cannot read the list of downloaded files, older ones stay in use",
+			"file", filepath.Join(s.target, manifestName), "error", err)
 		return nil
 	}
 	return union(slices.DeleteFunc(m.Files, func(name string) bool { return !ValidName(name) }), nil)
 }
 
-func (s *staging) writeManifest(files []string) error {
-	content, err := json.Marshal(manifest{Files: files}, jsontext.Multiline(true))
+func (s *staging) writeManifest(m manifest) error {
+	content, err := json.Marshal(m, jsontext.Multiline(true))
 	if err == nil {
 		err = renameio.WriteFile(filepath.Join(s.target, manifestName), append(content, '\n'), fileMode,
 			renameio.WithTempDir(s.target))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -32,7 +33,9 @@ type backend struct {
 	// overload is told about overload besides the frontends that NATS reaches.
 	overload func(overloaded bool)
 
-	config     *config.Config
+	config *config.Config
+	// source says where the configuration is from, once it is loaded.
+	source     atomic.Pointer[confdist.Result]
 	queue      *live.Queue
 	correlator *live.Correlator
 	writer     alarmFiles
@@ -69,25 +72,94 @@ func (b *backend) prepare(ctx context.Context, s *stops) error {
 	return b.open(ctx, s)
 }
 
-// configure downloads and loads the configuration.
+// configure downloads and loads the configuration. If that cannot be, it loads the one
+// that was downloaded last.
 func (b *backend) configure(ctx context.Context) error {
-	o := b.options
-	if _, err := confdist.Download(ctx, confdist.Options{
-		Frontend: o.Frontend, Node: o.Node, Dir: o.ConfigDir, Logger: b.target("config"),
-	}); err != nil {
+	registerOutdated(b.registry, b.outdated)
+	var fetched *config.Config // what the frontend has now, if it can be used
+	var refused error
+	result, err := confdist.Download(ctx, confdist.Options{
+		Frontend: b.options.Frontend, Node: b.options.Node, Dir: b.options.ConfigDir, Logger: b.target("config"),
+		Check: func(dir fs.FS) error {
+			fetched, refused = b.load(dir)
+			if refused != nil && fetched != nil {
+				b.logProblems(ctx, fetched)
+			}
+			return refused
+		},
+	})
+	switch {
+	case err != nil && refused != nil && ctx.Err() == nil:
+		return refused
+	case err != nil:
+		return err
+	case result.Outdated != nil:
+		b.target("config").Warn("starting with the last good configuration, which may be outdated; "+
+			"when the frontend answers and what it has is right, restart this backend",
+			"error", result.Outdated, "downloaded", result.Downloaded.UTC().Format(time.RFC3339))
+	}
+	if fetched == nil || result.Outdated != nil {
+		fetched, err = b.load(os.DirFS(b.options.ConfigDir))
+	}
+	if fetched != nil {
+		b.logRead(ctx, fetched)
+	}
+	if err != nil {
 		return err
 	}
-	c, err := config.LoadAll(os.DirFS(o.ConfigDir), o.ConfigDir)
+	b.config = fetched
+	b.source.Store(&result)
+	b.logLoaded()
+	return nil
+}
+
+// load loads the configuration of a folder. With an error about its content it is
+// returned, too.
+func (b *backend) load(dir fs.FS) (*config.Config, error) {
+	c, err := config.LoadAll(dir, b.options.ConfigDir)
 	if err != nil {
-		return fmt.Errorf("loading directives: %w", err)
+		return nil, fmt.Errorf("loading directives: %w", err)
 	}
-	b.config = c
+	return c, c.Startable(b.options.SkipInvalid)
+}
+
+// configured returns why there is no configuration yet.
+func (b *backend) configured(context.Context) error {
+	if b.source.Load() == nil {
+		return errStarting
+	}
+	return nil
+}
+
+// outdated reports whether the configuration is that of an earlier download.
+func (b *backend) outdated() bool {
+	result := b.source.Load()
+	return result != nil && result.Outdated != nil
+}
+
+// note returns what is to be said of the configuration.
+func (b *backend) note() string {
+	if !b.outdated() {
+		return ""
+	}
+	result := b.source.Load()
+	return fmt.Sprintf("the last good one, downloaded %s: %v", result.Downloaded.UTC().Format(time.RFC3339), result.Outdated)
+}
+
+// logRead logs what was read, and what is wrong with it.
+func (b *backend) logRead(ctx context.Context, c *config.Config) {
 	b.target("intel").Info(fmt.Sprintf("loaded %d intel plugins", len(c.Intel))) //nolint:sloglint // the references' text
 	b.target("vuln").Info(fmt.Sprintf("loaded %d vuln plugins", len(c.Vuln)))    //nolint:sloglint // the references' text
 	logger := b.target("directive")
 	for _, name := range c.Names {
 		logger.Info(fmt.Sprintf("reading %q", name)) //nolint:sloglint // the references' text
 	}
+	b.logProblems(ctx, c)
+}
+
+// logProblems logs what is wrong with a configuration.
+func (b *backend) logProblems(ctx context.Context, c *config.Config) {
+	logger := b.target("directive")
 	for i := range c.Report.Problems {
 		p := &c.Report.Problems[i]
 		level := slog.LevelError
@@ -99,12 +171,12 @@ func (b *backend) configure(ctx context.Context) error {
 	if n := c.Report.SwitchedOff; n > 0 {
 		logger.Info("warnings of the configuration are switched off in its files", "count", n)
 	}
-	if err := c.Startable(o.SkipInvalid); err != nil {
-		return err
-	}
-	logger.Info(fmt.Sprintf("%d directives found and loaded", len(c.Plans)))          //nolint:sloglint // the references' text
-	b.target("asset").Info(fmt.Sprintf("%d assets found and loaded", c.Assets.Len())) //nolint:sloglint // the references' text
-	return nil
+}
+
+// logLoaded logs how much is loaded.
+func (b *backend) logLoaded() {
+	b.target("directive").Info(fmt.Sprintf("%d directives found and loaded", len(b.config.Plans))) //nolint:sloglint // the references' text
+	b.target("asset").Info(fmt.Sprintf("%d assets found and loaded", b.config.Assets.Len()))       //nolint:sloglint // the references' text
 }
 
 // open makes the parts, restores what the last run left and opens the files.

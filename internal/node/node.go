@@ -42,10 +42,7 @@ type Node struct {
 	frontend *frontend   // nil in a backend
 	nats     *bus.Server // of a standalone node
 	natsCert *watch.Watch
-	// diagnostics is nil without --metrics-address.
-	diagnostics *diagnostics.Server
-
-	stops stops
+	stops    stops
 	// prepared says that all parts are there.
 	prepared atomic.Bool
 	ready    chan struct{}
@@ -160,13 +157,13 @@ func (n *Node) start(ctx context.Context) error {
 	n.stops.push(n.disconnect)
 	n.rejects = rejects.New(rejects.Options{Dir: o.LogDir, Max: o.RejectedMax, Now: n.clock, Logger: n.target("intake")})
 	n.rejects.Register(n.registry)
+	if err := n.listen(ctx); err != nil {
+		return err
+	}
 	if err := n.prepare(ctx); err != nil {
 		return err
 	}
 	n.prepared.Store(true)
-	if err := n.listen(ctx); err != nil {
-		return err
-	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -229,7 +226,8 @@ func (n *Node) startNATS() error {
 	return nil
 }
 
-// listen opens the port of the diagnostics server, if there is to be one.
+// listen starts the diagnostics server, if there is to be one, before anything that
+// takes time: probes see that the node is starting.
 func (n *Node) listen(ctx context.Context) error {
 	if n.options.MetricsAddress == "" {
 		return nil
@@ -239,7 +237,7 @@ func (n *Node) listen(ctx context.Context) error {
 		return err
 	}
 	n.target("diagnostics").Info("diagnostics server listening", "address", server.Addr().String())
-	n.diagnostics = server
+	n.stops.run(context.WithoutCancel(ctx), n.fail, server.Run)
 	return nil
 }
 
@@ -248,9 +246,6 @@ func (n *Node) listen(ctx context.Context) error {
 func (n *Node) run(ctx context.Context) {
 	n.stops.run(ctx, n.fail, n.rejects.Run) // It ends when nobody rejects anything any more.
 	beside := []func(context.Context) error{n.watch, n.collect}
-	if n.diagnostics != nil {
-		beside = append(beside, n.diagnostics.Run)
-	}
 	if n.natsCert != nil {
 		beside = append(beside, n.watchNATSCertificate)
 	}
@@ -399,7 +394,7 @@ func (n *Node) Snapshot() Snapshot {
 // diagnose returns what operators see of the node.
 func (n *Node) diagnose() diagnostics.Options {
 	variables := &diagnostics.Variables{}
-	checks := []diagnostics.Check{{Name: "nats", Ready: n.takesEvents}}
+	checks := []diagnostics.Check{{Name: "nats", Ready: n.once(n.takesEvents)}}
 	if n.frontend != nil {
 		variables.EPS = func() int64 { return n.Snapshot().EPS }
 	}
@@ -408,12 +403,25 @@ func (n *Node) diagnose() diagnostics.Options {
 		variables.Backlogs = func() int64 { return int64(n.Snapshot().Correlation.Engine.Live) }
 		checks = append(
 			checks,
-			diagnostics.Check{Name: "configuration", Ready: func(context.Context) error { return nil }},
-			diagnostics.Check{Name: "alarm_files", Ready: func(context.Context) error { return b.writer.Err() }},
+			diagnostics.Check{Name: "configuration", Ready: b.configured, Note: b.note},
+			diagnostics.Check{Name: "alarm_files", Ready: n.once(func(context.Context) error { return b.writer.Err() })},
 		)
 	}
 	return diagnostics.Options{
 		Checks: checks, Gatherer: n.registry, Variables: variables, Pprof: n.options.PProf, Logger: n.target("diagnostics"),
+	}
+}
+
+// errStarting is why nothing is ready while the parts are made.
+var errStarting = errors.New("the node is starting")
+
+// once returns a check of parts that are there once all are.
+func (n *Node) once(ready func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if !n.prepared.Load() {
+			return errStarting
+		}
+		return ready(ctx)
 	}
 }
 

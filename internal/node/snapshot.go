@@ -128,6 +128,14 @@ func (s Snapshot) logFrontend(ctx context.Context, logger *slog.Logger, r watchd
 		slog.Uint64("unavailable", s.Unavailable), slog.Int("connections", s.Connections))
 }
 
+// registerOutdated shows to Prometheus whether a backend runs with an outdated
+// configuration.
+func registerOutdated(reg prometheus.Registerer, outdated func() bool) {
+	m := metric.NewSnapshot(outdated)
+	m.Gauge("dsiem_config_outdated", "1 while the configuration is that of an earlier download, because this start got no good one.", metric.Truth)
+	reg.MustRegister(m)
+}
+
 // registerDrops shows to Prometheus what several packages count.
 func registerDrops(reg prometheus.Registerer, read func() Snapshot) {
 	m := metric.NewSnapshot(read)

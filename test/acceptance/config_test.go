@@ -138,6 +138,110 @@ func TestT25_SilentFrontend(t *testing.T) {
 	}
 }
 
+// The diagnostics server is there before the configuration is, and says so.
+func TestDiagnosticsOpenBeforeTheDownload(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	n := newHome(t, nil).start(setup{flags: []string{"--frontend=" + server.URL, diagnostics}})
+	<-asked
+	if got := n.get("/healthz"); got != http.StatusOK {
+		t.Errorf("/healthz: %d, want 200", got)
+	}
+	const starting = `"ready":false,"error":"the node is starting"}`
+	want := `{"status":"not ready","checks":[{"name":"nats",` + starting + `,{"name":"configuration",` + starting +
+		`,{"name":"alarm_files",` + starting + "]}\n"
+	if status, body := n.fetch("/readyz"); status != http.StatusServiceUnavailable || body != want {
+		t.Errorf("/readyz: %d %s, want 503 %s", status, body, want)
+	}
+	if got := n.metrics()["dsiem_config_outdated"]; got != 0 {
+		t.Errorf("the configuration that is not there is outdated: %v", got)
+	}
+	if got := n.get("/debug/vars/"); got != http.StatusOK {
+		t.Errorf("/debug/vars/: %d, want 200", got)
+	}
+	n.stop()
+}
+
+// wantOutdated waits for a backend that starts with what it downloaded once, and checks
+// that it says so.
+func (n *node) wantOutdated(why string) {
+	n.t.Helper()
+	n.takesEvents()
+	n.says("WARN", "starting with the last good configuration", "restart this backend", why)
+	if got := len(n.said("1 directives found and loaded")); got != 1 {
+		n.t.Errorf("directives are loaded %d times", got)
+	}
+	status, body := n.fetch("/readyz")
+	if status != http.StatusOK || !strings.Contains(body, `"name":"configuration","ready":true,"note":"the last good one, downloaded 2`) || !strings.Contains(body, why) {
+		n.t.Errorf("/readyz: %d %s", status, body)
+	}
+	if got := n.metrics()["dsiem_config_outdated"]; got != 1 {
+		n.t.Errorf("dsiem_config_outdated is %v, want 1", got)
+	}
+}
+
+// A frontend that is down, or has what nobody can load, does not keep a backend from
+// starting with what it had from it before.
+func TestLastGoodConfiguration(t *testing.T) {
+	t.Parallel()
+	server := startNATS(t)
+	h := newHome(t, nil)
+	offer := offered(t)
+	s := setup{nats: server.URL(), flags: []string{"--frontend=" + frontend(t, offer), diagnostics}}
+	n := h.startReady(s)
+	if got := n.metrics()["dsiem_config_outdated"]; got != 0 {
+		t.Errorf("dsiem_config_outdated is %v, want 0", got)
+	}
+	n.stop()
+	before := contents(t, h.configs)
+
+	const own = "directives_dsiem-backend-1_a.json"
+	good := offer[own]
+	offer[own], offer["assets_b.json"] = []byte(`{"directives":[{"id":1}]}`), offer["assets_a.json"]
+	n = h.start(s)
+	n.wantOutdated("loading directives: cannot load any directive")
+	n.says("ERROR", "configuration problem=", own+":1:")
+	n.stop()
+	offer[own] = nil
+	n = h.start(s)
+	n.says("WARN", "error downloading config, retrying")
+	n.wantOutdated("status 500")
+	n.stop()
+	if after := contents(t, h.configs); !equalFiles(before, after) {
+		t.Errorf("files %q became %q", keys(before), keys(after))
+	}
+
+	offer[own] = good
+	n = h.startReady(s)
+	if got := n.metrics()["dsiem_config_outdated"]; got != 0 {
+		t.Errorf("dsiem_config_outdated is %v, want 0", got)
+	}
+	n.stop()
+	if got := keys(contents(t, h.configs)); !slices.Contains(got, "assets_b.json") {
+		t.Errorf("files %q", got)
+	}
+}
+
+// Without an earlier download what cannot be loaded ends the start, in the references'
+// words, and leaves nothing behind.
+func TestFirstConfigurationThatCannotBeLoaded(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, nil)
+	offer := offered(t)
+	offer["directives_dsiem-backend-1_a.json"] = []byte(`{"directives":[{"id":1}]}`)
+	n := h.start(setup{flags: []string{"--frontend=" + frontend(t, offer)}})
+	n.exit(1)
+	n.says("ERROR", "error loading directives: cannot load any directive")
+	if got := names(t, h.configs); len(got) > 0 {
+		t.Errorf("files %q", got)
+	}
+}
+
 // contents returns the files of a folder by name, but for hidden ones.
 func contents(t *testing.T, dir string) files {
 	t.Helper()

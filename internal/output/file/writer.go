@@ -91,9 +91,9 @@ type Writer struct {
 	mu       sync.Mutex
 	queue    batch
 	started  bool
-	closing  bool  // Close was called and reports the result
-	gaveUp   bool  // giveUp is closed
-	failing  error // why the last attempt failed
+	closing  bool      // Close was called and reports the result
+	gaveUp   bool      // giveUp is closed
+	failing  error     // why the last attempt failed
 	blocked  time.Time // since when a write fails or does not return; zero if none does
 	result   error
 	accepted accepted

@@ -37,10 +37,11 @@ const pprofPath = "/debug/pprof/"
 // Check is one thing that must hold before the program can do its work, as
 // "nats". Ready returns nil or why it does not hold, without secrets: it is
 // shown to whoever asks. It answers from memory, or gives up when its context
-// ends.
+// ends. Note, if not nil, returns what else is to be said of it, "" for nothing.
 type Check struct {
 	Name  string
 	Ready func(context.Context) error
+	Note  func() string
 }
 
 // Options says what Diagnostics shows. The zero value shows that the
@@ -108,6 +109,7 @@ type checkResult struct {
 	Name  string `json:"name"`
 	Ready bool   `json:"ready"`
 	Error string `json:"error,omitempty"`
+	Note  string `json:"note,omitempty"`
 }
 
 // Healthz answers 200 while the program is alive.
@@ -123,6 +125,9 @@ func (d *Diagnostics) Readyz(w http.ResponseWriter, r *http.Request) {
 	body, code := health{Status: "ok"}, http.StatusOK
 	for _, check := range d.o.Checks {
 		result := checkResult{Name: check.Name, Ready: true}
+		if check.Note != nil {
+			result.Note = check.Note()
+		}
 		if err := check.Ready(ctx); err != nil {
 			result.Ready, result.Error = false, err.Error()
 			body.Status, code = "not ready", http.StatusServiceUnavailable

@@ -51,7 +51,7 @@ func TestServerTellsWhatIsReady(t *testing.T) {
 	url, _ := serve(t, diagnostics.Options{
 		CheckTime: 10 * time.Millisecond,
 		Checks: []diagnostics.Check{
-			{Name: "configs", Ready: func(context.Context) error { return nil }},
+			{Name: "configs", Ready: func(context.Context) error { return nil }, Note: func() string { return "an old one" }},
 			{Name: "nats", Ready: func(ctx context.Context) error {
 				if connected.Load() {
 					return nil
@@ -66,7 +66,7 @@ func TestServerTellsWhatIsReady(t *testing.T) {
 		t.Errorf("/healthz: %d %s", code, body)
 	}
 	code, body = testkit.Ask(t, http.MethodGet, url+"/readyz")
-	want := `{"status":"not ready","checks":[{"name":"configs","ready":true},{"name":"nats","ready":false,"error":"not connected"}]}` + "\n"
+	want := `{"status":"not ready","checks":[{"name":"configs","ready":true,"note":"an old one"},{"name":"nats","ready":false,"error":"not connected"}]}` + "\n"
 	if diff := cmp.Diff(want, body); code != http.StatusServiceUnavailable || diff != "" {
 		t.Errorf("/readyz: %d (-want +got):\n%s", code, diff)
 	}
