@@ -83,7 +83,6 @@ type ServerOptions struct {
 type Server struct {
 	o        ServerOptions
 	settings []byte
-	origins  *http.CrossOriginProtection
 
 	mu   sync.Mutex // held while a file is compared and changed
 	held atomic.Int64
@@ -105,7 +104,7 @@ func NewServer(o ServerOptions) *Server {
 	if o.User == nil {
 		o.User = func(*http.Request) string { return "" }
 	}
-	s := &Server{o: o, origins: http.NewCrossOriginProtection()}
+	s := &Server{o: o}
 	settings, err := o.Settings.content()
 	if err != nil {
 		panic(err) // cannot happen: two lists of strings

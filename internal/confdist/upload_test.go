@@ -233,21 +233,6 @@ func TestUploadsTogetherHaveABoundInMemory(t *testing.T) {
 	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "{}")
 }
 
-func TestAPageOfAnotherSiteCannotChangeFiles(t *testing.T) {
-	t.Parallel()
-	n := newNode(t, map[string]string{"a.json": "old"})
-	for _, method := range []string{"POST", "DELETE"} {
-		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "http://evil.example"}} {
-			if a := n.do(t, method, "/config/a.json", "{}", header[0], header[1]); a.status != 403 || !strings.Contains(a.body, "another site") {
-				t.Errorf("%s %v: got %v", method, header, a)
-			}
-		}
-	}
-	testkit.Equal(t, tree(t, n.dir), map[string]string{"a.json": "old"})
-	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "{}", "Origin", n.URL)
-	n.want(t, 200, "", "DELETE", "/config/a.json", "", "Sec-Fetch-Site", "same-origin")
-}
-
 // It is not parallel: the limit is the process's.
 func TestADiskThatIsFullLeavesTheOldFile(t *testing.T) {
 	n := newNode(t, map[string]string{"a.json": "old"})

@@ -13,6 +13,7 @@ import (
 	"dsiem/internal/observe/log"
 	"dsiem/internal/observe/otel"
 	"dsiem/internal/output/rejects"
+	"dsiem/internal/web/server"
 )
 
 // The time that the parts of a stop may take; together they stay below the
@@ -31,6 +32,7 @@ type basis struct {
 	tracer   *otel.Tracer // nil if there is nothing to trace
 	conn     connection
 	rejects  *rejects.File
+	browsers *server.Browsers
 	clock    func() time.Time
 	memory   *memory
 	// frontendID is what messages are from that this node publishes, "" if it

@@ -157,6 +157,8 @@ func (n *Node) start(ctx context.Context) error {
 	n.stops.push(n.disconnect)
 	n.rejects = rejects.New(rejects.Options{Dir: o.LogDir, Max: o.RejectedMax, Now: n.clock, Logger: n.target("intake")})
 	n.rejects.Register(n.registry)
+	n.browsers = server.NewBrowsers(n.options.HostNames, n.target("http"))
+	n.browsers.Register(n.registry)
 	if err := n.listen(ctx); err != nil {
 		return err
 	}
@@ -253,7 +255,7 @@ func (n *Node) run(ctx context.Context) {
 		n.frontend.announce(n.listening())
 		page := status.Page(func() status.Status { return n.Snapshot().page(n.options, n.started) })
 		handler := server.Routes(routes(n.frontend, page, diagnostics.New(n.diagnose())), n.frontend.guard.Require, n.registry)
-		beside = append(beside, n.frontend.parts(handler)...)
+		beside = append(beside, n.frontend.parts(n.browsers.Protect(handler))...)
 	}
 	if n.backend != nil {
 		n.backend.run(ctx, &n.stops)
@@ -409,6 +411,7 @@ func (n *Node) diagnose() diagnostics.Options {
 	}
 	return diagnostics.Options{
 		Checks: checks, Gatherer: n.registry, Variables: variables, Pprof: n.options.PProf, Logger: n.target("diagnostics"),
+		Protect: n.browsers.Protect,
 	}
 }
 

@@ -257,6 +257,8 @@ func configExchanges() []exchange {
 		{"GET", file, nil, "", 400},
 		{"GET", file, asJSON(), "", 400},
 		{"GET", "/config/new.exe", nil, "", 418},
+		{"POST", file, map[string]string{"Origin": "http://evil.example"}, content, 403},
+		{"GET", file, nil, "", 400}, // it is not there
 		{"POST", file, onlyNew, content, 201},
 		{"POST", file, onlyNew, content, 412},
 		{"POST", file, map[string]string{"If-Match": `"another"`, "Accept": "application/json"}, content, 412},
@@ -270,6 +272,7 @@ func configExchanges() []exchange {
 		{"POST", "/config/notes.json", nil, "not json", 418},
 		{"POST", "/config/dsiem_config.json", nil, "{}", 403},
 		{"DELETE", file, map[string]string{"If-Match": `"another"`}, "", 412},
+		{"DELETE", file, map[string]string{"Sec-Fetch-Site": "cross-site"}, "", 403},
 		{"DELETE", file, nil, "", 200},
 		{"DELETE", file, nil, "", 400},
 		{"DELETE", "/config/new.exe", asJSON(), "", 418},

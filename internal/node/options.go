@@ -92,6 +92,9 @@ type Options struct {
 	// Listen makes a standalone node a NATS server for others.
 	Listen NATSListenOptions
 
+	// HostNames are names by which browsers may reach the node, beside those that
+	// nobody elsewhere can own.
+	HostNames []string
 	// MetricsAddress is host:port of the diagnostics server, "" for none.
 	// Frontends serve the same under HTTP, too.
 	MetricsAddress string

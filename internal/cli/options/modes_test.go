@@ -83,9 +83,12 @@ func TestEveryOptionOfAFrontend(t *testing.T) {
 	}
 	const flags = " --address ::1 --port=443 --tls-cert=c.pem --tls-key=k.pem --auth-file=auth.json --writeableConfig" +
 		" --web-dir=www --websocket --max-connections=7 --max-body=512KiB --rejected-max=1MiB --pprof --metrics-address=:9090" +
-		" --otel-tracing-enabled --otel-metrics-enabled --otel-endpoint=https://u:p@otel:4317"
+		" --otel-tracing-enabled --otel-metrics-enabled --otel-endpoint=https://u:p@otel:4317 --host-names=siem.example.com --hostNames=a.example"
 	tracing := node.TracingOptions{Traces: true, Metrics: true, Endpoint: "https://u:p@otel:4317"}
 	o := served(t, frontend, strings.Fields("serve -n fe"+flags))
+	if want := []string{"siem.example.com", "a.example"}; !slices.Equal(o.HostNames, want) {
+		t.Errorf("names of the host: %q, want %q", o.HostNames, want)
+	}
 	if diff := cmp.Diff(http, o.HTTP) + cmp.Diff(tracing, o.Tracing); diff != "" || !o.PProf || o.MetricsAddress != ":9090" || o.RejectedMax != 1<<20 || o.Notes != nil {
 		t.Errorf("%s\n%v", diff, nodetest.Notes(o))
 	}

@@ -111,6 +111,11 @@ func httpOptions(s *settings) []*option {
 			help:     "TCP port to listen on; 0 is any that is free, which the log names.",
 		},
 		{
+			name: "host-names", env: []string{"DSIEM_HOST_NAMES", "DSIEM_HOSTNAMES"},
+			value: hostNames{list{&s.HostNames, "NAME,…"}}, shown: "none",
+			help: "Names by which browsers may reach this node, beside IP addresses, names without a dot, its own and those below local, internal, lan and svc.",
+		},
+		{
 			name: "tls-cert", env: []string{"DSIEM_TLS_CERT", "DSIEM_TLSCERT"}, modes: intakeModes,
 			value: text{p: &h.CertFile, form: "FILE", optional: true},
 			help:  "Our certificate (PEM), with --tls-key: serve HTTPS instead of HTTP. It is read again when it changes.",

@@ -402,8 +402,9 @@ func TestValues(t *testing.T) {
 // reported together.
 func TestImpossibleFlags(t *testing.T) {
 	t.Parallel()
-	o := runAs(t, backend, []string{"serve", "--max_eps=0", "--holdDuration", "0", "-j=maybe", "--med-risk-min=-1", "--node="}, []string{"DSIEM_FSYNC=x"})
+	o := runAs(t, backend, []string{"serve", "--max_eps=0", "--holdDuration", "0", "-j=maybe", "--med-risk-min=-1", "--node=", "--host-names=siem,https://siem.example.com:8080"}, []string{"DSIEM_FSYNC=x"})
 	want := `dsiem-backend: --node: "" is not possible; use a text that is not empty
+--host-names: "siem,https://siem.example.com:8080" is not possible; use names of hosts with commas in between, without scheme and port, like siem.example.com
 --max_eps: "0" is not possible; use a whole number, at least 1
 --holdDuration: "0" is not possible; use a number of seconds, at least 1, or a duration like 1m30s
 --med-risk-min: "-1" is not possible; use a whole number, at least 0
@@ -524,9 +525,12 @@ func TestEffective(t *testing.T) {
 	for _, g := range optionTable(dsiem, &settings{}) {
 		for _, opt := range g.options {
 			key := strings.ReplaceAll(opt.name, "-", "_")
-			_, mayBeNone := opt.value.(text)
-			if s, ok := opt.value.(size); ok {
-				mayBeNone = s.min > 0
+			mayBeNone := opt.value.placeholder() == "NAME,…"
+			switch v := opt.value.(type) {
+			case text:
+				mayBeNone = true
+			case size:
+				mayBeNone = v.min > 0
 			}
 			if logged := slices.Contains(keys, key); logged != (opt.reason(backendMode) == "" && !opt.stops) && (logged || !mayBeNone) {
 				t.Errorf("--%s: logged is %t", opt.name, logged)

@@ -133,7 +133,7 @@ func values(v value) string {
 			return "whole seconds"
 		}
 		return "seconds"
-	case list:
+	case list, hostNames:
 		return "list"
 	}
 	return v.placeholder()

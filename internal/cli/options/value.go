@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -235,6 +236,24 @@ func (v list) set(texts []string) bool {
 func (v list) get() any            { return strings.Join(*v.p, ",") }
 func (v list) placeholder() string { return v.form }
 func (v list) accepts() string     { return "a list with commas in between" }
+
+// hostNames is a list of names of hosts, without ports.
+type hostNames struct{ list }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$`)
+
+func (v hostNames) set(texts []string) bool {
+	var names []string
+	if !(list{&names, ""}).set(texts) || slices.ContainsFunc(names, func(name string) bool { return !hostName.MatchString(name) }) {
+		return false
+	}
+	*v.p = names
+	return true
+}
+
+func (v hostNames) accepts() string {
+	return "names of hosts with commas in between, without scheme and port, like siem.example.com"
+}
 
 // address is an IP address.
 type address struct{ p *string }

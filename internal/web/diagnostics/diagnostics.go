@@ -57,6 +57,9 @@ type Options struct {
 	Variables *Variables
 	// Pprof lets Pprof show profiles; without it the answer is 404.
 	Pprof bool
+	// Protect stands before the handlers of a Server, nil for nothing. Those of
+	// Diagnostics are left to whoever registers them.
+	Protect func(http.Handler) http.Handler
 	// Logger gets what goes wrong while answering; nil is none.
 	Logger *slog.Logger
 }

@@ -20,7 +20,7 @@ const (
 )
 
 // Server serves Diagnostics at an address of its own (--metrics-address). It has
-// no authentication: listen on loopback or a protected network.
+// no authentication beside Options.Protect: listen on loopback or a protected network.
 //
 //	GET /healthz       200 while the program is alive
 //	GET /readyz        200 or 503, with the state of every check as JSON
@@ -90,7 +90,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Handler returns the routes.
+// Handler returns the routes, behind Options.Protect.
 func (s *Server) Handler() http.Handler {
 	d, mux := s.diagnostics, http.NewServeMux()
 	mux.HandleFunc("GET /healthz", d.Healthz)
@@ -105,6 +105,9 @@ func (s *Server) Handler() http.Handler {
 	if s.o.Pprof {
 		mux.Handle("GET /debug/pprof", http.RedirectHandler(pprofPath, http.StatusMovedPermanently))
 		mux.HandleFunc("GET "+pprofPath, d.Pprof)
+	}
+	if s.o.Protect != nil {
+		return s.o.Protect(mux)
 	}
 	return mux
 }

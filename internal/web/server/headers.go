@@ -24,21 +24,8 @@ func SecurityHeaders(policy string, next http.Handler) http.Handler {
 		h.Set("X-Frame-Options", "SAMEORIGIN") // for browsers that do not know frame-ancestors
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		// Not "no-referrer", with which browsers send forms with the origin
-		// "null", and CrossOrigin would refuse them.
+		// "null", and Browsers would refuse them.
 		h.Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// CrossOrigin returns a handler that answers 403 to what a page of another site
-// makes a browser send, except GET, HEAD and OPTIONS, which must not change
-// anything. Credentials do not help here: browsers send those of basic
-// authentication along.
-//
-// Requests without Sec-Fetch-Site and Origin headers pass, because only
-// browsers send these: curl, Logstash and other nodes are not affected. Over
-// plain HTTP browsers send Origin alone, which must then name the host of the
-// request; a proxy in front of the service has to pass the Host header on.
-func CrossOrigin(next http.Handler) http.Handler {
-	return http.NewCrossOriginProtection().Handler(next)
 }

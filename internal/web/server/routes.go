@@ -21,8 +21,7 @@ type Route[R comparable] struct {
 
 // Routes serves routes, each to whoever may use it, and counts the answers by
 // their names. protect returns a handler that passes to another one the requests
-// of callers with a right. All else is 404, or 405 for another method; what pages
-// of other sites make browsers send is refused, see CrossOrigin.
+// of callers with a right. All else is 404, or 405 for another method.
 //
 // Handlers must not use their writer when they have returned.
 func Routes[R comparable](routes []Route[R], protect func(R, http.Handler) http.Handler, reg prometheus.Registerer) http.Handler {
@@ -41,7 +40,7 @@ func Routes[R comparable](routes []Route[R], protect func(R, http.Handler) http.
 		}
 		mux.Handle(r.Pattern, counted(requests.route(r.Name), h))
 	}
-	return CrossOrigin(mux)
+	return mux
 }
 
 // counted counts the answers of a handler.

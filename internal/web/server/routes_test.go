@@ -34,11 +34,11 @@ func TestRoutesAreProtectedAndCounted(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	}
-	h := server.Routes([]server.Route[string]{
+	h := server.NewBrowsers([]string{"example.com"}, nil).Protect(server.Routes([]server.Route[string]{
 		{Pattern: "GET /a", Name: "a", Right: "read", Handler: answer(http.StatusOK)},
 		{Pattern: "POST /a", Name: "a", Right: "write", Handler: answer(http.StatusCreated)},
 		{Pattern: "GET /b", Name: "b", Handler: answer(http.StatusTeapot)},
-	}, protect, reg)
+	}, protect, reg))
 	for _, c := range []struct {
 		method, path, may, site string
 		want                    int

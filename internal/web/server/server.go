@@ -1,7 +1,7 @@
 // Package server has the HTTP server of a node: it serves routes, each to whoever
 // may use it, counts their answers, and keeps away clients that nobody wants: times
-// and sizes of requests, the number of connections, and what a page of another site
-// makes a browser send.
+// and sizes of requests, the number of connections, and what foreign pages make a
+// browser send.
 //
 // It keeps no state but these counts and that of a listener and its connections.
 // Which routes there are, and who may use them, others decide.

@@ -319,38 +319,3 @@ func TestSecurityHeaders(t *testing.T) {
 		}
 	}
 }
-
-func TestCrossOriginStopsForeignPagesOnly(t *testing.T) {
-	t.Parallel()
-	h := server.CrossOrigin(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	for _, c := range []struct {
-		who, method, site, origin string
-		want                      int
-	}{
-		{"curl or Logstash", http.MethodPost, "", "", 200},
-		{"curl or Logstash", http.MethodDelete, "", "", 200},
-		{"the user, by hand", http.MethodPost, "none", "", 200},
-		{"our page", http.MethodPost, "same-origin", "http://dsiem.example:8080", 200},
-		{"our page over plain HTTP", http.MethodPost, "", "http://dsiem.example:8080", 200},
-		{"another site", http.MethodPost, "cross-site", "https://evil.example", 403},
-		{"another site", http.MethodDelete, "cross-site", "https://evil.example", 403},
-		{"another host of the domain", http.MethodPost, "same-site", "https://www.example", 403},
-		{"another site over plain HTTP", http.MethodPost, "", "http://evil.example", 403},
-		{"another port over plain HTTP", http.MethodPost, "", "http://dsiem.example:5601", 403},
-		{"a page without origin", http.MethodPost, "", "null", 403},
-		{"another site that reads", http.MethodGet, "cross-site", "https://evil.example", 200},
-	} {
-		r := httptest.NewRequest(c.method, "http://dsiem.example:8080/config/a.json", http.NoBody)
-		if c.site != "" {
-			r.Header.Set("Sec-Fetch-Site", c.site)
-		}
-		if c.origin != "" {
-			r.Header.Set("Origin", c.origin)
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if w.Code != c.want {
-			t.Errorf("%s, %s: %d, want %d", c.who, c.method, w.Code, c.want)
-		}
-	}
-}
