@@ -144,6 +144,48 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// A file with the key of a service is handed out with the right to read only, to
+// nobody who has all the other rights, and by no other way. Without an auth file
+// backends get it as ever.
+func TestKeysOfServicesNeedConfigRead(t *testing.T) {
+	t.Parallel()
+	const key = "k3y-0f-a-paid-service"
+	all := sampleFiles(t)
+	all["intel_a.json"] = []byte(`{"intel_sources":[{"name":"w","type":"Wise","enabled":true,"plugin":"Wise","config":"{\"url\":\"http://127.0.0.1:1/` + key + `/${ip}\"}"}]}`)
+	file := filepath.Join(t.TempDir(), "auth.json")
+	reader, others := newUser(t, "backend", "config-read"), newUser(t, "others", "intake", "config-write", "diagnostics")
+	authFile(t, file, []string{"intake", "config-write", "diagnostics"}, reader, others)
+	open := startServices(t, all, writable)
+	closed := startServices(t, all, writable, "--auth-file="+file)
+	for i, n := range closed {
+		for _, path := range []string{
+			"/config/intel_a.json", "/config/intel_a.json?x=1", "/config/%69ntel_a.json", "/config/", "/status", "/metrics", "/debug/vars/", "/readyz",
+		} {
+			for who, headers := range map[string][]string{
+				"a caller without credentials": nil, "a user with the other rights": {others.bearer()}, "an editor": {others.basic(), "Range: bytes=0-1000"},
+			} {
+				if a := n.ask(http.MethodGet, path, "", headers...); strings.Contains(a.body, key) || strings.HasPrefix(path, "/config/") && a.status/100 != 4 {
+					t.Errorf("%s gets %d %s of %s", who, a.status, a.body, path)
+				}
+			}
+		}
+		// What is said about another file, or about one that is refused, has no key in it.
+		for name, body := range map[string]string{"intel_b.json": `{"intel_sources":[]}`, "intel_a.json": "not json"} {
+			if a := n.ask(http.MethodPost, "/config/"+name, body); a.status != http.StatusTeapot || strings.Contains(a.body, key) {
+				t.Errorf("an upload of %s is answered %d %s", name, a.status, a.body)
+			}
+		}
+		for _, a := range []answer{n.ask(http.MethodGet, "/config/intel_a.json", "", reader.bearer()), open[i].ask(http.MethodGet, "/config/intel_a.json", "")} {
+			if a.status != http.StatusOK || a.body != string(all["intel_a.json"]) {
+				t.Errorf("who may read the file gets %d %s", a.status, a.body)
+			}
+		}
+		if said := n.said(key); len(said) > 0 {
+			t.Errorf("the log has the key: %q", said)
+		}
+	}
+}
+
 // Another auth file is in effect soon, without a restart; one with mistakes is
 // not, and the node does not start with one.
 func TestAuthFileIsReadAgain(t *testing.T) {
