@@ -136,7 +136,7 @@ func (f *File) Each(report *Report, key string, each func(i int, v *Value)) bool
 func (f *File) EachElement(report *Report, each func(i int, v *Value)) bool {
 	report.read(f.Name)
 	p := f.parser()
-	err := p.list("the file must hold a list", each)
+	err := p.list(mustBeList, each)
 	if err == nil {
 		err = p.end()
 	}
@@ -145,6 +145,8 @@ func (f *File) EachElement(report *Report, each func(i int, v *Value)) bool {
 	}
 	return err == nil
 }
+
+const mustBeList = "the file must hold a list"
 
 func (f *File) parser() *parser {
 	return &parser{
@@ -298,7 +300,7 @@ func (p *parser) end() error {
 }
 
 // start returns the offset of a token of n bytes that was just read.
-func (p *parser) start(n int) int { return int(p.dec.InputOffset()) - n }
+func (p *parser) start(n int) int { return p.file.base + int(p.dec.InputOffset()) - n }
 
 func (p *parser) name() (name string, offset int, err error) {
 	raw, err := p.dec.ReadValue()
@@ -325,7 +327,7 @@ func (p *parser) value() (Value, error) {
 
 func (p *parser) scalar(raw jsontext.Value) (Value, error) {
 	offset := p.start(len(raw))
-	v := Value{Offset: offset, Text: p.file.text[offset : offset+len(raw)]}
+	v := Value{Offset: offset, Text: p.file.part(offset, offset+len(raw))}
 	switch raw.Kind() {
 	case '{':
 		v.Kind = Object

@@ -6,12 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// File is the text of one configuration file.
+// File is the text of one configuration file, or of an element of one that is read in
+// parts.
 type File struct {
 	// Name is the file's name as the user gave it.
-	Name  string
-	text  string
-	marks []mark // of every block, made on first use
+	Name string
+	text string
+	// stream is the file of which the text is a part, nil if it is the whole file, and
+	// base the offset of the text in it.
+	stream *stream
+	base   int
+	marks  []mark // of every block of the text, made on first use
 }
 
 // NewFile returns a file of the given content.
@@ -23,14 +28,45 @@ func NewFile(name string, content []byte) *File {
 // lines, so that a place in a minified file is found as fast as any other.
 type mark struct{ line, column int }
 
+// firstMark is the place of the first byte of a file.
+var firstMark = mark{line: 1, column: 1} //nolint:gochecknoglobals // a value that never changes
+
 const blockSize = 2048
+
+// size returns the bytes of the whole file.
+func (f *File) size() int {
+	if f.stream != nil {
+		return f.stream.size
+	}
+	return len(f.text)
+}
+
+// holds reports whether the text has all between two offsets.
+func (f *File) holds(from, to int) bool {
+	return f.stream == nil || from >= f.base && to <= f.base+len(f.text)
+}
+
+// part returns what is between two offsets.
+func (f *File) part(from, to int) string {
+	if f.holds(from, to) {
+		return f.text[from-f.base : to-f.base]
+	}
+	return f.stream.part(from, to)
+}
 
 // Position returns the 1-based line and column, in characters, of a byte
 // offset.
 func (f *File) Position(offset int) (line, column int) {
-	offset = min(max(offset, 0), len(f.text))
-	if f.marks == nil {
-		m := mark{line: 1, column: 1}
+	offset = min(max(offset, 0), f.size())
+	if !f.holds(offset, offset) {
+		m := f.stream.place(offset)
+		return m.line, m.column
+	}
+	if offset -= f.base; f.marks == nil {
+		m := firstMark
+		if f.base > 0 {
+			m = f.stream.place(f.base)
+		}
 		for start := 0; start <= len(f.text); start += blockSize {
 			f.marks = append(f.marks, m)
 			m = m.after(f.text[start:min(start+blockSize, len(f.text))])
@@ -58,7 +94,7 @@ func (m mark) after(text string) mark {
 
 // Problem makes a problem that stands at a byte offset.
 func (f *File) Problem(severity Severity, offset int, where, msg string) Problem {
-	offset = min(max(offset, 0), len(f.text))
+	offset = min(max(offset, 0), f.size())
 	line, column := f.Position(offset)
 	source, caret := f.excerpt(offset)
 	return Problem{
@@ -83,8 +119,8 @@ const sourceWidth = 120
 // than it shows.
 func (f *File) excerpt(offset int) (source string, caret int) {
 	const window = (sourceWidth + 1) * utf8.UTFMax
-	before := f.text[max(0, offset-window):offset]
-	after := f.text[offset:min(len(f.text), offset+window)]
+	before := f.part(max(0, offset-window), offset)
+	after := f.part(offset, min(f.size(), offset+window))
 	before = before[strings.LastIndexByte(before, '\n')+1:]
 	if end := strings.IndexByte(after, '\n'); end >= 0 {
 		after = strings.TrimRight(after[:end], "\r")

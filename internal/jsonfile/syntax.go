@@ -19,15 +19,19 @@ func (p *parser) syntaxProblem(err error) Problem {
 	if shape, ok := errors.AsType[*shapeError](err); ok {
 		return p.file.Problem(Error, shape.offset, "", shape.msg)
 	}
-	offset := int(p.dec.InputOffset())
-	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		offset = int(syntactic.ByteOffset)
-	}
-	m := scan(p.file.text, min(offset, len(p.file.text))).mistake(p.file)
+	m := scan(p.file.text, min(mistakeOffset(p.dec, err), len(p.file.text)), 0, 0).mistake(p.file)
 	return p.file.Problem(Error, m.offset, "", "not valid JSON: "+m.msg)
 }
 
-// mistake is what is wrong with the syntax of a file, and where.
+// mistakeOffset returns the offset at which a decoder has met a mistake.
+func mistakeOffset(dec *jsontext.Decoder, err error) int {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return int(syntactic.ByteOffset)
+	}
+	return int(dec.InputOffset())
+}
+
+// mistake is what is wrong with the syntax of a text, and where in it.
 type mistake struct {
 	offset int
 	msg    string
@@ -37,6 +41,9 @@ type mistake struct {
 type syntax struct {
 	text string
 	at   int // offset of the mistake; the text before it is good
+	// base is the offset of the text in the file. If it is not 0, the first byte stands
+	// for the bracket of the file's list, which is at root, and the elements behind that.
+	base, root int
 	// open holds the offsets of the open brackets and braces.
 	open []int
 	// quote is the offset of the string that contains the mistake, or -1.
@@ -48,9 +55,9 @@ type syntax struct {
 	key bool
 }
 
-// scan reads the good text before a mistake.
-func scan(whole string, at int) *syntax {
-	s := &syntax{text: whole, at: at, quote: -1, last: -1}
+// scan reads the good text before a mistake. For base and root see syntax.
+func scan(whole string, at, base, root int) *syntax {
+	s := &syntax{text: whole, at: at, base: base, root: root, quote: -1, last: -1}
 	for i := 0; i < at; i++ {
 		switch c := whole[i]; c {
 		case ' ', '\t', '\r', '\n':
@@ -86,6 +93,16 @@ func stringEnd(text string, i int) int {
 		}
 	}
 	return -1
+}
+
+// line returns the line of an offset of the text.
+func (s *syntax) line(f *File, offset int) int {
+	offset += s.base
+	if offset == s.base && s.base > 0 {
+		offset = s.root
+	}
+	line, _ := f.Position(offset)
+	return line
 }
 
 func (s *syntax) inObject() bool {
@@ -144,7 +161,7 @@ const afterRoot = "something follows the end of the JSON value; remove it"
 // wrongEncoding explains a file that is no plain UTF-8, "" if it is.
 func (s *syntax) wrongEncoding() string {
 	switch {
-	case s.at > 1:
+	case s.base+s.at > 1:
 		return ""
 	case strings.HasPrefix(s.text, "\uFEFF"):
 		return "the file starts with a byte order mark; save it as UTF-8 without one"
@@ -157,7 +174,6 @@ func (s *syntax) wrongEncoding() string {
 
 // inString explains a mistake inside a string.
 func (s *syntax) inString(f *File) mistake {
-	line, _ := f.Position(s.quote)
 	rest := s.text[s.at:]
 	r, size := utf8.DecodeRuneInString(rest)
 	switch {
@@ -166,7 +182,7 @@ func (s *syntax) inString(f *File) mistake {
 	case r == utf8.RuneError && size == 1:
 		return mistake{s.at, fmt.Sprintf("the byte 0x%02x is not UTF-8; save the file as UTF-8", rest[0])}
 	case r == '\n' || r == '\r':
-		return mistake{s.quote, fmt.Sprintf("this string is not closed on line %d; add the closing quote", line)}
+		return mistake{s.quote, fmt.Sprintf("this string is not closed on line %d; add the closing quote", s.line(f, s.quote))}
 	case r == '\t':
 		return mistake{s.at, `a tab cannot stand in a string; write "\t"`}
 	case r != '\\':
@@ -185,8 +201,7 @@ func (s *syntax) endOfFile(f *File) mistake {
 		return mistake{end, "the file ends too early"}
 	}
 	open := s.open[len(s.open)-1]
-	line, _ := f.Position(open)
-	return mistake{end, fmt.Sprintf("the file ends, but the %q of line %d is not closed", s.text[open], line)}
+	return mistake{end, fmt.Sprintf("the file ends, but the %q of line %d is not closed", s.text[open], s.line(f, open))}
 }
 
 // comma explains a comma that is too many.
@@ -217,8 +232,7 @@ func (s *syntax) closing(f *File) mistake {
 		return mistake{s.at, fmt.Sprintf("there is nothing to close with %q", c)}
 	}
 	open := s.open[len(s.open)-1]
-	line, _ := f.Position(open)
-	return mistake{s.at, fmt.Sprintf("%q does not close the %q of line %d", c, s.text[open], line)}
+	return mistake{s.at, fmt.Sprintf("%q does not close the %q of line %d", c, s.text[open], s.line(f, open))}
 }
 
 func (s *syntax) expectedKey() string {
@@ -230,8 +244,8 @@ func (s *syntax) expectedKey() string {
 }
 
 func (s *syntax) missingComma(f *File) mistake {
-	before, _ := f.Position(s.last)
-	if line, _ := f.Position(s.at); line != before {
+	before := s.line(f, s.last)
+	if s.line(f, s.at) != before {
 		return mistake{s.at, fmt.Sprintf("a comma is missing before this, at the end of line %d", before)}
 	}
 	return mistake{s.at, "a comma is missing before this"}

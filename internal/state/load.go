@@ -41,7 +41,8 @@ type Loaded struct {
 //
 // Every element of a file stands for itself: one that is bad or refused is
 // discarded with a problem that names its place. A syntax error ends its file,
-// the elements before it count. No file is changed or deleted: see KeepDamaged and Discard
+// the elements before it count; so does one of the disk. Of a file no more than two
+// elements are in memory at a time. No file is changed or deleted: see KeepDamaged and Discard
 // (docs/spec/correlation.md §11.3, §11.5, P4, P5, B32).
 //
 // An error means that the folder itself could not be read.
@@ -76,7 +77,7 @@ func Load(dir string, directives []uint64, restore func(directive uint64, s *ala
 
 // load reads one file.
 func (l *Loaded) load(path string, restore func(*alarm.Saved) error) {
-	content, err := readFile(path)
+	file, size, err := openFile(path)
 	if err != nil {
 		if info, e := os.Stat(path); e == nil && info.Mode().IsRegular() {
 			l.Damaged = append(l.Damaged, path) // a Save would replace it
@@ -86,9 +87,10 @@ func (l *Loaded) load(path string, restore func(*alarm.Saved) error) {
 		})
 		return
 	}
+	defer file.Close() //nolint:errcheck // nothing was written
 	l.Files = append(l.Files, path)
-	r := reader{file: jsonfile.NewFile(path, content), restore: restore}
-	r.read()
+	r := reader{restore: restore}
+	r.read(path, file, size)
 	if len(r.problems) > 0 {
 		l.Damaged = append(l.Damaged, path)
 	}
@@ -97,17 +99,18 @@ func (l *Loaded) load(path string, restore func(*alarm.Saved) error) {
 	l.Problems = append(l.Problems, r.problems...)
 }
 
-// readFile reads a regular file, or one that a link leads to. Others, such as
-// a pipe, could make a start wait for ever.
-func readFile(path string) ([]byte, error) {
+// openFile opens a regular file, or one that a link leads to, and returns its size.
+// Others, such as a pipe, could make a start wait for ever.
+func openFile(path string) (file *os.File, size int64, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
+		return nil, 0, errors.New("not a regular file")
 	}
-	return os.ReadFile(path)
+	file, err = os.Open(path)
+	return file, info.Size(), err
 }
 
 // Discard deletes the files that Load has read. Call it when the start is

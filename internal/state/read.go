@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"net/netip"
 	"strconv"
@@ -14,12 +15,14 @@ import (
 
 // reader reads the backlogs of one file.
 type reader struct {
-	file    *jsonfile.File
 	restore func(*alarm.Saved) error
-	// ids tells the number of the element that an alarm id was restored from.
-	ids map[string]int
+	// file is the part of the file that has the element being looked at.
+	file *jsonfile.File
+	// restoredFrom tells the number of the element that an alarm id was restored from.
+	restoredFrom ids
 	// texts holds one copy of each text, so that backlogs share what they have
-	// in common and nothing of them holds on to the file.
+	// in common and nothing of them holds on to the file. It is emptied when there
+	// are maxTexts: what few have in common is not worth more.
 	texts map[string]string
 	// report holds what was found since the last element ended.
 	report jsonfile.Report
@@ -31,12 +34,18 @@ type reader struct {
 	untold              int
 }
 
-func (r *reader) read() {
-	r.ids, r.texts, r.keys = map[string]int{}, map[string]string{}, map[string]int{}
-	r.file.EachElement(&r.report, r.element)
+// maxTexts is the number of texts that are looked for to be shared.
+const maxTexts = 4096
+
+func (r *reader) read(name string, from io.ReaderAt, size int64) {
+	r.texts, r.keys = map[string]string{}, map[string]int{}
+	jsonfile.StreamElements(name, from, size, &r.report, func(f *jsonfile.File, i int, v *jsonfile.Value) {
+		r.file = f
+		r.element(i, v)
+	})
 	if r.untold > 0 {
 		r.problems = append(r.problems, jsonfile.Problem{
-			File: r.file.Name, Msg: fmt.Sprintf("%d more problems of this file are not shown", r.untold),
+			File: name, Msg: fmt.Sprintf("%d more problems of this file are not shown", r.untold),
 		})
 	}
 	r.problems = append(r.problems, r.report.Problems...)
@@ -46,12 +55,12 @@ func (r *reader) read() {
 func (r *reader) element(i int, v *jsonfile.Value) {
 	scope := r.scope("", v)
 	if s := r.backlog(scope); len(r.report.Problems) == 0 {
-		if first, ok := r.ids[s.ID]; ok {
+		if first := r.restoredFrom.get(s.ID); first > 0 {
 			scope.Errorf(v.Get("alarm_id").Offset, "alarm_id", "backlog number %d has the same id %s; only the first is kept", first, jsonfile.Quote(s.ID))
 		} else if err := r.restore(s); err != nil {
 			scope.Errorf(v.Offset, "", "%s cannot go on: %v", jsonfile.Quote(s.ID), err)
 		} else {
-			r.ids[s.ID] = i + 1
+			r.restoredFrom.set(s.ID, i+1)
 			r.restored++
 			return
 		}
@@ -76,6 +85,9 @@ func (r *reader) element(i int, v *jsonfile.Value) {
 func (r *reader) keep(text string) string {
 	if kept, ok := r.texts[text]; ok {
 		return kept
+	}
+	if len(r.texts) >= maxTexts {
+		clear(r.texts)
 	}
 	text = strings.Clone(text)
 	r.texts[text] = text
