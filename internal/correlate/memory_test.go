@@ -116,3 +116,39 @@ func TestMemoryFindsWhatIsThere(t *testing.T) {
 		}
 	})
 }
+
+// A title that is made of the same name and addresses as before takes no memory in a
+// restored backlog; one that would be another now is kept.
+func TestRestoredTitleIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	directives := memoryDirectives()[:1]
+	directives[0].Name = "SRC_IP to DST_IP"
+	named := asset.NewTable([]asset.Asset{{Name: "jump01", Prefix: netip.MustParsePrefix("10.0.0.1/32"), Value: 4}})
+	e := New(Plans(directives), named, Options{})
+	ev := memoryEvent(rand.New(rand.NewPCG(1, 0)), 1, 100*memory.PerSecond)
+	ev.PluginSID, ev.SrcIP, ev.DstIP = 1, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.9")
+	e.Step(100*memory.PerSecond, ev)
+	for _, test := range []struct {
+		assets *asset.Table
+		kept   string
+	}{{named, ""}, {asset.NewTable(nil), "jump01 to 10.0.0.9"}} {
+		again := New(Plans(directives), test.assets, Options{})
+		for id, saved := range e.Save() {
+			if err := again.Restore(id, &saved); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for b := range again.store.All() {
+			kept := ""
+			if x := again.store.Extra(b); x != nil && x.Rare != nil {
+				kept = x.Rare.Title
+			}
+			if title := again.title(b); kept != test.kept || title != "jump01 to 10.0.0.9" {
+				t.Errorf("the title %q, kept %q, not %q", title, kept, test.kept)
+			}
+		}
+		if live := again.Stats().Live; live != 1 {
+			t.Errorf("%d backlogs live", live)
+		}
+	}
+}

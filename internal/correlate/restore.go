@@ -165,11 +165,12 @@ func (r *restorer) backlog(current int) *backlogs.Backlog {
 // evidence restores what the alarm shows beyond addresses.
 func (r *restorer) evidence(b *backlogs.Backlog) {
 	s, store := r.Saved, &r.engine.store
-	switch {
-	case s.ExpandedTitle != "":
-		store.More(b).Rarely().Title = s.ExpandedTitle
-	case s.Title != r.owner.current.plan.Name:
-		store.More(b).Rarely().Title = s.Title
+	title := s.ExpandedTitle
+	if title == "" && s.Title != r.owner.current.plan.Name {
+		title = s.Title
+	}
+	if title != "" && title != r.engine.title(b) { // most are made of the origin as they were
+		store.More(b).Rarely().Title = title
 	}
 	if len(s.Networks) > 0 {
 		r.engine.restoreNetworks(b, s.Networks, s.SrcIPs, s.DstIPs)
