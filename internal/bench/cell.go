@@ -68,6 +68,10 @@ type Cell struct {
 	// Trend is the time between two looks at the server's memory while events come
 	// that count, 0 for none: with it is measured how memory changes.
 	Trend time.Duration `json:"-"`
+	// Restart ends the server in order when the events that count have come, starts it
+	// again with what it has saved, and sends some more. It needs Defaults: otherwise
+	// nothing is saved.
+	Restart bool `json:"-"`
 	// Goals are what the medians should be.
 	Goals []Goal `json:"-"`
 	// group is the table that shows the cell.
@@ -126,6 +130,8 @@ func (c *Cell) check() error {
 		return fmt.Errorf("there is no transport %q", c.Transport)
 	case c.Transport == Replay && (c.Rate > 0 || c.WarmUp > 0 || c.Trend > 0 || c.Workload.Abandoned > 0):
 		return errors.New("a replay has no rate, no warm-up, no trend, and no time in which what is abandoned could expire")
+	case c.Restart && (c.Transport != NATS || !c.Defaults):
+		return errors.New("a server that starts again is one that gets events over NATS and saves its state, as it does by default")
 	case c.Rate < 0 || math.IsNaN(c.Rate) || c.Rate > maxRate:
 		return fmt.Errorf("%v events a second are not possible; use up to %.0f, or 0 for as many as the server takes", c.Rate, float64(maxRate))
 	case c.Duration < 0 || c.WarmUp < 0 || c.Trend < 0:

@@ -14,6 +14,7 @@ import (
 const (
 	configsName     = "configs"
 	logsName        = "logs"
+	stateName       = "backlogs" // below logsName
 	alarmsName      = "siem_alarms.json"
 	alarmEventsName = "siem_alarm_events.json"
 	eventsName      = "events.ndjson"

@@ -54,6 +54,17 @@ const (
 	// ReadyMemory its resident memory then, in bytes.
 	ReadySeconds Measure = "ready_seconds"
 	ReadyMemory  Measure = "ready_rss_bytes"
+	// StopSeconds is the time that an orderly stop took, StopMemory the most resident
+	// memory up to its end, and SavedBytes the size of what it saved. AgainSeconds is the
+	// time from the next start until the server took events, AgainMemory the most resident
+	// memory until its first checkpoint was on disk, both in bytes, and OfRunning is
+	// AgainMemory as a share of PeakMemory, that before the stop.
+	StopSeconds  Measure = "stop_seconds"
+	StopMemory   Measure = "stop_peak_rss_bytes"
+	SavedBytes   Measure = "saved_bytes"
+	AgainSeconds Measure = "start_again_seconds"
+	AgainMemory  Measure = "start_again_peak_rss_bytes"
+	OfRunning    Measure = "start_again_of_running"
 	// BacklogBytes is by how much the heap grew for each live backlog.
 	BacklogBytes Measure = "heap_bytes_per_backlog"
 	// Allocations and AllocatedBytes are those of the server for each event.

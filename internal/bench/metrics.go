@@ -80,6 +80,12 @@ func (m metrics) accounted() uint64 {
 // expired returns the number of backlogs that expired.
 func (m metrics) expired() uint64 { return uint64(m[`dsiem_backlogs_closed_total{outcome="expired"}`]) }
 
+// checkpointed returns the number of backlogs in the last checkpoint.
+func (m metrics) checkpointed() uint64 { return uint64(m["dsiem_checkpoint_backlogs"]) }
+
+// live returns the number of live backlogs.
+func (m metrics) live() uint64 { return uint64(m["dsiem_backlogs"]) }
+
 // since returns what was added to each value since another look.
 func (m metrics) since(before metrics) metrics {
 	added := make(metrics, len(m))

@@ -19,12 +19,13 @@ type driver interface {
 
 // serving is one repetition of a cell that has a server.
 type serving struct {
-	cell    *Cell
-	plan    *plan
-	host    *host
-	watcher *watcher
-	driver  driver
-	run     *Repetition
+	programs *programs
+	cell     *Cell
+	plan     *plan
+	host     *host
+	watcher  *watcher
+	driver   driver
+	run      *Repetition
 
 	// sent is the number of events so far, by stream.
 	sent []uint64
@@ -41,16 +42,13 @@ func (ps *programs) serve(ctx context.Context, c *Cell, dir string) (run *Repeti
 		return nil, err
 	}
 	s := &serving{
-		cell: c, plan: p, host: h, watcher: newWatcher(p), sent: make([]uint64, p.streams),
+		programs: ps, cell: c, plan: p, host: h, watcher: newWatcher(p), sent: make([]uint64, p.streams),
 		run: &Repetition{Values: map[Measure]float64{}},
 	}
 	if h.ready > 0 {
 		s.run.Values[ReadySeconds], s.run.Values[ReadyMemory] = h.ready.Seconds(), float64(h.resident)
 	}
-	if err = s.drive(ctx); err == nil {
-		s.run.Values[PeakMemory] = float64(h.server.usage().peak)
-	}
-	if err := errors.Join(err, h.stop()); err != nil {
+	if err := errors.Join(s.drive(ctx), h.stop()); err != nil {
 		return nil, err
 	}
 	if c.Transport == Subscriber {
@@ -65,8 +63,8 @@ func (ps *programs) serve(ctx context.Context, c *Cell, dir string) (run *Repeti
 }
 
 // drive sends all events, while the lines of the server are watched.
-func (s *serving) drive(ctx context.Context) (err error) {
-	ctx, release := s.host.server.bound(ctx)
+func (s *serving) drive(outer context.Context) (err error) {
+	ctx, release := s.host.server.bound(outer)
 	defer release()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan error, 1)
@@ -84,7 +82,15 @@ func (s *serving) drive(ctx context.Context) (err error) {
 	if err := s.prime(ctx); err != nil {
 		return err
 	}
-	return s.measure(ctx)
+	if err := s.measure(ctx); err != nil {
+		return err
+	}
+	s.run.Values[PeakMemory] = float64(s.host.server.usage().peak)
+	if !s.cell.Restart {
+		return nil
+	}
+	release()
+	return s.restart(outer)
 }
 
 func (s *serving) dial(ctx context.Context) (err error) {

@@ -15,15 +15,16 @@ const (
 	groupHTTP    = "http"
 	groupReplay  = "replay"
 	groupStress  = "stress"
-	// groupSoak is that of cells that are too long for the matrix.
-	groupSoak = "soak"
+	// groupSoak and groupRestart are those of cells that are too long for the matrix.
+	groupSoak    = "soak"
+	groupRestart = "restart"
 	// groupOther is that of cells that are not in the matrix.
 	groupOther = "other"
 )
 
 // groups returns all tables of cells, in order.
 func groups() []string {
-	return []string{groupSpeed, groupGrowth, groupLatency, groupHTTP, groupReplay, groupStress, groupSoak, groupOther}
+	return []string{groupSpeed, groupGrowth, groupLatency, groupHTTP, groupReplay, groupStress, groupSoak, groupRestart, groupOther}
 }
 
 // many is a large number of directives, as large sites have.
@@ -44,7 +45,7 @@ func Scenarios() []Cell {
 // wider bound is what chance hardly makes of its slope in the time that counts.
 func LongScenarios() []Cell {
 	const rate, lasts, mostHeap, mostResident = 5000, 15 * time.Minute, 100, 250
-	return []Cell{{
+	return append([]Cell{{
 		Name: "soak", About: "5,000 events/s over NATS, default settings, 10 % match, 1 % are abandoned",
 		Goals: []Goal{
 			{Measure: MemoryGrowth, AtLeast: -mostResident, AtMost: mostResident},
@@ -52,7 +53,24 @@ func LongScenarios() []Cell {
 		},
 		Transport: NATS, group: groupSoak, Defaults: true, Trend: time.Second, Rate: rate, Duration: lasts,
 		Workload: Workload{Directives: 1000, Match: 0.1, Abandoned: 0.01, Live: 1000},
-	}}
+	}}, restartScenarios()...)
+}
+
+// restartScenarios stop a server that has many live backlogs and has copied them to
+// disk, and start it again.
+func restartScenarios() []Cell {
+	const rate, lasts = 5000, 10 * time.Second
+	cell := func(name string, live int, about string) Cell {
+		return Cell{
+			Name: name, About: about, Goals: []Goal{{Measure: OfRunning, AtMost: 1.3}},
+			Transport: NATS, group: groupRestart, Defaults: true, Flags: []string{"--checkpoint=3"}, Restart: true,
+			Rate: rate, Duration: lasts, Workload: Workload{Directives: 1, Match: 0.1, Live: live},
+		}
+	}
+	return []Cell{
+		cell("restart", 300_000, "300,000 live backlogs of a directive"),
+		cell("restart-million", 1_000_000, "1,000,000 live backlogs of a directive"),
+	}
 }
 
 // warmUp is for how long a server at full speed over NATS gets events before they

@@ -55,6 +55,16 @@ func columns(group string) []column {
 			{"last MB", LastMemory, megabytes},
 			peak,
 		}, delays, []column{serverCPU, gc, {"expired", Expired, thousands}})
+	case groupRestart:
+		return []column{
+			{"saved MB", SavedBytes, megabytes},
+			{"running MB", PeakMemory, megabytes},
+			{"stop MB", StopMemory, megabytes},
+			{"start MB", AgainMemory, megabytes},
+			{"of running", OfRunning, fixed(2)},
+			{"stop s", StopSeconds, fixed(1)},
+			{"start s", AgainSeconds, fixed(1)},
+		}
 	case groupStress:
 		return join([]column{speed}, delays, costs, []column{gc})
 	case groupOther:

@@ -71,7 +71,7 @@ func (e *Engine) addEnded(part *resume.Remembered, x *memory.EndedEvent) {
 // RestoreRemembered lets an engine remember what another one did when it was saved. It
 // goes on at a time (UNIX nanoseconds): the time until then does not count for Ended;
 // Events are forgotten when the clock says so. Call it after the last Restore and
-// before the first Step. What belongs to directives that the engine has not is left
+// before the first Step, for each part of what was remembered, in order. What belongs to directives that the engine has not is left
 // out.
 func (e *Engine) RestoreRemembered(clock int64, r *resume.Remembered) {
 	for _, one := range r.Events {

@@ -97,7 +97,8 @@ func (c *Correlator) Backlogs() shard.Snapshots { return c.engines.Snapshot() }
 // Restore and before Run.
 func (c *Correlator) Remembered() iter.Seq[*resume.Remembered] { return c.engines.Remembered() }
 
-// RestoreRemembered lets the engines remember what those of the last run did.
+// RestoreRemembered lets the engines remember what those of the last run did, or a part
+// of it, the parts in order.
 func (c *Correlator) RestoreRemembered(r *resume.Remembered) {
 	c.engines.RestoreRemembered(c.clock().UnixNano(), r)
 }

@@ -10,7 +10,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 
 	"github.com/google/renameio/v2"
 
@@ -63,30 +62,65 @@ func writeRemembered(path string, part *resume.Remembered, next func() (*resume.
 	return file.CloseAtomicallyReplace()
 }
 
-// loadRemembered reads what engines remembered from a folder, nil if there is no
-// file. problem says what is wrong with its content.
-func loadRemembered(dir string) (r *resume.Remembered, problem, err error) {
+// loadRemembered hands on what engines remembered from a folder, and reports whether there
+// is anything. Nothing is handed on of a file that cannot be understood; problem says why.
+func loadRemembered(dir string, restore func(*resume.Remembered)) (some bool, problem, err error) {
 	file, err := os.Open(filepath.Join(dir, rememberedName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, nil
+		return false, nil, nil
 	case err != nil:
-		return nil, nil, fmt.Errorf("loading remembered events: %w", err)
+		return false, nil, fmt.Errorf("loading remembered events: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // nothing was written
-	r = resume.Collect(func(yield func(*resume.Remembered) bool) {
-		var part *resume.Remembered
-		decoder := json.NewDecoder(file)
+	engines, problem := findEngines(file)
+	if problem != nil {
+		return false, problem, nil
+	}
+	lists := make([]iter.Seq[*resume.Remembered], len(engines))
+	for i, one := range engines {
+		lists[i] = partsOf(io.NewSectionReader(file, one.from, one.to-one.from), &problem)
+	}
+	for part := range resume.Merge(lists) {
+		restore(part)
+	}
+	return true, problem, nil
+}
+
+// section is the part of a file in which one engine remembers something.
+type section struct{ from, to int64 }
+
+// findEngines reads a file to its end and returns where the parts of each engine are.
+func findEngines(file io.Reader) (engines []section, problem error) {
+	var order resume.Order
+	decoder := json.NewDecoder(file)
+	for from := int64(0); ; from = decoder.InputOffset() {
+		part, problem := readPart(decoder)
+		if part == nil {
+			return engines, problem
+		}
+		if order.Begins(part) {
+			engines = append(engines, section{from: from})
+		}
+		engines[len(engines)-1].to = decoder.InputOffset()
+	}
+}
+
+// partsOf returns the parts of a section, as often as they are asked for. problem says why
+// there are no more, if that is not the end.
+func partsOf(s *io.SectionReader, problem *error) iter.Seq[*resume.Remembered] {
+	return func(yield func(*resume.Remembered) bool) {
+		decoder := json.NewDecoder(io.NewSectionReader(s, 0, s.Size()))
 		for {
-			if part, problem = readPart(decoder); part == nil || !yield(part) {
+			part, err := readPart(decoder)
+			if err != nil {
+				*problem = err
+			}
+			if part == nil || !yield(part) {
 				return
 			}
 		}
-	})
-	if problem != nil {
-		r = nil
 	}
-	return r, problem, nil
 }
 
 // readPart reads the next part of what engines remembered, nil at the end.
@@ -101,12 +135,12 @@ func readPart(from *json.Decoder) (*resume.Remembered, error) {
 	return resume.Parse(text)
 }
 
-// LoadRemembered hands on what the engines of the last run remembered, after Load. A
-// file that cannot be understood is reported, left out, and kept aside later.
+// LoadRemembered hands on what the engines of the last run remembered, part by part, after
+// Load. A file that cannot be understood is reported, left out, and kept aside later.
 func (s *Store) LoadRemembered(restore func(*resume.Remembered)) error {
-	defer debug.FreeOSMemory() // what was read is several times larger than what is made of it
+	defer collectEagerly()()
 	for _, dir := range []string{s.dir, s.checkpoints()} {
-		r, problem, err := loadRemembered(dir)
+		some, problem, err := loadRemembered(dir, restore)
 		if err != nil {
 			return err
 		}
@@ -114,11 +148,10 @@ func (s *Store) LoadRemembered(restore func(*resume.Remembered)) error {
 			s.logger.Error("remembered events discarded", "file", filepath.Join(dir, rememberedName), "error", problem)
 			s.damaged = append(s.damaged, filepath.Join(dir, rememberedName))
 		}
-		if dir == s.dir && (r != nil || problem != nil) {
+		if dir == s.dir && (some || problem != nil) {
 			s.loaded = append(s.loaded, filepath.Join(dir, rememberedName))
 		}
-		if r != nil {
-			restore(r)
+		if some {
 			return nil
 		}
 	}

@@ -151,17 +151,25 @@ func (s *Store) WaitingFile() string { return filepath.Join(s.dir, waitingName) 
 func (s *Store) completeFile() string { return filepath.Join(s.dir, completeName) }
 
 // Load restores the state that the last run left behind, and returns how many
-// backlogs could not be restored. The text of a hundred thousand backlogs is
-// several times larger than what is made of it, so memory is collected early
-// and given back.
+// backlogs could not be restored.
 func (s *Store) Load(directives []uint64, restore func(uint64, *alarm.Saved) error) (discarded int, err error) {
+	defer collectEagerly()()
+	return s.restore(directives, restore)
+}
+
+// collectEagerly lets memory be collected early until the function that it returns is
+// called, which gives memory back: the text of what is loaded, a part at a time, is several
+// times larger than what is made of it.
+func collectEagerly() (end func()) {
 	const eager = 25 // percent of new memory, instead of 100
 	before := debug.SetGCPercent(eager)
-	defer func() {
+	if before >= 0 && before < eager { // the operator wants it still earlier
+		debug.SetGCPercent(before)
+	}
+	return func() {
 		debug.SetGCPercent(before)
 		debug.FreeOSMemory()
-	}()
-	return s.restore(directives, restore)
+	}
 }
 
 func (s *Store) restore(directives []uint64, restore func(uint64, *alarm.Saved) error) (discarded int, err error) {

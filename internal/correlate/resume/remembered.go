@@ -1,7 +1,6 @@
 package resume
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -106,42 +105,29 @@ func (r *Remembered) AppendJSON(dst []byte) []byte {
 // Empty reports whether nothing is remembered.
 func (r *Remembered) Empty() bool { return len(r.Events)+len(r.Ended)+len(r.Latest) == 0 }
 
-// Collect makes one of all parts of what engines remember.
+// Collect makes one of all parts of what engines remember: those of one engine after those
+// of another.
 func Collect(parts iter.Seq[*Remembered]) *Remembered {
-	all := &Remembered{}
+	var engines [][]*Remembered
+	var order Order
 	for part := range parts {
-		all.add(part)
-	}
-	all.settle()
-	return all
-}
-
-func (r *Remembered) add(part *Remembered) {
-	r.Events = append(r.Events, part.Events...)
-	r.Ended = append(r.Ended, part.Ended...)
-	r.Latest = append(r.Latest, part.Latest...)
-}
-
-// settle puts the events of several engines in order of arrival, each once: in all engines
-// it is the same in everything. Those of one engine are in that order, and then nothing is
-// left out that came twice.
-func (r *Remembered) settle() {
-	byArrival := func(a, b RememberedEvent) int { return cmp.Compare(a.Arrival, b.Arrival) }
-	if slices.IsSortedFunc(r.Events, byArrival) {
-		return
-	}
-	slices.SortStableFunc(r.Events, byArrival)
-	var arrival int64
-	together := map[event.Event]bool{} // what came in the same moment
-	r.Events = slices.DeleteFunc(r.Events, func(one RememberedEvent) bool {
-		if one.Arrival != arrival {
-			arrival = one.Arrival
-			clear(together)
+		if order.Begins(part) {
+			engines = append(engines, nil)
 		}
-		again := together[*one.Event]
-		together[*one.Event] = true
-		return again
-	})
+		last := &engines[len(engines)-1]
+		*last = append(*last, part)
+	}
+	lists := make([]iter.Seq[*Remembered], len(engines))
+	for i := range engines {
+		lists[i] = slices.Values(engines[i])
+	}
+	all := &Remembered{}
+	for part := range Merge(lists) {
+		all.Events = append(all.Events, part.Events...)
+		all.Ended = append(all.Ended, part.Ended...)
+		all.Latest = append(all.Latest, part.Latest...)
+	}
+	return all
 }
 
 // document is the JSON of a part of what is remembered.

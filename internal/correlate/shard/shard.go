@@ -123,7 +123,7 @@ func (all *Set) Remembered() iter.Seq[*resume.Remembered] {
 }
 
 // RestoreRemembered lets the engines remember what others did, before the first
-// step, when the clock is at a time.
+// step, when the clock is at a time. See correlate.Engine.RestoreRemembered.
 func (all *Set) RestoreRemembered(clock int64, r *resume.Remembered) {
 	for _, e := range all.Shards {
 		e.RestoreRemembered(clock, r)
