@@ -250,6 +250,9 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	if len(plugin)+len(taxonomy) == 0 {
 		return e.changes
 	}
+	if e.store.Bytes() > e.bounds.bytes {
+		e.shrink()
+	}
 	var a arrived
 	e.arrive(&a, e.clock, ev)
 	for len(plugin)+len(taxonomy) > 0 {

@@ -19,14 +19,26 @@ func (e *Engine) giveRoom(owner *tracked) bool {
 		}
 	}
 	for e.full() {
-		if e.crowd == nil {
-			e.crowd = e.store.Crowd(func(*backlogs.Backlog) bool { return true }, e.openedBefore)
-		}
-		if !e.giveWay(e.crowd) {
+		if !e.giveWay(e.everybody()) {
 			return false
 		}
 	}
 	return true
+}
+
+// shrink lets backlogs give way until those that live take no more than they may, or all
+// have alarm lines: backlogs grow, too.
+func (e *Engine) shrink() {
+	for e.store.Bytes() > e.bounds.bytes && e.giveWay(e.everybody()) { //nolint:revive // the condition does it
+	}
+}
+
+// everybody returns the crowd of all directives.
+func (e *Engine) everybody() *backlogs.Crowd {
+	if e.crowd == nil {
+		e.crowd = e.store.Crowd(func(*backlogs.Backlog) bool { return true }, e.openedBefore)
+	}
+	return e.crowd
 }
 
 func (e *Engine) openedBefore(a, b *backlogs.Backlog) bool {

@@ -36,15 +36,96 @@ func counting(edit func(*directive.Directive)) *directive.Directive {
 	return d
 }
 
+func address(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+
+// from is an event of a source.
+func from(i int, sid uint64, id string) *event.Event {
+	return &event.Event{
+		ID: id, Seconds: 1_700_000_000, PluginID: 1001, PluginSID: sid, SrcIP: address(i), DstIP: netip.MustParseAddr("192.168.0.1"),
+	}
+}
+
+// home has all addresses of the tests, so that a complete stage has a risk.
+func home() *asset.Table {
+	return asset.NewTable([]asset.Asset{{Name: "home", Prefix: netip.MustParsePrefix("10.0.0.0/8"), Value: 5}})
+}
+
+// The memory of an engine bounds its live backlogs, whatever comes, and an attack that
+// has an alarm line is not among those that give way (D32.4).
+func TestMemoryBoundsLiveBacklogs(t *testing.T) {
+	t.Parallel()
+	d := counting(func(d *directive.Directive) {
+		d.Priority, d.Rules[0].Reliability, d.Rules[0].PluginSID = 5, 10, []uint64{1}
+		third := d.Rules[1]
+		third.Stage, third.PluginSID, third.Occurrence = 3, []uint64{3}, 1
+		d.Rules[1].Occurrence = 1
+		d.Rules = append(d.Rules, third)
+	})
+	silent := counting(func(d *directive.Directive) { d.ID = 2; d.Rules[0].PluginSID = []uint64{9} })
+	const memoryBytes = 4 << 20
+	e := New(Plans([]*directive.Directive{d, silent}), home(), Options{Memory: memoryBytes})
+	e.Step(memory.NanosOf(1_700_000_000), from(1, 1, "attack"))
+	for i := range 50_000 {
+		ev := from(1000+i, 9, fmt.Sprint("flood", i))
+		ev.CustomData[0], ev.CustomLabel[0] = strings.Repeat("x", 100*(i%20)), "x"
+		e.Step(memory.NanosOf(ev.Seconds), ev)
+		if e.store.Bytes() > e.bounds.bytes+10<<10 || e.timers.Len() > e.bounds.live {
+			t.Fatalf("after %d events %d backlogs live and take %d bytes, want at most %d and %d",
+				i+1, e.timers.Len(), e.store.Bytes(), e.bounds.live, e.bounds.bytes)
+		}
+	}
+	s := e.Stats()
+	if s.Evicted == 0 || s.Refused != 0 || int(s.Evicted)+s.Live != 50_001 {
+		t.Errorf("%d live, %d evicted and %d refused of 50,001", s.Live, s.Evicted, s.Refused)
+	}
+	e.Step(memory.NanosOf(1_700_000_000), from(1, 2, "goes on"))
+	changes := e.Step(memory.NanosOf(1_700_000_000), from(1, 3, "is complete"))
+	if last := changes[len(changes)-1]; last.Kind != Finished || last.Directive != 1 {
+		t.Errorf("the attack ended with %+v", last)
+	}
+}
+
+// Backlogs that grow give way as those do that are opened.
+func TestMemoryBoundsGrowth(t *testing.T) {
+	t.Parallel()
+	d := counting(func(*directive.Directive) {})
+	e := New(Plans([]*directive.Directive{d}), home(), Options{Memory: 4 << 20})
+	const sources = 100
+	for i := range sources * 2000 {
+		ev := from(i%sources, uint64(1+min(i/sources, 1)), fmt.Sprint(i))
+		e.Step(memory.NanosOf(ev.Seconds), ev)
+		if e.store.Bytes() > e.bounds.bytes+10<<10 {
+			t.Fatalf("after %d events %d backlogs take %d bytes, want at most %d", i+1, e.timers.Len(), e.store.Bytes(), e.bounds.bytes)
+		}
+	}
+	if s := e.Stats(); s.Evicted == 0 || s.Live == 0 || int(s.Evicted)+s.Live != sources {
+		t.Errorf("%d live and %d evicted of %d", s.Live, s.Evicted, sources)
+	}
+}
+
+// When all backlogs have an alarm line, an opening is refused and counted.
+func TestNoRoomBesideAlarms(t *testing.T) {
+	t.Parallel()
+	d := counting(func(d *directive.Directive) { d.Priority, d.Rules[0].Reliability = 5, 10 })
+	e := New(Plans([]*directive.Directive{d}), home(), Options{Memory: 100 << 10})
+	for i := range 1000 {
+		e.Step(memory.NanosOf(1_700_000_000), from(i, 1, fmt.Sprint(i)))
+	}
+	s := e.Stats()
+	if s.Live == 0 || s.Live > e.bounds.directive || s.Evicted != 0 || int(s.Refused)+s.Live != 1000 {
+		t.Errorf("%d live, %d evicted and %d refused", s.Live, s.Evicted, s.Refused)
+	}
+	if s := e.TakeSensors(); s.Refused != "" {
+		t.Errorf("the events have no sensor, and %q is named", s.Refused)
+	}
+	if e.Expire(never); e.crowd != nil || e.tracked[0].crowd != nil {
+		t.Error("the crowds are kept when there is room again")
+	}
+}
+
 // The estimate of what live backlogs take is not below what the runtime measures, and
 // not more than three times that (docs/spec/interfaces.md §5.8).
 func TestEstimateOfBacklogs(t *testing.T) { //nolint:paralleltest // it measures the heap
-	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
-	opened := func(i int, sid uint64, id string) *event.Event {
-		return &event.Event{
-			ID: id, Seconds: 1_700_000_000, PluginID: 1001, PluginSID: sid, SrcIP: address(i), DstIP: netip.MustParseAddr("192.168.0.1"),
-		}
-	}
 	for name, c := range map[string]struct {
 		backlogs, events int
 		directive        func(*directive.Directive)
@@ -69,7 +150,7 @@ func TestEstimateOfBacklogs(t *testing.T) { //nolint:paralleltest // it measures
 		before := heap()
 		for i := range c.backlogs {
 			for n := range c.events + 1 {
-				ev := opened(i, uint64(1+min(n, 1)), fmt.Sprint(i, ".", n))
+				ev := from(i, uint64(1+min(n, 1)), fmt.Sprint(i, ".", n))
 				c.edit(i, n, ev)
 				e.Step(memory.NanosOf(ev.Seconds), ev)
 			}

@@ -252,6 +252,47 @@ func TestQueueRefusesBatchesAsAWhole(t *testing.T) {
 	}
 }
 
+// What the Correlator has taken and not done with counts, and so does more than the text
+// of events; nothing is taken from NATS while memory is short.
+func TestQueueCountsWhatEventsTake(t *testing.T) {
+	t.Parallel()
+	short := false
+	q := NewQueue(QueueOptions{Bytes: 10_000, Short: func() bool { return short }})
+	text := bytes.Repeat([]byte("x"), 1000)
+	put := func() (taken int) {
+		before := q.Dropped()
+		for range 20 {
+			q.Put(text)
+		}
+		return 20 - int(q.Dropped()-before)
+	}
+	const fit = 9 // of a thousand bytes and a little
+	if got := put(); got != fit {
+		t.Errorf("%d texts find room, want %d", got, fit)
+	}
+	b := q.Take()
+	if got := put(); got != 0 {
+		t.Errorf("%d texts find room beside those that are in use", got)
+	}
+	q.Done(b)
+	if b = q.Take(); b != nil {
+		t.Errorf("%d events are left", b.Len())
+	}
+	short = true
+	if got := put(); got != 0 {
+		t.Errorf("%d texts find room when memory is short", got)
+	}
+	short = false
+	if got := put(); got != fit {
+		t.Errorf("%d texts find room at the end, want %d", got, fit)
+	}
+	decoded := event.NewBatch(nil)
+	decoded.Events = make([]event.Event, 100)
+	if size := decoded.Bytes(); size < 100*200 {
+		t.Errorf("a hundred events take %d bytes", size)
+	}
+}
+
 func TestQueueLimits(t *testing.T) {
 	t.Parallel()
 	for maxQueue, want := range map[int]int{
