@@ -64,6 +64,7 @@ bench: ## benchmarks, in the form benchstat reads
 performance-page: build ## measure everything and write the tables of docs/performance.md: 50 minutes, on a machine that does nothing else
 	$(BIN)/dsiem-bench --matrix --repeat=5 --page=docs/performance.md
 	$(BIN)/dsiem-bench --scenario=soak --limit-time=0 --page=docs/performance.md
+	$(BIN)/dsiem-bench --scenario=restart,restart-million --limit-time=0 --page=docs/performance.md
 
 lint: ## linters and formatters, nothing is changed
 	$(golangci) config verify

@@ -141,6 +141,33 @@ func TestMeasuresOverTime(t *testing.T) {
 	}
 }
 
+// A server with many backlogs of one directive stops, starts again in little more memory
+// than it had, however large the file is that it reads then, and goes on with them.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	c := quick(t, bench.NATS)
+	c.Name, c.Restart, c.Events, c.Flags = "restart", true, 20_000, []string{"--checkpoint=1"}
+	c.Workload = bench.Workload{Directives: 1, Match: 0.3, Live: 30_000}
+	r, err := run(t, bench.Options{Cells: []bench.Cell{c}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := r.Cells[0].Runs[0].Values
+	for _, m := range []bench.Measure{bench.StopSeconds, bench.StopMemory, bench.SavedBytes, bench.AgainSeconds, bench.AgainMemory} {
+		if v[m] <= 0 {
+			t.Errorf("no %s in %v", m, v)
+		}
+	}
+	if v[bench.OfRunning] > 1.3 || v[bench.SavedBytes] < 50e6 {
+		t.Errorf("%.2f of the memory before, %.0f bytes saved: %v", v[bench.OfRunning], v[bench.SavedBytes], v)
+	}
+	t.Logf("%.0f MB running, %.0f MB of the start, %.0f MB saved", v[bench.PeakMemory]/1e6, v[bench.AgainMemory]/1e6, v[bench.SavedBytes]/1e6)
+	c.Transport = bench.HTTP
+	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "starts again") {
+		t.Errorf("over HTTP: %v", err)
+	}
+}
+
 // Each repetition measures all cells, every second one in the opposite order.
 func TestOrderOfRepetitions(t *testing.T) {
 	t.Parallel()
