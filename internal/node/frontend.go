@@ -67,7 +67,7 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	}
 	f.intake = httpin.New(httpin.Options{
 		Deliver: f.deliver, Ready: f.takes,
-		Limiter: f.limiter, Now: f.clock, MaxBody: o.HTTP.MaxBody, Logger: f.target("intake"),
+		Limiter: f.limiter, Client: f.guard.Client, Now: f.clock, MaxBody: o.HTTP.MaxBody, Logger: f.target("intake"),
 		Rejected: f.rejects.Add, MaxMessage: f.maxMessage(), MaxMemory: f.memory.requests(o.Mode),
 	})
 	f.configs = confdist.NewServer(confdist.ServerOptions{

@@ -14,20 +14,14 @@ import (
 	"dsiem/internal/text"
 )
 
-// The seconds after which a sender may try again.
-const (
-	retryLimited     = "1" // if the limiter does not know better
-	retryUnavailable = "3" // as long as the message queue takes to try again
-)
+// retryUnavailable is the number of seconds after which a sender may try again for
+// which there is no message queue: as long as the queue takes to try again.
+const retryUnavailable = "3"
 
 // retryAfter returns the seconds after which a sender that was too fast may try
 // again.
-func (h *Handler) retryAfter() string {
-	limiter, ok := h.o.Limiter.(interface{ RetryAfter() time.Duration })
-	if !ok {
-		return retryLimited
-	}
-	return strconv.Itoa(int(math.Ceil(limiter.RetryAfter().Seconds())))
+func (f *refusal) retryAfter() string {
+	return strconv.Itoa(max(1, int(math.Ceil(f.after.Seconds()))))
 }
 
 // refusal is why a request is not taken.
@@ -42,6 +36,11 @@ type refusal struct {
 	// text is what is wrong, and cause why; both are for the log only.
 	text  []byte
 	cause error
+
+	// client is whose events are refused because they come too fast, for the log, and
+	// after is when it may send them again.
+	client string
+	after  time.Duration
 }
 
 // rejected returns the refusal of a request for an event that is rejected.
@@ -155,7 +154,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, refused *refusa
 	header := w.Header()
 	switch refused.status {
 	case http.StatusTooManyRequests:
-		header.Set("Retry-After", h.retryAfter())
+		header.Set("Retry-After", refused.retryAfter())
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryUnavailable)
 	case http.StatusUnsupportedMediaType:
@@ -223,8 +222,9 @@ func weight(parameters string) float64 {
 	return 1
 }
 
-// loggedText bounds what the log shows of a sender's text, in bytes.
-const loggedText = 200
+// loggedText bounds what the log shows of a sender's text, in bytes, and loggedClient
+// what of its name, in characters.
+const loggedText, loggedClient = 200, 80
 
 // warn logs the refusal of a request.
 func (h *Handler) warn(r *http.Request, refused *refusal) {
@@ -248,6 +248,9 @@ func (h *Handler) logRefusal(r *http.Request, status int, refused *refusal, coun
 		return
 	}
 	attrs := append([]slog.Attr{slog.String("peer", r.RemoteAddr)}, counts...)
+	if refused.client != "" {
+		attrs = append(attrs, slog.String("client", text.ClipRunes(refused.client, loggedClient)))
+	}
 	attrs = append(attrs, slog.String("error", refused.Error()))
 	if refused.cause != nil {
 		attrs = append(attrs, slog.Any("cause", refused.cause))

@@ -34,10 +34,11 @@ const (
 )
 
 // errTooLong says that a body is over the limit, errBusy that there is no memory
-// for it now.
+// for it now, errTurns that it had to wait for too long for others of its client.
 var (
 	errTooLong = errors.New("body too long")
 	errBusy    = errors.New("too many large bodies at a time")
+	errTurns   = errors.New("too many large bodies of this client at a time")
 )
 
 // budget is the memory that the bodies of all requests share.
@@ -60,6 +61,8 @@ type scratch struct {
 	raw, body []byte // as sent, and after decompression
 	kind      string // what the body is by its first bytes, if it turns out to be no text
 	held      int64  // taken from the budget
+	client    string // whose request it is, if anybody wanted to know
+	turn      *line  // of the body, if it costs much
 	event     event.Event
 	report    report
 	source    bytes.Reader
@@ -77,7 +80,7 @@ func (s *scratch) release(b *budget) {
 		s.body = nil
 	}
 	s.event = event.Event{}
-	s.kind = ""
+	s.kind, s.client = "", ""
 	s.report.reset()
 	s.source.Reset(nil)
 }
@@ -104,6 +107,14 @@ func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
 	if r.ContentLength > h.o.MaxBody {
 		return nil, h.tooLong()
 	}
+	// What a small body costs is known before it is read; its events show the rest.
+	costly := h.limits() && (decompress != nil || r.ContentLength < 0 || r.ContentLength > firstRead)
+	if costly {
+		if refused := h.admit(r, s); refused != nil {
+			h.discard(r)
+			return nil, refused
+		}
+	}
 	s.raw = slices.Grow(s.raw[:0], int(min(max(r.ContentLength, 0), firstRead)))
 	var err error
 	switch s.raw, err = h.readAll(s, s.raw, r.Body); {
@@ -115,10 +126,30 @@ func (h *Handler) read(r *http.Request, s *scratch) ([]byte, *refusal) {
 		return nil, unread(err)
 	}
 	_ = r.Body.Close() // at its end; otherwise net/http looks for more of it
+	if costly {
+		if refused := h.begin(r, s); refused != nil {
+			return nil, refused
+		}
+	}
+	return h.unpack(decompress, s)
+}
+
+// discard reads a body that is refused, so that its sender, who may not look for an
+// answer before all is sent, gets it and keeps the connection; unless the sender asks
+// first.
+func (h *Handler) discard(r *http.Request) {
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, h.o.MaxBody)
+	}
+}
+
+// unpack returns the text of a body that has been read, or why it is refused.
+// decompress is nil if it is not compressed.
+func (h *Handler) unpack(decompress func(*scratch) error, s *scratch) ([]byte, *refusal) {
 	if decompress == nil {
 		return h.text(s.raw, s)
 	}
-	switch err = decompress(s); {
+	switch err := decompress(s); {
 	case errors.Is(err, errTooLong), errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
 		return nil, h.tooLong()
 	case errors.Is(err, errBusy):

@@ -37,6 +37,7 @@ type elements struct {
 
 	at    int // in body, behind text
 	count int // records so far
+	short int // those of them that are shorter than shortestEvent
 	array bool
 	first bool // nothing of the array has been seen
 	some  bool // there was a value
@@ -131,6 +132,9 @@ func (e *elements) element() bool {
 		return e.failElement("want an object, or an array of objects")
 	}
 	e.at += length
+	if length < shortestEvent {
+		e.short++
+	}
 	return true
 }
 

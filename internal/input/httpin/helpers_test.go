@@ -85,12 +85,18 @@ func (r *receiver) one(t *testing.T) event.Event {
 
 // fakeLimit is a Limiter that counts, and may refuse.
 type fakeLimit struct {
-	asked []int
-	err   error
+	asked   []int
+	clients []string
+	err     error
 }
 
-func (l *fakeLimit) Take(_ context.Context, n int) error {
+func (l *fakeLimit) Limit() int { return 1 }
+
+func (l *fakeLimit) Admit(string) error { return nil }
+
+func (l *fakeLimit) Take(_ context.Context, client string, n int) error {
 	l.asked = append(l.asked, n)
+	l.clients = append(l.clients, client)
 	return l.err
 }
 

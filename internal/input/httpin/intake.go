@@ -55,11 +55,17 @@ func (o Outage) Error() string { return string(o) }
 // Unwrap returns ErrUnavailable.
 func (o Outage) Unwrap() error { return ErrUnavailable }
 
-// Limiter decides how fast events may come.
+// Limiter decides how fast events may come from each client. An error that has a method
+// RetryAfter() time.Duration says what its client is told: that time, and its text.
 type Limiter interface {
+	// Limit returns the number of events that may come per second, 0 for any.
+	Limit() int
+	// Admit returns nil if a request of the client is to be read, or an error if it
+	// would be refused (429) whatever is in it.
+	Admit(client string) error
 	// Take returns nil when n events may pass, also after a wait, and otherwise
 	// an error: that of ctx, or any other one to refuse them (429).
-	Take(ctx context.Context, n int) error
+	Take(ctx context.Context, client string, n int) error
 }
 
 // Options are the settings of a Handler. Only Deliver must be given.
@@ -77,9 +83,12 @@ type Options struct {
 	// would. It is asked before Limiter, so that no event waits or takes tokens in
 	// vain.
 	Ready func(ctx context.Context) error
-	// Limiter is asked before Deliver; nil limits nothing. If it has a method
-	// RetryAfter() time.Duration, senders are told that.
+	// Limiter is asked before Deliver, and before a body that costs much is read; nil
+	// limits nothing.
 	Limiter Limiter
+	// Client returns whose request it is. The result is valid as long as the request.
+	// If nil, all are those of one client.
+	Client func(*http.Request) string
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 	// MaxBody is the size of the largest body in bytes, as sent and after
@@ -118,6 +127,7 @@ type Handler struct {
 
 	scratch, batches sync.Pool
 	budget           budget
+	turns            turns
 	conns            atomic.Uint64 // the last ConnID given
 	ids              *event.IDs
 	counters         counters
@@ -173,6 +183,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, format input.For
 		h.counters.request(http.StatusOK)
 		h.answerTaken(w, r, s)
 	}
+	h.endTurn(s)
 	s.release(&h.budget)
 	h.scratch.Put(s)
 }
@@ -200,7 +211,7 @@ func (h *Handler) take(r *http.Request, format input.Format, s *scratch) *refusa
 		refused = s.report.first
 	}
 	if refused == nil && n > 0 {
-		if refused = h.deliver(r, b); refused == nil {
+		if refused = h.deliver(r, s, b); refused == nil {
 			s.report.accepted = n
 			h.tell(s)
 			return nil // b is no longer ours
@@ -300,7 +311,7 @@ func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.
 	}
 	e := elements{body: body, headers: format == input.SuricataEVE}
 	skipped := uint64(0)
-	for e.next() {
+	for e.next() && e.short <= mostShort {
 		skip, rej := decodeOne(e.text, format, limit, &s.event)
 		switch {
 		case rej == nil && skip != 0:
@@ -324,7 +335,28 @@ func (h *Handler) decode(body []byte, format input.Format, s *scratch, b *event.
 	}
 	h.counters.skipped.Add(skipped)
 	s.report.records = e.count
+	if e.short > mostShort {
+		return h.tooManyShort(&e, s, b)
+	}
 	return nil
+}
+
+// A record shorter than shortestEvent cannot be an event, as the keys that each event
+// needs are longer. More than mostShort of them in a body are no mistake in some of its
+// records: nobody looks at what comes behind.
+const (
+	shortestEvent = 80
+	mostShort     = 10_000
+)
+
+// tooManyShort refuses a body for the number of its records that cannot be events.
+func (h *Handler) tooManyShort(e *elements, s *scratch, b *event.Batch) *refusal {
+	h.counters.withheld.Add(uint64(len(b.Events)))
+	s.report.first = &refusal{
+		status: http.StatusTeapot, event: e.position(), text: e.text,
+		detail: fmt.Sprintf("more than %d records have less than %d bytes, which no event has", mostShort, shortestEvent),
+	}
+	return s.report.first
 }
 
 // unreadable counts what is refused with a body that is not well-formed.
@@ -381,7 +413,7 @@ func add(b *event.Batch, ev *event.Event, expected int) {
 
 // deliver stamps the events and hands them over, or returns why not. After nil
 // b belongs to someone else.
-func (h *Handler) deliver(r *http.Request, b *event.Batch) *refusal {
+func (h *Handler) deliver(r *http.Request, s *scratch, b *event.Batch) *refusal {
 	n := len(b.Events)
 	if h.o.Ready != nil {
 		if err := h.o.Ready(r.Context()); err != nil {
@@ -389,10 +421,11 @@ func (h *Handler) deliver(r *http.Request, b *event.Batch) *refusal {
 		}
 	}
 	if h.o.Limiter != nil {
-		if err := h.o.Limiter.Take(r.Context(), n); err != nil {
-			return h.limited(r, err, n)
+		if err := h.o.Limiter.Take(r.Context(), h.client(r, s), n); err != nil {
+			return h.limited(r, s, err, n)
 		}
 	}
+	h.endTurn(s)
 	withoutID, repaired := h.stamp(b)
 	ctx := newPatience(r.Context(), h.o.Wait)
 	defer ctx.stop()
@@ -405,13 +438,59 @@ func (h *Handler) deliver(r *http.Request, b *event.Batch) *refusal {
 	return nil
 }
 
-// limited refuses n events for which there were no tokens.
-func (h *Handler) limited(r *http.Request, err error, n int) *refusal {
+// client returns whose request it is.
+func (h *Handler) client(r *http.Request, s *scratch) string {
+	if s.client == "" && h.o.Client != nil {
+		s.client = h.o.Client(r)
+	}
+	return s.client
+}
+
+// limits reports whether the rate of events is limited.
+func (h *Handler) limits() bool { return h.o.Limiter != nil && h.o.Limiter.Limit() > 0 }
+
+// admit refuses a request that would be refused whatever is in it.
+func (h *Handler) admit(r *http.Request, s *scratch) *refusal {
+	if err := h.o.Limiter.Admit(h.client(r, s)); err != nil {
+		return h.limited(r, s, err, 1)
+	}
+	return nil
+}
+
+// begin waits for the turn of a body among those of its client, and refuses it if the
+// others have left a debt.
+func (h *Handler) begin(r *http.Request, s *scratch) *refusal {
+	if s.turn = h.turns.wait(r.Context(), h.client(r, s)); s.turn == nil {
+		refused := h.limited(r, s, errTurns, 1)
+		refused.detail = errTurns.Error()
+		return refused
+	}
+	return h.admit(r, s)
+}
+
+// endTurn lets the next body of the client have its turn.
+func (h *Handler) endTurn(s *scratch) {
+	if s.turn != nil {
+		h.turns.end(s.turn)
+		s.turn = nil
+	}
+}
+
+// limited refuses n events for which there were no tokens. n is 1 for a body that was
+// not read.
+func (h *Handler) limited(r *http.Request, s *scratch, err error, n int) *refusal {
 	if r.Context().Err() != nil {
 		return h.unavailable(err, n)
 	}
 	h.counters.limited.Add(uint64(n)) //nolint:gosec // a length
-	return &refusal{status: http.StatusTooManyRequests, cause: err}
+	refused := &refusal{status: http.StatusTooManyRequests, cause: err, client: s.client}
+	if known, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok {
+		refused.detail, refused.after, refused.cause = known.Error(), known.RetryAfter(), nil
+	}
+	return refused
 }
 
 // unavailable refuses n events that cannot be handed over.

@@ -5,3 +5,6 @@ func Adjust(l *Limiter, overloaded bool) {
 	l.overloaded.Store(overloaded)
 	l.adjust()
 }
+
+// MaxClients is the number of clients that have an account of their own.
+const MaxClients = maxClients

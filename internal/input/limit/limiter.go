@@ -1,7 +1,7 @@
-// Package limit limits the rate at which a frontend takes events, and lowers
-// the limit while backends are overloaded.
+// Package limit limits the rate at which a frontend takes events, shares it among
+// the clients that send them, and lowers it while backends are overloaded.
 //
-// A Limiter owns its bucket of tokens and what it knows about the overload. It
+// A Limiter owns the accounts of clients and what it knows about the overload. It
 // counts events, not requests (D70), never drops one by itself and never looks
 // at one: it says yes at once, yes after a wait of at most three seconds, or
 // no, and its caller answers the sender.
@@ -17,13 +17,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const (
 	// maxWait is the longest that events wait for their tokens.
 	maxWait = 3 * time.Second
+	// leastRetry and mostRetry bound when a client is told to try again: a debt may
+	// be paid sooner than it looks, as other clients may leave their share to it.
+	leastRetry, mostRetry = time.Second, 5 * time.Minute
 	// period is the time between two adjustments of the limit (D09).
 	period = 5 * time.Second
 	// The limit rises by the span between its bounds divided by rise, and falls
@@ -31,9 +32,32 @@ const (
 	rise, fall = 100, 10
 )
 
-// ErrLimited says that events came faster than the limit allows. They have
-// taken no tokens, and a second later there may be some.
+// ErrLimited is what each Refusal is: events came faster than the limit allows. They
+// have taken no tokens.
 var ErrLimited = errors.New("rate limit of events reached")
+
+// Refusal is why events of a client are refused.
+type Refusal struct {
+	// Client is whose events they are, also if it shares an account.
+	Client string
+	// Ahead is the number of events by which the account is ahead of its share of
+	// Limit events per second: those that were taken, and those that wait.
+	Ahead, Limit int
+
+	after time.Duration
+}
+
+// Error says how far the client is ahead.
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("%s is %d events ahead of its share of the limit of %d per second", r.Client, r.Ahead, r.Limit)
+}
+
+// Unwrap returns ErrLimited.
+func (r *Refusal) Unwrap() error { return ErrLimited }
+
+// RetryAfter returns when the client should try again: when its debt is paid as far
+// as is known now, in one second at least and five minutes at most.
+func (r *Refusal) RetryAfter() time.Duration { return min(max(r.after, leastRetry), mostRetry) }
 
 // Options are the settings of a Limiter. The zero value limits nothing.
 type Options struct {
@@ -51,13 +75,17 @@ type Options struct {
 // goroutine, and on a nil Limiter, which limits nothing and knows of no
 // overload.
 type Limiter struct {
-	bucket   *rate.Limiter // nil if there is no limit
+	limited  bool // whether there is a limit
+	current  atomic.Int64
 	min, max int
 	hold     time.Duration
 	log      *slog.Logger
 	wake     chan struct{} // tells Run that relief is set
 
 	refusedRequests, refusedEvents, waited atomic.Uint64
+
+	sharing sync.Mutex // guards shares
+	shares  *shares
 
 	overloaded atomic.Bool // written under mu
 	mu         sync.Mutex  // guards what follows
@@ -77,97 +105,117 @@ func New(o Options) *Limiter {
 		l.log = slog.New(slog.DiscardHandler)
 	}
 	if o.Max > 0 && o.Min > 0 {
-		start := l.max - (l.max-l.min)/2
-		l.bucket = rate.NewLimiter(rate.Limit(start), start)
+		l.limited = true
+		l.shares = newShares()
+		l.setLimit(l.max - (l.max-l.min)/2)
 	}
 	return l
 }
 
-// Take takes the tokens of n events that arrive together, and returns nil when
-// they may pass. If there are too few tokens it waits for them for up to three
-// seconds; if that would not do it returns ErrLimited at once. When ctx ends
-// first, the error is that of ctx and the tokens are given back, except for
-// those that others already wait behind.
-//
-// More events than the bucket holds, which is one second's worth, wait until it
-// is full. The rest of their tokens is a debt: nothing else passes until it is
-// paid off at the rate of the limit. So a large array is never refused for
-// ever, and the average rate is the limit nevertheless.
-func (l *Limiter) Take(ctx context.Context, n int) error {
-	if l == nil || l.bucket == nil || n <= 0 {
+// Admit returns nil if a request of a client need not be refused whatever is in it,
+// and otherwise a *Refusal. It takes no tokens: it saves the work on a request that
+// Take would refuse.
+func (l *Limiter) Admit(client string) error {
+	if l == nil || !l.limited {
 		return nil
 	}
-	first := min(n, l.bucket.Burst())
-	if !l.bucket.AllowN(time.Now(), first) {
-		var err error
-		if first, err = l.wait(ctx, n); err != nil {
-			return err
-		}
+	l.sharing.Lock()
+	defer l.sharing.Unlock()
+	l.shares.advance(time.Now())
+	a := l.shares.find(client)
+	if l.shares.until(l.shares.due(a)) <= maxWait {
+		return nil
 	}
-	l.owe(n - first)
-	return nil
+	l.refusedRequests.Add(1)
+	return l.refusal(client, a)
 }
 
-// wait waits for the tokens of the first of n events, as many as the bucket
-// holds, and returns their number.
-func (l *Limiter) wait(ctx context.Context, n int) (first int, err error) {
-	bounded := patience{ctx, time.Now().Add(maxWait)}
+// refusal returns why a client is refused. Callers hold sharing.
+func (l *Limiter) refusal(client string, a *account) *Refusal {
+	r := &Refusal{Client: client, Ahead: l.shares.debt(a), Limit: l.shares.limit, after: l.shares.likely(l.shares.due(a))}
+	if a != nil && a.waiting > 0 {
+		r.after -= maxWait // when there is room among those that wait
+	}
+	return r
+}
+
+// Take takes the tokens of n events of a client that arrive together, and returns nil
+// when they may pass. They may as soon as there is a token for the first of them: what
+// the client has not got yet is its debt, and until that is paid nothing else of this
+// client passes. So a large array is never refused for ever, the average rate is the
+// limit nevertheless, and no other client waits for it.
+//
+// Without a token Take waits for up to three seconds; if that would not do it returns
+// a *Refusal at once, or when other clients come in between. When ctx ends first, the
+// error is that of ctx. In both cases the tokens are given back.
+func (l *Limiter) Take(ctx context.Context, client string, n int) error {
+	if l == nil || !l.limited || n <= 0 {
+		return nil
+	}
+	now := time.Now()
+	end := now.Add(maxWait)
+	if earlier, ok := ctx.Deadline(); ok && earlier.Before(end) {
+		end = earlier
+	}
+	l.sharing.Lock()
+	defer l.sharing.Unlock()
+	l.shares.advance(now)
+	a := l.shares.open(client)
+	due := l.shares.due(a)
+	wait := l.shares.until(due)
+	if now.Add(wait).After(end) {
+		return l.refuse(client, a, n)
+	}
+	l.shares.take(a, n)
+	if wait == 0 {
+		return nil
+	}
+	a.waiting++
+	err := l.wait(ctx, due, end)
+	a.waiting--
+	if err != nil {
+		l.shares.giveBack(a, n)
+	}
+	if errors.Is(err, ErrLimited) {
+		return l.refuse(client, a, n)
+	}
+	return err
+}
+
+// refuse counts n events that are refused, and returns why. Callers hold sharing.
+func (l *Limiter) refuse(client string, a *account, n int) *Refusal {
+	l.refusedRequests.Add(1)
+	l.refusedEvents.Add(uint64(n)) //nolint:gosec // n is positive
+	return l.refusal(client, a)
+}
+
+// wait waits for a level of the shares until a time. Callers hold sharing, which
+// others may have in the meantime.
+func (l *Limiter) wait(ctx context.Context, due float64, end time.Time) error {
+	timer := time.NewTimer(l.shares.until(due))
+	defer timer.Stop()
 	for {
-		first = min(n, l.bucket.Burst())
-		err = l.bucket.WaitN(bounded, first) //nolint:contextcheck // it is ctx with one more limit
+		l.sharing.Unlock()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		l.sharing.Lock()
+		if ctx.Err() != nil {
+			return fmt.Errorf("waiting for the rate limit: %w", context.Cause(ctx))
+		}
+		now := time.Now()
+		l.shares.advance(now)
+		left := l.shares.until(due)
 		switch {
-		case err == nil:
+		case left == 0:
 			l.waited.Add(1)
-			return first, nil
-		case ctx.Err() != nil:
-			return 0, fmt.Errorf("waiting for the rate limit: %w", context.Cause(ctx))
-		case first > l.bucket.Burst():
-			// The limit fell in between: as the bucket is now, it was too much.
-		default:
-			l.refusedRequests.Add(1)
-			l.refusedEvents.Add(uint64(n)) //nolint:gosec // n is positive
-			return 0, ErrLimited
+			return nil
+		case now.Add(left).After(end):
+			return ErrLimited // the share has become smaller
 		}
+		timer.Reset(left)
 	}
-}
-
-// owe takes n tokens that need not be there yet.
-func (l *Limiter) owe(n int) {
-	for n > 0 {
-		part := min(n, l.bucket.Burst())
-		if l.bucket.ReserveN(time.Now(), part).OK() { // else the limit fell in between
-			n -= part
-		}
-	}
-}
-
-// RetryAfter returns when somebody who was refused should try again, at the
-// earliest: at least a second, and longer while a debt is being paid off.
-func (l *Limiter) RetryAfter() time.Duration {
-	if l == nil || l.bucket == nil {
-		return leastRetry
-	}
-	missing := 1 - l.bucket.Tokens()
-	wait := time.Duration(missing/float64(l.bucket.Limit())*float64(time.Second)) - maxWait
-	return max(leastRetry, wait)
-}
-
-// leastRetry is what docs/spec/interfaces.md §3.3 wants senders to be told.
-const leastRetry = time.Second
-
-// patience is a context with a deadline that a rate.Limiter looks at before it
-// waits, so that there is no timer to make for it.
-type patience struct {
-	context.Context
-	end time.Time
-}
-
-// Deadline returns the end of patience, or that of the context if it is earlier.
-func (p patience) Deadline() (time.Time, bool) {
-	if end, ok := p.Context.Deadline(); ok && end.Before(p.end) {
-		return end, true
-	}
-	return p.end, true
 }
 
 // Run adjusts the limit every five seconds and ends overloads, until ctx is
@@ -197,7 +245,7 @@ func (l *Limiter) Run(ctx context.Context) error {
 
 // adjust moves the limit by one step.
 func (l *Limiter) adjust() {
-	if l.bucket == nil {
+	if !l.limited {
 		return
 	}
 	overloaded, before := l.Overloaded(), l.Limit()
@@ -205,9 +253,17 @@ func (l *Limiter) adjust() {
 	if after == before {
 		return
 	}
-	l.bucket.SetLimit(rate.Limit(after))
-	l.bucket.SetBurst(after)                                                                                     // D10
+	l.setLimit(after)
 	l.log.Info(fmt.Sprintf("Overload status is %t, EPS limit changed from %d to %d", overloaded, before, after)) //nolint:sloglint // the original's text
+}
+
+// setLimit sets the tokens per second, and how many an account holds (D10).
+func (l *Limiter) setLimit(limit int) {
+	l.sharing.Lock()
+	defer l.sharing.Unlock()
+	l.shares.advance(time.Now())
+	l.shares.limit = limit
+	l.current.Store(int64(limit))
 }
 
 // next returns the limit after the given one. Its steps are never 0 (D08), and
@@ -280,10 +336,10 @@ func (l *Limiter) become(overloaded bool) {
 
 // Limit returns the number of events per second that may pass, 0 for no limit.
 func (l *Limiter) Limit() int {
-	if l == nil || l.bucket == nil {
+	if l == nil {
 		return 0
 	}
-	return l.bucket.Burst()
+	return int(l.current.Load())
 }
 
 // Overloaded reports whether backends are overloaded, as far as is known.
@@ -291,8 +347,8 @@ func (l *Limiter) Overloaded() bool { return l != nil && l.overloaded.Load() }
 
 // Stats are counts since New.
 type Stats struct {
-	// RefusedRequests is the number of calls of Take that returned ErrLimited,
-	// RefusedEvents that of the events in them.
+	// RefusedRequests is the number of calls of Admit and Take that returned
+	// ErrLimited, RefusedEvents that of the events that Take knew of.
 	RefusedRequests, RefusedEvents uint64
 	// WaitedRequests is the number of calls of Take that got their tokens after
 	// a wait.
@@ -309,4 +365,25 @@ func (l *Limiter) Stats() Stats {
 		RefusedEvents:   l.refusedEvents.Load(),
 		WaitedRequests:  l.waited.Load(),
 	}
+}
+
+// Clients says how many clients there are.
+type Clients struct {
+	// Sharing is the number of clients that share the limit now, since they have
+	// sent lately or are in debt. InDebt is that of the latter.
+	Sharing, InDebt int
+	// WithoutAccount is the number of calls of Take, since New, whose client had to
+	// share its account with others, as too many clients were in debt.
+	WithoutAccount uint64
+}
+
+// Clients returns the numbers of now.
+func (l *Limiter) Clients() Clients {
+	if l == nil || !l.limited {
+		return Clients{}
+	}
+	l.sharing.Lock()
+	defer l.sharing.Unlock()
+	l.shares.advance(time.Now())
+	return Clients{Sharing: len(l.shares.filling), InDebt: l.shares.inDebt(), WithoutAccount: l.shares.shared}
 }

@@ -41,7 +41,7 @@ func TestD06NoLimit(t *testing.T) {
 				run(t, l)
 				begin := time.Now()
 				for range 1000 {
-					if err := l.Take(t.Context(), 1_000_000); err != nil {
+					if err := l.Take(t.Context(), "a", 1_000_000); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -86,7 +86,7 @@ func TestT39FortyPostsAtOnce(t *testing.T) {
 		var group sync.WaitGroup
 		for range 40 {
 			group.Go(func() {
-				switch err := l.Take(t.Context(), 1); {
+				switch err := l.Take(t.Context(), "a", 1); {
 				case err == nil:
 					passed.Add(1)
 				case errors.Is(err, limit.ErrLimited):
@@ -202,7 +202,7 @@ func atOnce(t *testing.T, l *limit.Limiter) int {
 	t.Helper()
 	begin := time.Now()
 	for n := 0; ; n++ {
-		if err := l.Take(t.Context(), 1); err != nil || time.Since(begin) > 0 {
+		if err := l.Take(t.Context(), "a", 1); err != nil || time.Since(begin) > 0 {
 			return n
 		}
 	}
@@ -214,19 +214,20 @@ func TestD70EventsCountNotRequests(t *testing.T) {
 		l := limit.New(limit.Options{Max: 100, Min: 100})
 		begin := time.Now()
 		for range 5 {
-			if err := l.Take(t.Context(), 50); err != nil {
+			if err := l.Take(t.Context(), "a", 50); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := time.Since(begin); got != 1500*time.Millisecond {
-			t.Errorf("250 events at 100 a second took %v, want 1.5s", got)
+		// The third waits for one token and owes 49, for which the fourth waits, and so on.
+		if got := time.Since(begin); got != 1010*time.Millisecond {
+			t.Errorf("250 events at 100 a second took %v, want 1.01s", got)
 		}
 		for _, n := range []int{0, -1} {
-			if err := l.Take(t.Context(), n); err != nil {
+			if err := l.Take(t.Context(), "a", n); err != nil {
 				t.Errorf("%d events: %v", n, err)
 			}
 		}
-		if got := time.Since(begin); got != 1500*time.Millisecond {
+		if got := time.Since(begin); got != 1010*time.Millisecond {
 			t.Errorf("no events took until %v", got)
 		}
 	})
@@ -245,48 +246,62 @@ func TestALargeArrayPassesAndIsPaidForLater(t *testing.T) {
 		}
 		take := func(n int) {
 			t.Helper()
-			if err := l.Take(t.Context(), n); err != nil {
+			if err := l.Take(t.Context(), "a", n); err != nil {
 				t.Errorf("%d events: %v", n, err)
 			}
 		}
 		take(5)
-		take(1000) // waits for five more tokens, then owes 990
-		at(500 * time.Millisecond)
+		take(1000) // at once, and owes 995
+		at(0)
 		for range 3 {
-			if err := l.Take(t.Context(), 1); !errors.Is(err, limit.ErrLimited) {
+			if err := l.Take(t.Context(), "a", 1); !errors.Is(err, limit.ErrLimited) {
 				t.Fatalf("got error %v beside a debt", err)
 			}
 		}
-		at(500 * time.Millisecond)
+		at(0)
 		testkit.Pass(97 * time.Second)
 		take(1)
 		at(99600 * time.Millisecond) // 1006 events, 10 of them at once
-		testkit.Equal(t, l.Stats(), limit.Stats{RefusedRequests: 3, RefusedEvents: 3, WaitedRequests: 2})
+		testkit.Equal(t, l.Stats(), limit.Stats{RefusedRequests: 3, RefusedEvents: 3, WaitedRequests: 1})
 	})
 }
 
 func TestRetryAfterSaysWhenADebtIsPaid(t *testing.T) {
 	t.Parallel()
-	var none *limit.Limiter
-	if got := none.RetryAfter(); got != time.Second {
-		t.Errorf("without a limit it is %s", got)
+	for _, c := range []struct {
+		events int
+		want   time.Duration
+	}{
+		{399, 0}, // it waits, Take for the last three seconds
+		{2099, 20 * time.Second},
+		{30_099, 5 * time.Minute},
+		{1_000_000, 5 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := limit.New(limit.Options{Max: 100, Min: 100})
+			if err := l.Take(t.Context(), "a", c.events); err != nil {
+				t.Fatal(err)
+			}
+			for name, err := range map[string]error{"Admit": l.Admit("a"), "Take": takeOne(t, l, "a")} {
+				got := time.Duration(0)
+				if refusal, ok := errors.AsType[*limit.Refusal](err); ok {
+					got = refusal.RetryAfter()
+				}
+				if got != c.want || (err != nil) != (c.want > 0) {
+					t.Errorf("%s after %d events: %v, try again after %s, want %s", name, c.events, err, got, c.want)
+				}
+			}
+			testkit.Pass(c.want)
+			if err := takeOne(t, l, "a"); err != nil && c.want < 5*time.Minute {
+				t.Errorf("%d events, after that time: %v", c.events, err)
+			}
+		})
 	}
-	synctest.Test(t, func(t *testing.T) {
-		l := limit.New(limit.Options{Max: 100, Min: 100})
-		if got := l.RetryAfter(); got != time.Second {
-			t.Errorf("with tokens it is %s", got)
-		}
-		if err := l.Take(t.Context(), 2100); err != nil { // 20 seconds' worth of debt
-			t.Fatal(err)
-		}
-		if got := l.RetryAfter().Round(time.Second); got != 17*time.Second { // the last three it would wait
-			t.Errorf("with a debt it is %s", got)
-		}
-		testkit.Pass(17*time.Second + 10*time.Millisecond)
-		if err := l.Take(t.Context(), 1); err != nil {
-			t.Errorf("after that time: %v", err)
-		}
-	})
+}
+
+func takeOne(t *testing.T, l *limit.Limiter, client string) error {
+	t.Helper()
+	return l.Take(t.Context(), client, 1)
 }
 
 func TestTheAverageIsTheLimit(t *testing.T) {
@@ -298,13 +313,13 @@ func TestTheAverageIsTheLimit(t *testing.T) {
 			l := limit.New(limit.Options{Max: rate, Min: rate})
 			begin, total := time.Now(), 0
 			for _, n := range sizes {
-				for errors.Is(l.Take(t.Context(), n), limit.ErrLimited) {
+				for errors.Is(l.Take(t.Context(), "a", n), limit.ErrLimited) {
 					testkit.Pass(time.Second)
 				}
-				// What passed so far, without the last array's debt, is at most a
-				// bucket more than what the time gave.
+				// What passed so far, with the first event of the last array, is at most
+				// a bucket more than what the time gave.
 				most := rate + int(math.Ceil(time.Since(begin).Seconds()*float64(rate)))
-				if paid := total + min(n, rate); paid > most+1 {
+				if paid := total + 1; paid > most {
 					t.Errorf("%d events after %v at %d a second", paid, time.Since(begin), rate)
 				}
 				total += n
@@ -320,23 +335,23 @@ func TestWhoGoesGivesItsTokensBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := limit.New(limit.Options{Max: 10, Min: 10})
-		if err := l.Take(t.Context(), 10); err != nil {
+		if err := l.Take(t.Context(), "a", 10); err != nil {
 			t.Fatal(err)
 		}
 		ctx, leave := context.WithCancel(t.Context())
 		left := make(chan error, 1)
-		go func() { left <- l.Take(ctx, 1000) }()
+		go func() { left <- l.Take(ctx, "a", 1000) }()
 		synctest.Wait()
 		leave()
 		if err := <-left; !errors.Is(err, context.Canceled) || errors.Is(err, limit.ErrLimited) {
 			t.Errorf("got error %v", err)
 		}
 		begin := time.Now()
-		if err := l.Take(t.Context(), 10); err != nil {
+		if err := l.Take(t.Context(), "a", 10); err != nil {
 			t.Error(err)
 		}
-		if got := time.Since(begin); got != time.Second {
-			t.Errorf("the next ten waited for %v, want 1s", got)
+		if got := time.Since(begin); got != 100*time.Millisecond {
+			t.Errorf("the next ten waited for %v, want 100ms for the first of them", got)
 		}
 		testkit.Equal(t, l.Stats(), limit.Stats{WaitedRequests: 1})
 	})
@@ -347,12 +362,12 @@ func TestAnEarlierDeadlineRefusesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limit.New(limit.Options{Max: 10, Min: 10})
 		begin := time.Now()
-		if err := l.Take(t.Context(), 10); err != nil {
+		if err := l.Take(t.Context(), "a", 10); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 99*time.Millisecond)
 		defer cancel()
-		if err := l.Take(ctx, 1); !errors.Is(err, limit.ErrLimited) || time.Since(begin) > 0 {
+		if err := l.Take(ctx, "a", 1); !errors.Is(err, limit.ErrLimited) || time.Since(begin) > 0 {
 			t.Errorf("got error %v after %v", err, time.Since(begin))
 		}
 	})
@@ -368,7 +383,7 @@ func TestALimitThatFallsMeanwhile(t *testing.T) {
 		for i := range 4 {
 			group.Go(func() {
 				for range 100 {
-					if err := l.Take(t.Context(), l.Limit()+i); err != nil && !errors.Is(err, limit.ErrLimited) {
+					if err := l.Take(t.Context(), "a", l.Limit()+i); err != nil && !errors.Is(err, limit.ErrLimited) {
 						t.Error(err)
 					}
 				}
@@ -459,7 +474,7 @@ func TestTakeWithoutWaitDoesNotAllocate(t *testing.T) {
 	bounded := limit.New(limit.Options{Max: math.MaxInt32, Min: math.MaxInt32})
 	for name, l := range map[string]*limit.Limiter{"unlimited": free, "limited": bounded} {
 		if got := testing.AllocsPerRun(100, func() {
-			if err := l.Take(t.Context(), 1); err != nil {
+			if err := l.Take(t.Context(), "a", 1); err != nil {
 				t.Error(err)
 			}
 		}); got != 0 {
@@ -481,7 +496,7 @@ func BenchmarkTake(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if err := l.Take(b.Context(), 1); err != nil {
+					if err := l.Take(b.Context(), "a", 1); err != nil {
 						b.Error(err)
 					}
 				}
@@ -490,12 +505,12 @@ func BenchmarkTake(b *testing.B) {
 	}
 	b.Run("refused", func(b *testing.B) {
 		l := limit.New(limit.Options{Max: 1, Min: 1})
-		if err := l.Take(b.Context(), 1_000_000); err != nil {
+		if err := l.Take(b.Context(), "a", 1_000_000); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := l.Take(b.Context(), 1); !errors.Is(err, limit.ErrLimited) {
+			if err := l.Take(b.Context(), "a", 1); !errors.Is(err, limit.ErrLimited) {
 				b.Fatal(err)
 			}
 		}

@@ -7,11 +7,21 @@ import (
 	"dsiem/internal/observe/metric"
 )
 
-// Register registers the limit and the overload.
+// Register registers the limit, the clients that share it, and the overload.
 func (l *Limiter) Register(reg prometheus.Registerer) {
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dsiem_eps_limit", Help: "Events per second that are accepted, 0 without limit.",
 	}, func() float64 { return float64(l.Limit()) })
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dsiem_eps_clients", Help: "Clients that share the limit of events per second now.",
+	}, func() float64 { return float64(l.Clients().Sharing) })
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "dsiem_eps_clients_in_debt", Help: "Clients that have sent more than their share, and have to wait.",
+	}, func() float64 { return float64(l.Clients().InDebt) })
+	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
+		Name: "dsiem_eps_without_account_total",
+		Help: "Requests with events whose client had to share an account, as too many clients were in debt.",
+	}, func() float64 { return float64(l.Clients().WithoutAccount) })
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dsiem_overloaded", Help: "1 while a backend is overloaded.",
 	}, func() float64 { return metric.Truth(l.Overloaded()) })

@@ -214,7 +214,7 @@ func (g *Guard) Stats() Stats {
 //   - 503 with Retry-After if too many passwords are being verified.
 //
 // User tells next who asks, except where right is Intake alone: there it would
-// cost more than the check.
+// cost more than the check, and Client has to do.
 func (g *Guard) Require(right Right, next http.Handler) http.Handler {
 	if g == nil {
 		return next
