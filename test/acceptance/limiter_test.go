@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net/http"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -71,6 +73,40 @@ func TestT39_ArraysCountByTheirEvents(t *testing.T) {
 		t.Errorf("an event after 400 events is answered %d, want 429", a.status)
 	}
 	i.wantPublished(400)
+}
+
+// One small body of 76,538 events leaves a debt of more than a minute. It is that of its
+// client alone, who is known by the credentials, or else by the address.
+func TestADebtIsThatOfOneClientAlone(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "auth.json")
+	attacker, other := newUser(t, "attacker", "intake"), newUser(t, "other", "intake")
+	authFile(t, file, []string{"intake", "diagnostics"}, attacker, other)
+	n := startStandalone(t, takeAll, "--auth-file="+file, diagnostics)
+	const tiny = `{"timestamp":"2024-01-01T00:00:00Z","plugin_id":1,"plugin_sid":1,"src_ip":"192.168.0.1","dst_ip":"10.0.0.2","title":"abcdefghijklmno"}` + "\n"
+	attack := gzipped(t, strings.Repeat(tiny, 76_538))
+	if a := n.ask(http.MethodPost, "/events", attack, "Content-Encoding: gzip", attacker.bearer()); a.status != 200 {
+		t.Fatalf("a body of %d bytes is answered %d %s", len(attack), a.status, a.body)
+	}
+	for range 20 {
+		for _, body := range []string{attack, theEvent} {
+			headers := []string{attacker.bearer()}
+			if body == attack {
+				headers = append(headers, "Content-Encoding: gzip")
+			}
+			a := n.ask(http.MethodPost, "/events", body, headers...)
+			after, err := strconv.Atoi(a.header.Get("Retry-After"))
+			if a.status != 429 || err != nil || after < 60 || after > 300 || !strings.Contains(a.body, "Too many requests: attacker is ") {
+				t.Fatalf("the next one is answered %d %q, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
+			}
+		}
+		n.wantTaken200(n.ask(http.MethodPost, "/events", theEvent, other.bearer()))
+		n.wantTaken200(n.post(theEvent))
+	}
+	if m := n.metrics(); m["dsiem_eps_clients_in_debt"] != 1 || m[`dsiem_http_events_total{outcome="limited"}`] != 40 {
+		t.Errorf("metrics %v", m)
+	}
+	n.says("WARN", "events refused, they come faster than the limit", "client=\"attacker\"")
 }
 
 var limitChange = regexp.MustCompile(`Overload status is (true|false), EPS limit changed from (\d+) to (\d+)`)

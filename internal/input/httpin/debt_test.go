@@ -137,24 +137,42 @@ func TestADebtorsLargeBodyIsNotLookedAt(t *testing.T) {
 	})
 }
 
-// What one client is ahead shows when its first large body is read: those that came
+// held is a body that does not arrive before it is let go.
+type held struct {
+	io.Reader
+	letGo chan struct{}
+}
+
+func (b *held) Read(p []byte) (int, error) {
+	<-b.letGo
+	return b.Reader.Read(p)
+}
+
+// What a client is ahead shows when its first large body has been read: those that come
 // over other connections meanwhile wait for it, and are refused without a look.
 func TestLargeBodiesOfOneClientWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		send, h := newSenders(t, httpin.Options{Limiter: limit.New(limit.Options{Max: 10, Min: 10})})
-		body := zip(strings.Repeat(tiny, 1000) + "[1]")
+		_, h := newSenders(t, httpin.Options{Limiter: limit.New(limit.Options{Max: 10, Min: 10})})
+		content := zip(strings.Repeat(tiny, 1000) + "[1]")
 		const senders = 50
-		codes := make(chan int, senders)
+		codes, letGo := make(chan int, senders), make(chan struct{})
 		for range senders {
-			go func() { codes <- send("a", body, "Content-Encoding: gzip").Code }()
+			go func() {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/events", &held{strings.NewReader(content), letGo})
+				r.Header = http.Header{"Client": {"a"}, "Content-Encoding": {"gzip"}}
+				w := httptest.NewRecorder()
+				h.Events(w, r)
+				codes <- w.Code
+			}()
 		}
+		synctest.Wait() // nobody has a debt yet
+		close(letGo)
 		count := map[int]int{}
 		for range senders {
 			count[<-codes]++
 		}
 		testkit.Equal(t, count, map[int]int{200: 1, 429: senders - 1})
-		// Half of the processors have one, the others have none.
 		if n := h.Stats().Rejected[event.BadJSON]; n > httpin.BodiesAtATime() {
 			t.Errorf("%d bodies were decoded", n)
 		}
