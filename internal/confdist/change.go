@@ -17,7 +17,8 @@ const newFileMode fs.FileMode = 0o600
 // symbolic link becomes a file. Any other answer means that nothing has changed.
 //
 // 418 is the answer to an invalid name and to content that is not JSON, has an
-// empty list or does not pass ServerOptions.Check, with all it has to say. 412
+// empty list or does not pass ServerOptions.Check and CheckChange, with all they
+// have to say. 412
 // means that the file is not the one that If-Match names, or that there is one
 // in spite of If-None-Match: *; of two editors that send the same If-Match one
 // wins. 413 is a file that is too large, 400 a body that ends early and 408 one
@@ -37,7 +38,10 @@ func (s *Server) Upload(w http.ResponseWriter, r *http.Request) {
 	}
 	s.uploads.Add(1)
 	s.logChange(r, "configuration file uploaded", "name", name, "size", size, "etag", tag)
-	text := "File " + name + " uploaded successfully\n"
+	text := "File " + name + " uploaded successfully\n" // the original's text
+	if _, isLoaded := listKey(name); isLoaded {
+		text += "Running nodes do not have it yet: they load it when they start.\n"
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
@@ -48,8 +52,8 @@ func (s *Server) Upload(w http.ResponseWriter, r *http.Request) {
 }
 
 // Delete removes the file {name}: 200 without a body. 400 means that there is no
-// such file, also at the second attempt. The other answers are those of Upload;
-// If-Match is honoured.
+// such file, also at the second attempt, and 418 that the others cannot be without
+// it. The other answers are those of Upload; If-Match is honoured.
 func (s *Server) Delete(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	no := s.mayChange(name, badName)
@@ -123,6 +127,17 @@ func (s *Server) check(name string, content []byte) error {
 	return nil
 }
 
+// checkChange returns why the folder must not be changed in this way.
+func (s *Server) checkChange(c Change) *refusal {
+	if _, isLoaded := listKey(c.Name); !isLoaded || s.o.CheckChange == nil {
+		return nil
+	}
+	if err := s.o.CheckChange(c); err != nil {
+		return invalid(err)
+	}
+	return nil
+}
+
 // replace puts content in the place of a file, if the conditions of the request
 // hold, and returns its ETag.
 func (s *Server) replace(h http.Header, name string, content []byte) (string, *refusal) {
@@ -146,6 +161,9 @@ func (s *Server) replace(h http.Header, name string, content []byte) (string, *r
 		return failed(cannotOpen, err)
 	}
 	if no := f.condition(h, name, old != nil); no != nil {
+		return "", no
+	}
+	if no := s.checkChange(Change{Dir: f.root.FS(), Name: name, Content: content}); no != nil {
 		return "", no
 	}
 	pending, err := f.create(name, mode)
@@ -174,6 +192,9 @@ func (s *Server) remove(h http.Header, name string) (int64, *refusal) {
 		return 0, no.because(err)
 	}
 	if no := f.condition(h, name, true); no != nil {
+		return 0, no
+	}
+	if no := s.checkChange(Change{Dir: f.root.FS(), Name: name, Delete: true}); no != nil {
 		return 0, no
 	}
 	if err := f.root.Remove(name); err != nil {

@@ -41,6 +41,17 @@ func settings() confdist.Settings {
 	return confdist.Settings{Status: []string{"Open", "Closed"}, Tags: []string{"Identified Threat", "False Positive"}}
 }
 
+// uploaded is the answer to an upload.
+func uploaded(name string) string {
+	text := "File " + name + " uploaded successfully\n"
+	for _, prefix := range []string{"assets_", "directives_", "intel_", "vuln_"} {
+		if strings.HasPrefix(name, prefix) {
+			text += "Running nodes do not have it yet: they load it when they start.\n"
+		}
+	}
+	return text
+}
+
 // newNode starts a writable node with files; change may change its options.
 func newNode(t testing.TB, files map[string]string, change ...func(*confdist.ServerOptions)) *node {
 	t.Helper()

@@ -26,11 +26,16 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, name string) (si
 		return 0, "", notReceived(w, err)
 	}
 	if err := s.check(name, content); err != nil {
-		return 0, "", &refusal{status: http.StatusTeapot, text: badContent + strings.TrimRight(err.Error(), "\n") + "\n"}
+		return 0, "", invalid(err)
 	}
 	s.patience(w, r) // for the answer: a check takes its time
 	tag, no = s.replace(r.Header, name, content)
 	return len(content), tag, no
+}
+
+// invalid returns the answer to a change that the engine's loader does not like.
+func invalid(err error) *refusal {
+	return &refusal{status: http.StatusTeapot, text: badContent + strings.TrimRight(err.Error(), "\n") + "\n"}
 }
 
 // notReceived returns the answer to a body that did not arrive. The rest of it

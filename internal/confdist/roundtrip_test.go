@@ -21,7 +21,7 @@ func TestABackendDownloadsWhatWasUploaded(t *testing.T) {
 		"vuln_a.json":                       `{"vuln_sources":[1]}`,
 	}
 	for name, text := range files {
-		n.want(t, 201, "File "+name+" uploaded successfully\n", "POST", "/config/"+name, text)
+		n.want(t, 201, uploaded(name), "POST", "/config/"+name, text)
 	}
 	dir, log := t.TempDir(), new(testkit.Logbook)
 	o := confdist.Options{Frontend: n.URL + "/", Node: "dsiem-backend-1", Dir: dir, Logger: log.Logger()}
@@ -32,7 +32,7 @@ func TestABackendDownloadsWhatWasUploaded(t *testing.T) {
 	}
 
 	n.want(t, 200, "", "DELETE", "/config/intel_a.json", "")
-	n.want(t, 201, "File vuln_a.json uploaded successfully\n", "POST", "/config/vuln_a.json", `{"vuln_sources":[2]}`)
+	n.want(t, 201, uploaded("vuln_a.json"), "POST", "/config/vuln_a.json", `{"vuln_sources":[2]}`)
 	testkit.Equal(t, mustDownload(t, o).Removed, []string{"intel_a.json"})
 	testkit.Equal(t, content(t, dir)["vuln_a.json"], `{"vuln_sources":[2]}`)
 }

@@ -50,6 +50,10 @@ type ServerOptions struct {
 	// for assets_*, directives_*, intel_* and vuln_* files, from any goroutine.
 	// Without it a file must only have a list with something in it.
 	Check func(name string, content []byte) error
+	// CheckChange returns why the folder must not be changed, as text of the same
+	// form. It is asked for the same files, after Check, while nobody else changes
+	// the folder. Without it any change is good.
+	CheckChange func(c Change) error
 	// Settings are what dsiem_config.json says.
 	Settings Settings
 	// User returns who makes a request, for the log, or ""; nil is nobody.
@@ -64,6 +68,16 @@ type ServerOptions struct {
 
 	// Logger gets changes and failures; nil is silence.
 	Logger *slog.Logger
+}
+
+// Change is a change of a file that is about to be made.
+type Change struct {
+	// Dir is the folder before the change.
+	Dir fs.FS
+	// Name is the file's name, Content what it is to hold; Delete removes it instead.
+	Name    string
+	Content []byte
+	Delete  bool
 }
 
 // Server hands out the configuration files of a folder over HTTP and, if it is

@@ -1,6 +1,7 @@
 package confdist_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -19,7 +20,7 @@ import (
 func TestT21AnUploadIsStoredAsItIs(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, nil, func(o *confdist.ServerOptions) { o.User = func(*http.Request) string { return "alice" } })
-	a := n.want(t, 201, "File assets_x.json uploaded successfully\n", "POST", "/config/assets_x.json", oneAsset)
+	a := n.want(t, 201, uploaded("assets_x.json"), "POST", "/config/assets_x.json", oneAsset)
 	testkit.Equal(t, a.header.Get("ETag"), n.do(t, "GET", "/config/assets_x.json", "").header.Get("ETag"))
 	testkit.Equal(t, tree(t, n.dir), map[string]string{"assets_x.json": oneAsset})
 	testkit.Equal(t, mode(t, filepath.Join(n.dir, "assets_x.json")), fs.FileMode(0o600))
@@ -33,7 +34,7 @@ func TestT21AnUploadIsStoredAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"\n" + oneAsset + strings.Repeat("\n", 100), `{"assets": [1]}`} {
-		n.want(t, 201, "File assets_x.json uploaded successfully\n", "POST", "/config/assets_x.json", text, "Content-Type", "application/x-www-form-urlencoded")
+		n.want(t, 201, uploaded("assets_x.json"), "POST", "/config/assets_x.json", text, "Content-Type", "application/x-www-form-urlencoded")
 		testkit.Equal(t, tree(t, n.dir), map[string]string{"assets_x.json": text})
 		testkit.Equal(t, mode(t, filepath.Join(n.dir, "assets_x.json")), fs.FileMode(0o664))
 	}
@@ -97,7 +98,7 @@ func TestContentThatIsTaken(t *testing.T) {
 	}
 	n := newNode(t, nil, func(o *confdist.ServerOptions) { o.Check = nil })
 	for name, text := range files {
-		n.want(t, 201, "File "+name+" uploaded successfully\n", "POST", "/config/"+name, text)
+		n.want(t, 201, uploaded(name), "POST", "/config/"+name, text)
 	}
 	testkit.Equal(t, tree(t, n.dir), files)
 }
@@ -231,6 +232,42 @@ func TestUploadsTogetherHaveABoundInMemory(t *testing.T) {
 		}
 	}
 	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", "{}")
+}
+
+// A change that the folder must not have is refused as bad content is, and leaves
+// everything as it was. The folder is asked about as it is, once at a time.
+func TestChangesThatTheFolderMustNotHave(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	before := map[string]string{"assets_x.json": oneAsset, "intel_x.json": "{}"}
+	n := newNode(t, before, func(o *confdist.ServerOptions) {
+		o.CheckChange = func(c confdist.Change) error {
+			now, err := fs.ReadFile(c.Dir, "assets_x.json")
+			asked = append(asked, fmt.Sprintf("%s %q %t %q %v", c.Name, c.Content, c.Delete, now, err))
+			if c.Delete && c.Name == "assets_x.json" || strings.Contains(string(c.Content), "2") {
+				return errors.New("assets_*.json: the change is wrong")
+			}
+			return nil
+		}
+	})
+	const refused = contentError + "assets_*.json: the change is wrong\n"
+	tag := n.do(t, "GET", "/config/assets_x.json", "").header.Get("ETag")
+	n.want(t, 418, refused, "POST", "/config/assets_x.json", `{"assets":[2]}`, "If-Match", tag)
+	n.want(t, 418, refused, "POST", "/config/directives_new.json", `{"directives":[2]}`)
+	n.want(t, 418, refused, "DELETE", "/config/assets_x.json", "")
+	testkit.Equal(t, tree(t, n.dir), before)
+	// What fails for another reason, or is loaded by nobody, is not asked about.
+	n.do(t, "POST", "/config/assets_x.json", `{"assets":[2]}`, "If-Match", `"another"`)
+	n.do(t, "POST", "/config/assets_x.json", `{"assets":["wrong"]}`)
+	n.do(t, "DELETE", "/config/assets_none.json", "")
+	n.want(t, 201, "File other.json uploaded successfully\n", "POST", "/config/other.json", "2")
+	n.want(t, 201, uploaded("assets_y.json"), "POST", "/config/assets_y.json", `{"assets":[1]}`)
+	n.want(t, 200, "", "DELETE", "/config/intel_x.json", "")
+	now := fmt.Sprintf(" %q <nil>", oneAsset)
+	testkit.Equal(t, asked, []string{
+		`assets_x.json "{\"assets\":[2]}" false` + now, `directives_new.json "{\"directives\":[2]}" false` + now, `assets_x.json "" true` + now,
+		`assets_y.json "{\"assets\":[1]}" false` + now, `intel_x.json "" true` + now,
+	})
 }
 
 // It is not parallel: the limit is the process's.

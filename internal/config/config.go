@@ -65,12 +65,12 @@ func Load(dir fs.FS, name string, off ...jsonfile.Lint) (*Config, error) {
 	// What is in files that cannot be read is not known, so nothing can be said
 	// to be missing.
 	c.load(assets, func() {
-		if files, unreadable := c.read(dir, name, "assets_*.json"); len(files) > 0 || !unreadable {
+		if files, unreadable := c.read(dir, name, assets.pattern()); len(files) > 0 || !unreadable {
 			c.Assets = asset.Load(files, &c.Report)
 		}
 	})
 	c.load(directives, func() {
-		if files, unreadable := c.read(dir, name, "directives_*.json"); len(files) > 0 || !unreadable {
+		if files, unreadable := c.read(dir, name, directives.pattern()); len(files) > 0 || !unreadable {
 			loaded := directive.Load(files, &c.Report)
 			c.warnOfSilence(files, loaded)
 			c.Plans = correlate.Plans(loaded)
@@ -109,11 +109,11 @@ func LoadAll(dir fs.FS, name string) (*Config, error) {
 	}
 	client := enrich.NewClient(0)
 	c.load(intels, func() {
-		files, _ := c.read(dir, name, "intel_*.json")
+		files, _ := c.read(dir, name, intels.pattern())
 		c.Intel = enrich.LoadIntel(files, client, &c.Report)
 	})
 	c.load(vulns, func() {
-		files, _ := c.read(dir, name, "vuln_*.json")
+		files, _ := c.read(dir, name, vulns.pattern())
 		c.Vuln = enrich.LoadVuln(files, client, &c.Report)
 	})
 	return c, nil

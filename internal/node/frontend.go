@@ -71,7 +71,7 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 		Rejected: f.rejects.Add, MaxMessage: f.maxMessage(), MaxMemory: f.memory.requests(o.Mode),
 	})
 	f.configs = confdist.NewServer(confdist.ServerOptions{
-		Dir: o.ConfigDir, Writable: o.HTTP.WritableConfig, Check: config.CheckUpload, Settings: settings,
+		Dir: o.ConfigDir, Writable: o.HTTP.WritableConfig, Check: config.CheckUpload, CheckChange: f.checkChange, Settings: settings,
 		User: auth.User, Logger: f.target("config"),
 	})
 	f.feed = feed.New(feed.Options{EPS: f.meter.EPS, Logger: f.target("websocket")})
@@ -84,6 +84,13 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	})
 	f.register()
 	return nil
+}
+
+// checkChange returns why a configuration file must not be changed: a standalone node
+// loads all that is in the directory, a frontend has the files of several backends.
+func (f *frontend) checkChange(c confdist.Change) error {
+	change := config.Change{Dir: c.Dir, Name: c.Name, Content: c.Content, Delete: c.Delete, PerNode: f.options.Mode == ModeFrontend}
+	return change.Check()
 }
 
 // provide makes sure that the configuration directory is there. The default folder

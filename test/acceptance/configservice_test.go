@@ -258,6 +258,53 @@ func TestT22_RefusedUploads(t *testing.T) {
 	}
 }
 
+// What the folder would be counts, as a node would load it: a backend its own files
+// of a frontend's folder, a standalone node all.
+func TestChangesAreCheckedWithTheFolder(t *testing.T) {
+	t.Parallel()
+	all := sampleFiles(t)
+	same := string(all["directives_scenario.json"])
+	const refused, stored = "Invalid content detected, parsing error message is: ", "File "
+	for _, n := range startServices(t, all, writable) {
+		n.address() // the settings are written
+		before := contents(t, n.configs)
+		otherNode := stored
+		if n.role == standaloneRole {
+			otherNode = refused
+		}
+		for _, c := range []struct{ method, name, body, begin, says string }{
+			{"DELETE", "assets_scenario.json", "", refused, "there is no asset file"},
+			{"POST", "directives_n1_a.json", same, otherNode, ""},
+			{"POST", "directives_n2_a.json", same, otherNode, ""},
+			{"POST", "directives_n1_b.json", same, refused, "this id is already used by the directive at directives_"},
+			{"POST", "assets_new.json", oneAsset, stored, "Running nodes do not have it yet"},
+			{"POST", "notes.json", "{}", stored + "notes.json uploaded successfully\n", ""},
+			{"DELETE", "assets_scenario.json", "", "", ""},
+			{"POST", "assets_scenario.json", string(all["assets_scenario.json"]), stored, ""},
+			{"DELETE", "assets_new.json", "", "", ""},
+			{"DELETE", "notes.json", "", "", ""},
+		} {
+			a := n.ask(c.method, "/config/"+c.name, c.body)
+			status := map[string]int{refused: http.StatusTeapot, "": http.StatusOK}[c.begin]
+			if status == 0 {
+				status = http.StatusCreated
+			}
+			wantAnswer(t, fmt.Sprintf("%s %s of a %v", c.method, c.name, n.role), a, status, c.begin)
+			if !strings.Contains(a.body, c.says) {
+				t.Errorf("%s %s is answered %q, want %q in it", c.method, c.name, a.body, c.says)
+			}
+		}
+		for _, name := range []string{"directives_n1_a.json", "directives_n2_a.json"} {
+			if n.role == frontendRole {
+				wantAnswer(t, "DELETE of "+name, n.ask(http.MethodDelete, "/config/"+name, ""), http.StatusOK, "")
+			}
+		}
+		if after := contents(t, n.configs); !equalFiles(before, after) {
+			t.Errorf("files %q became %q", keys(before), keys(after))
+		}
+	}
+}
+
 func TestT23_DeleteTwice(t *testing.T) {
 	t.Parallel()
 	for _, n := range startServices(t, sampleFiles(t), writable) {
