@@ -193,6 +193,13 @@ func TestT11_LogFlagsBeforeAndAfterServe(t *testing.T) {
 		{dsiem, "--trace serve -v", log.LevelTrace, false},
 		{dsiem, "serve -vvvv", log.LevelTrace, false},
 		{dsiem, "serve", slog.LevelInfo, false},
+		{dsiem, "serve --log-level=warn", slog.LevelWarn, false},
+		{dsiem, "serve --log-level TRACE", log.LevelTrace, false},
+		{backend, "serve --log-level=debug", slog.LevelDebug, false},
+		{backend, "--log-level=error serve", slog.LevelError, false},
+		{dsiem, "serve --log-level=error -v", slog.LevelDebug, false},
+		{dsiem, "serve --log-level=error --trace", log.LevelTrace, false},
+		{dsiem, "serve --log-level=trace --debug", log.LevelTrace, false},
 	} {
 		o := served(t, tt.p, strings.Fields(tt.args+rest))
 		if o.Log.Level != tt.level || o.Log.JSON != tt.json || o.Log.Colour {

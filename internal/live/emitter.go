@@ -226,20 +226,33 @@ func (e *emitter) sampled(now time.Time, kind correlate.Kind) bool {
 	return n <= linesPerSecond || n%oneIn == 0
 }
 
-// log writes the lines that other tools know from the references
+// log writes a line about an alarm that has another stage, risk or class, or is new,
+// and, for who wants to see more, those that other tools know from the references
 // (docs/spec/interfaces.md §6.3).
 func (e *emitter) log(now time.Time, c *correlate.Change) {
-	level := slog.LevelInfo
-	if c.Kind == correlate.Accepted {
-		level = slog.LevelDebug
+	level := slog.LevelDebug
+	if c.Kind == correlate.Updated && (c.Lookup || c.Before != c.Alarm.Class || c.RiskBefore != c.Alarm.Risk) {
+		level = slog.LevelInfo
 	}
 	if !e.logger.Enabled(e.lines, level) || !e.sampled(now, c.Kind) {
 		return
 	}
+	if level == slog.LevelInfo {
+		e.logger.LogAttrs(e.lines, level, "alarm changed", slog.String("alarm_id", c.AlarmID), slog.String("title", c.Alarm.Title),
+			slog.Int("risk", c.Alarm.Risk), slog.String("class", c.Alarm.Class.String()), slog.Int("stage", c.Stage),
+			slog.Uint64("directive", c.Directive))
+	}
+	if e.logger.Enabled(e.lines, slog.LevelDebug) {
+		e.logDetail(c)
+	}
+}
+
+// logDetail writes the references' lines.
+func (e *emitter) logDetail(c *correlate.Change) {
 	about := []slog.Attr{slog.Uint64("directive.id", c.Directive), slog.String("backlog.id", c.AlarmID)} //nolint:sloglint // the references' keys
 	eventID := slog.String("event.id", c.EventID)                                                        //nolint:sloglint // the references' key
 	say := func(message string, attrs ...slog.Attr) {
-		e.logger.LogAttrs(e.lines, level, message, append(about, attrs...)...) //nolint:sloglint // the references' texts
+		e.logger.LogAttrs(e.lines, slog.LevelDebug, message, append(about, attrs...)...) //nolint:sloglint // the references' texts
 	}
 	switch c.Kind {
 	case correlate.Opened:

@@ -111,7 +111,7 @@ var textLine = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (TRAC
 func TestT55_LogIsText(t *testing.T) {
 	t.Parallel()
 	server := startNATS(t)
-	n := newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL()})
+	n := newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL(), flags: []string{"-v"}})
 	publish(server, ev{id: "e1"}.String(), "garbage\x1b[31m")
 	n.takes("e1")
 	n.stop()
@@ -124,8 +124,9 @@ func TestT55_LogIsText(t *testing.T) {
 		"INFO dsiem_backend: starting dsiem backend server with frontend file: and message queue nats://",
 		"INFO dsiem_backend::worker: listening for new events",
 		"1 directives found and loaded", "1 assets found and loaded", "loaded 0 intel plugins", "loaded 0 vuln plugins",
-		"INFO dsiem_backend::backlog: new backlog created directive.id=1", "stage increased to 2",
-		"risk changed from 0 to 4", "backlog manager exiting",
+		"DEBUG dsiem_backend::backlog: new backlog created directive.id=1", "DEBUG dsiem_backend::backlog: stage increased to 2",
+		"DEBUG dsiem_backend::backlog: risk changed from 0 to 4", "backlog manager exiting",
+		"INFO dsiem_backend::backlog: alarm changed alarm_id=",
 	} {
 		if len(n.said(wanted)) != 1 {
 			t.Errorf("%q is in %d lines, want 1", wanted, len(n.said(wanted)))
@@ -133,6 +134,27 @@ func TestT55_LogIsText(t *testing.T) {
 	}
 	if got := n.err.Tail(); got != "" {
 		t.Errorf("standard error: %s", got)
+	}
+}
+
+// At the usual level there is one line about an alarm, none about backlogs; an operator
+// may want less.
+func TestLogLevels(t *testing.T) {
+	t.Parallel()
+	server := startNATS(t)
+	n := newHome(t, configs(t, "", takeAll)).startReady(setup{nats: server.URL()})
+	quiet := newHome(t, configs(t, "", takeAll)).start(setup{env: []string{"DSIEM_LOG_LEVEL=warn"}})
+	quiet.says("WARN", "error from message queue, reconnecting")
+	quiet.stop()
+	publish(server, ev{id: "e1"}.String())
+	n.takes("e1")
+	n.stop()
+	if got := n.said("dsiem_backend::backlog: "); len(got) != 2 || !strings.Contains(got[0], "alarm changed alarm_id=") ||
+		!strings.Contains(got[0], ` risk=4 class="Medium" stage=2 directive=1`) || !strings.Contains(got[1], "backlogs saved") {
+		t.Errorf("lines about alarms and backlogs: %q", got)
+	}
+	if got := quiet.said("INFO"); len(got) > 0 {
+		t.Errorf("lines below the level: %q", got)
 	}
 }
 

@@ -177,10 +177,11 @@ func (n *node) probe(server *natstest.Server) int {
 	n.t.Helper()
 	sent := 0
 	testkit.Eventually(n.t, "an event is taken", func() bool {
-		// Each from another source: log lines of a flood of backlogs are sampled.
 		publish(server, ev{id: fmt.Sprint("probe-", sent), src: fmt.Sprintf("10.255.%d.%d", sent/200, sent%200)}.String())
 		sent++
-		return len(n.said("new backlog created", `event.id="probe-`)) > 0
+		content, err := os.ReadFile(n.eventsFile())
+		testkit.Check(n.t, err)
+		return bytes.Contains(content, []byte(`"event_id":"probe-`))
 	})
 	return sent
 }

@@ -3,6 +3,7 @@ package acceptance
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,7 +108,7 @@ func (o *outage) comesBack(t *testing.T) {
 		if a := o.frontend.post(probe); a.status != 200 {
 			return false
 		}
-		return len(o.backend.said("new backlog created", `event.id="probe"`)) > 0
+		return slices.ContainsFunc(o.backend.alarmEvents(), func(e alarmEvent) bool { return e.EventID == "probe" })
 	})
 	o.load.phase.Store(upAgain)
 }

@@ -224,12 +224,11 @@ func wantEvents(t *testing.T, n *node, want ...string) {
 	}
 }
 
-// directiveOf returns the directive of a backlog, as the log has it.
-func (n *node) directiveOf(backlog string) string {
+// directiveOf returns the directive of an alarm, as the log has it.
+func (n *node) directiveOf(id string) string {
 	n.t.Helper()
-	_, rest, _ := strings.Cut(n.says("new backlog created", backlog), "directive.id=")
-	id, _, _ := strings.Cut(rest, " ")
-	return id
+	_, directive, _ := strings.Cut(n.says("INFO", "alarm changed", id), " directive=")
+	return directive
 }
 
 // Only who knows the password of a standalone node's message queue gets in, and

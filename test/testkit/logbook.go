@@ -49,9 +49,12 @@ func (l *Logbook) End() {
 }
 
 // Logger returns a logger of all levels that writes here, without the time.
-func (l *Logbook) Logger() *slog.Logger {
+func (l *Logbook) Logger() *slog.Logger { return l.LoggerFrom(slog.LevelDebug) }
+
+// LoggerFrom is Logger for lines from a level on.
+func (l *Logbook) LoggerFrom(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{
-		Level: slog.LevelDebug,
+		Level: level,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey && len(groups) == 0 {
 				return slog.Attr{}

@@ -1,11 +1,40 @@
 package options
 
+import (
+	"log/slog"
+
+	"dsiem/internal/observe/log"
+)
+
+// logLevels are the texts of --log-level.
+func logLevels() []string { return []string{"error", "warn", "info", "debug", "trace"} }
+
+// level is the lowest level to log: the most verbose of all switches counts
+// (docs/spec/interfaces.md §1.2).
+func (s *settings) level() slog.Level {
+	level := map[string]slog.Level{
+		"error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug, "trace": log.LevelTrace,
+	}[s.logLevel]
+	if s.debug || s.verbosity == 1 {
+		level = min(level, slog.LevelDebug)
+	}
+	if s.trace || s.verbosity > 1 {
+		level = min(level, log.LevelTrace)
+	}
+	return level
+}
+
 func logOptions(s *settings) []*option {
 	return []*option{
 		{
 			name: "json", short: 'j', env: []string{"DSIEM_JSON"},
 			value: toggle{&s.Log.JSON}, def: "false",
 			help: "Log JSON lines.",
+		},
+		{
+			name: "log-level", env: []string{"DSIEM_LOG_LEVEL", "DSIEM_LOGLEVEL"},
+			value: choice{p: &s.logLevel, of: logLevels()}, def: "info",
+			help: "Log from this level on. The most verbose of this, --debug, --trace and --verbosity counts.",
 		},
 		{
 			name: "debug", env: []string{"DSIEM_DEBUG"},
@@ -19,7 +48,7 @@ func logOptions(s *settings) []*option {
 		},
 		{
 			name: "verbosity", short: 'v', value: counter{&s.verbosity},
-			help: "Log more: -v is DEBUG, -vv is TRACE. The most of --debug, --trace and this counts.",
+			help: "Log more: -v is DEBUG, -vv is TRACE.",
 		},
 		{
 			name: "metrics-address", env: []string{"DSIEM_METRICS_ADDRESS", "DSIEM_METRICSADDRESS"},

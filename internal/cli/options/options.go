@@ -72,6 +72,7 @@ type settings struct {
 	help, version bool
 	debug, trace  bool
 	verbosity     int
+	logLevel      string
 	lifetime      time.Duration // min-alarm-lifetime
 	// Of correlation's time, see docs/time.md.
 	tolerance, lookBack, remember time.Duration

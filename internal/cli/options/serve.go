@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"dsiem/internal/node"
-	"dsiem/internal/observe/log"
 )
 
 // System is what the settings of a node depend on besides the arguments.
@@ -149,15 +148,4 @@ func (s *settings) warnOfUseless(r *resolved) {
 	if r.given("otel-endpoint") && !s.Tracing.Traces && !s.Tracing.Metrics {
 		useless("otel-endpoint", "there is neither --otel-tracing-enabled nor --otel-metrics-enabled")
 	}
-}
-
-// level is the lowest level to log: the most that is asked for counts.
-func (s *settings) level() slog.Level {
-	switch {
-	case s.trace || s.verbosity > 1:
-		return log.LevelTrace
-	case s.debug || s.verbosity == 1:
-		return slog.LevelDebug
-	}
-	return slog.LevelInfo
 }

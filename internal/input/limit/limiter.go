@@ -10,6 +10,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,6 +87,8 @@ type Limiter struct {
 
 	sharing sync.Mutex // guards shares
 	shares  *shares
+
+	moves int // the direction of the last step, -1, 0 or 1; Run's
 
 	overloaded atomic.Bool // written under mu
 	mu         sync.Mutex  // guards what follows
@@ -250,11 +253,20 @@ func (l *Limiter) adjust() {
 	}
 	overloaded, before := l.Overloaded(), l.Limit()
 	after := l.next(before, overloaded)
-	if after == before {
+	level, moves := slog.LevelDebug, cmp.Compare(after, before)
+	if moves != l.moves {
+		level, l.moves = slog.LevelInfo, moves // the first step of many
+	}
+	if moves == 0 {
 		return
 	}
 	l.setLimit(after)
-	l.log.Info(fmt.Sprintf("Overload status is %t, EPS limit changed from %d to %d", overloaded, before, after)) //nolint:sloglint // the original's text
+	towards := l.max
+	if overloaded {
+		towards = l.min
+	}
+	l.log.LogAttrs(context.Background(), level, fmt.Sprintf("Overload status is %t, EPS limit changed from %d to %d", overloaded, before, after), //nolint:sloglint // the original's text
+		slog.Int("towards", towards))
 }
 
 // setLimit sets the tokens per second, and how many an account holds (D10).

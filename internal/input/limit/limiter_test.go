@@ -118,18 +118,18 @@ func TestT40OverloadLowersTheLimit(t *testing.T) {
 		l := limit.New(limit.Options{Max: 1000, Min: 100, Hold: 10 * time.Second, Logger: log.Logger()})
 		run(t, l)
 		testkit.Pass(5 * time.Second)
-		testkit.Equal(t, log.Take(), []string{`level=INFO msg="Overload status is false, EPS limit changed from 550 to 559"`})
+		testkit.Equal(t, log.Take(), []string{`level=INFO msg="Overload status is false, EPS limit changed from 550 to 559" towards=1000`})
 
 		l.Overload(true)
 		l.Overload(true)
 		testkit.Pass(10 * time.Second)
 		testkit.Equal(t, log.Take(), []string{
 			`level=INFO msg="Received overload status change from false to true from backend"`,
-			`level=INFO msg="Overload status is true, EPS limit changed from 559 to 469"`,
-			`level=INFO msg="Overload status is true, EPS limit changed from 469 to 379"`,
+			`level=INFO msg="Overload status is true, EPS limit changed from 559 to 469" towards=100`,
+			`level=DEBUG msg="Overload status is true, EPS limit changed from 469 to 379" towards=100`,
 		})
 		testkit.Pass(time.Minute)
-		if got := l.Limit(); got != 100 || len(log.Take()) != 4 {
+		if got := l.Limit(); got != 100 || len(log.With("level=DEBUG")) != 4 || len(log.Take()) != 4 {
 			t.Errorf("the limit fell to %d, want 100 in 4 steps more", got)
 		}
 
@@ -137,11 +137,11 @@ func TestT40OverloadLowersTheLimit(t *testing.T) {
 		testkit.Pass(10 * time.Second)
 		testkit.Equal(t, log.Take(), []string{
 			`level=INFO msg="Received overload status change from true to false from backend"`,
-			`level=INFO msg="Overload status is false, EPS limit changed from 100 to 109"`,
-			`level=INFO msg="Overload status is false, EPS limit changed from 109 to 118"`,
+			`level=INFO msg="Overload status is false, EPS limit changed from 100 to 109" towards=1000`,
+			`level=DEBUG msg="Overload status is false, EPS limit changed from 109 to 118" towards=1000`,
 		})
 		testkit.Pass(time.Hour)
-		if got := l.Limit(); got != 1000 || len(log.Take()) != 98 {
+		if got := l.Limit(); got != 1000 || len(log.With("level=DEBUG")) != 98 || len(log.Take()) != 98 {
 			t.Errorf("the limit rose to %d, want 1000 in 98 steps more", got)
 		}
 	})
