@@ -73,7 +73,7 @@ func (c *Conn) dial(ctx context.Context, o *Options, options nats.Options) (*nat
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(o.Retry)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, wait time.Duration) {
 			c.log.Warn("error from message queue, reconnecting",
-				"error", err, "url", log.Redact(o.URL), "attempt", attempt, "retry_in", wait)
+				"error", advise(err), "url", log.Redact(o.URL), "attempt", attempt, "retry_in", wait)
 		}))
 	if !release() && err == nil {
 		c.closing.Store(true)
@@ -210,7 +210,7 @@ func servers(list string) ([]string, error) {
 			return nil, fmt.Errorf("server %d in %q is not a valid URL; write nats://host:4222, and percent-encode special characters in a password",
 				len(out), log.Redact(list))
 		case u.Scheme != "nats" && u.Scheme != "tls":
-			return nil, fmt.Errorf("server %d in %q has a scheme that is neither nats:// nor tls://", len(out), log.Redact(list))
+			return nil, fmt.Errorf("server %d in %q has a scheme that is neither nats:// nor tls://; write nats://HOST:4222 in --msq", len(out), log.Redact(list))
 		}
 	}
 	if len(out) == 0 {

@@ -146,7 +146,7 @@ func (d *downloader) get(ctx context.Context, u *url.URL, limit int64, use func(
 func (d *downloader) request(ctx context.Context, u *url.URL, limit int64, use func(io.Reader) error) (size int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(d.Timeout, func() { cancel(fmt.Errorf("no answer within %v", d.Timeout)) })
+	silence := time.AfterFunc(d.Timeout, func() { cancel(fmt.Errorf("no answer within %v; start the frontend, or correct --frontend", d.Timeout)) })
 	defer silence.Stop()
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
@@ -155,11 +155,11 @@ func (d *downloader) request(ctx context.Context, u *url.URL, limit int64, use f
 	}
 	resp, err := d.Client.Do(req)
 	if err != nil {
-		return 0, failure(ctx, fetch.Cause(err))
+		return 0, failure(ctx, advise(fetch.Cause(err)))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return 0, errors.New("the frontend answers with status " + fetch.Status(resp.StatusCode))
+		return 0, errors.New("the frontend answers with status " + fetch.Status(resp.StatusCode) + adviceOf(resp.StatusCode))
 	}
 	b := &body{from: resp.Body, left: limit, limit: limit, alive: func() { silence.Reset(d.Timeout) }}
 	if err := use(b); err != nil {

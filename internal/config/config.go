@@ -96,7 +96,7 @@ func list(dir fs.FS, name string) ([]fs.DirEntry, error) {
 		return nil, fmt.Errorf("reading the configuration directory %s: %w; "+
 			"correct the name, or make the directory and put assets_*.json and directives_*.json into it", name, cause(err))
 	case err != nil:
-		return nil, fmt.Errorf("reading the configuration directory %s: %w", name, cause(err))
+		return nil, fmt.Errorf("reading the configuration directory %s: %w; name a directory that this user may read", name, cause(err))
 	}
 	return entries, nil
 }
@@ -143,11 +143,11 @@ func (c *Config) Usable(skipInvalid bool) error {
 func (c *Config) Startable(skipInvalid bool) error {
 	switch {
 	case c.Assets.Len() == 0:
-		return errors.New("loading assets: cannot load any asset")
+		return errors.New("loading assets: cannot load any asset; put your networks into assets_*.json of the configuration directory")
 	case c.errors[assets] > 0:
 		return c.failed(assets)
 	case len(c.Plans) == 0:
-		return errors.New("loading directives: cannot load any directive")
+		return errors.New("loading directives: cannot load any directive; put some into directives_*.json of the configuration directory")
 	case c.errors[directives] > 0 && !skipInvalid:
 		return c.failed(directives)
 	case c.errors[intels] > 0:
@@ -159,7 +159,7 @@ func (c *Config) Startable(skipInvalid bool) error {
 }
 
 func (c *Config) failed(k kind) error {
-	return fmt.Errorf("loading %s: %w: %s", k, ErrInvalid, text.Count(c.errors[k], "problem"))
+	return fmt.Errorf("loading %s: %w: %s; correct what the lines before this one name", k, ErrInvalid, text.Count(c.errors[k], "problem"))
 }
 
 // Directives returns the ids of the directives in load order.

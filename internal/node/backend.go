@@ -259,7 +259,7 @@ func (b *backend) openFiles(ctx context.Context, s *stops) error {
 		b.writer.Writer, err = file.Open(filepath.Clean(b.options.LogDir), file.Options{Fsync: mode, Logger: b.target("log_writer")})
 	}
 	if err != nil {
-		return fmt.Errorf("opening the alarm files: %w", err)
+		return fmt.Errorf("opening the alarm files: %w; make room for them in the log directory, or let this user write there", err)
 	}
 	b.writer.Register(b.registry)
 	s.push(b.leave)

@@ -140,10 +140,12 @@ func (f *frontend) protect() error {
 	o := &f.options.HTTP
 	var err error
 	if f.guard, err = auth.Load(o.AuthFile, f.target("access")); err != nil {
-		return err
+		return adviseFile(err, "--auth-file")
 	}
-	f.certificates, err = cert.Load(o.CertFile, o.KeyFile, f.target("access"))
-	return err
+	if f.certificates, err = cert.Load(o.CertFile, o.KeyFile, f.target("access")); err != nil {
+		return adviseFile(err, "--tls-cert or --tls-key")
+	}
+	return nil
 }
 
 // listen opens the port, so that one that is in use is an error at the start
@@ -153,7 +155,7 @@ func (f *frontend) listen(ctx context.Context) error {
 	var network net.ListenConfig
 	inner, err := network.Listen(ctx, "tcp", net.JoinHostPort(o.Address, strconv.Itoa(o.Port)))
 	if err != nil {
-		return fmt.Errorf("starting the HTTP server: %w", err)
+		return fmt.Errorf("starting the HTTP server: %w", adviseAddress(err, "--address and --port"))
 	}
 	f.listener = server.LimitConnections(inner, o.MaxConnections)
 	return nil

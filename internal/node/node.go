@@ -236,7 +236,7 @@ func (n *Node) listen(ctx context.Context) error {
 	}
 	server, err := diagnostics.Listen(ctx, n.options.MetricsAddress, n.diagnose())
 	if err != nil {
-		return err
+		return adviseAddress(err, "--metrics-address")
 	}
 	n.target("diagnostics").Info("diagnostics server listening", "address", server.Addr().String())
 	n.stops.run(context.WithoutCancel(ctx), n.fail, server.Run)

@@ -18,7 +18,7 @@ const lockName = ".lock"
 func lockDir(dir string) (lock *os.File, ok bool, err error) {
 	lock, err = os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
-		return nil, false, fmt.Errorf("locking the log directory: %w", err)
+		return nil, false, fmt.Errorf("locking the log directory: %w; name a directory that this user may write to with --log-dir", err)
 	}
 	switch err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
 	case err == nil:

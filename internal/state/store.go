@@ -75,7 +75,7 @@ type Store struct {
 // use it until Close. If keep is not set, nothing is saved and nothing restored.
 func Open(logDir string, keep bool, logger *slog.Logger) (*Store, error) {
 	if err := os.MkdirAll(logDir, 0o750); err != nil {
-		return nil, fmt.Errorf("opening the log directory: %w", err)
+		return nil, fmt.Errorf("opening the log directory: %w; name a directory that this user may write to with --log-dir", err)
 	}
 	lock, ok, err := lockDir(logDir)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"sync/atomic"
+	"syscall"
 
 	"dsiem/internal/event"
 )
@@ -183,7 +184,15 @@ func (r *Reader) open(path string) (*source, error) {
 // cause returns what went wrong without the path, which the message has already.
 func cause(err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathErr.Err
+		err = pathErr.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; correct the name", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; let this user read it", err)
+	case errors.Is(err, syscall.EISDIR):
+		return fmt.Errorf("%w; name the files in it", err)
 	}
 	return err
 }

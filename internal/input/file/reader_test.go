@@ -363,8 +363,8 @@ func TestReaderDeliversWhatIsBeforeAnError(t *testing.T) {
 			name: "truncated header of the second frame", path: write(t, dir, "second.zst", zst(t, text)+zst(t, text)[:3]), want: []string{"second.zst:1 {\"a\":1}", "second.zst:2 {\"a\":2}", "second.zst:3 {\"a\":3}"},
 			err: "second.zst: unexpected end of zstd data after line 2 (decompressed byte 23): unexpected EOF", cause: io.ErrUnexpectedEOF,
 		},
-		{name: "no such file", path: filepath.Join(dir, "none"), err: "none: cannot open: no such file or directory", cause: fs.ErrNotExist},
-		{name: "directory", path: dir, err: filepath.Base(dir) + ": cannot read: is a directory"},
+		{name: "no such file", path: filepath.Join(dir, "none"), err: "none: cannot open: no such file or directory; correct the name", cause: fs.ErrNotExist},
+		{name: "directory", path: dir, err: filepath.Base(dir) + ": cannot read: is a directory; name the files in it"},
 		{name: "stdin missing", path: file.Stdin, err: "stdin: not available"},
 		{
 			name: "failing stdin", path: file.Stdin, stdin: failing, want: []string{"stdin:1 x1", "stdin:2 x2"},

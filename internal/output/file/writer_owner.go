@@ -251,7 +251,7 @@ func (w *Writer) fails(err error) time.Duration {
 		t.told = true
 		w.o.Logger.Error("alarm files cannot be written, trying again", slog.Any("error", err),
 			slog.Int64("pending_bytes", w.Stats().Pending), slog.Int("attempts", t.attempts),
-			slog.Duration("failing_for", now.Sub(t.since)))
+			slog.Duration("failing_for", now.Sub(t.since)), slog.String("next", "make room on the disk, or let this user write there"))
 	}
 	return t.pause.NextBackOff()
 }
