@@ -36,7 +36,9 @@ func counting(edit func(*directive.Directive)) *directive.Directive {
 	return d
 }
 
-func address(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+func address(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+}
 
 // from is an event of a source.
 func from(i int, sid uint64, id string) *event.Event {
