@@ -23,7 +23,7 @@ func inUse() float64 {
 // nothing of them is larger than it was, and beside them there are no more than their
 // ids, however large their file is.
 func TestStartNeedsTheMemoryOfTheState(t *testing.T) {
-	const many, parts, most = 40_000, 10, 1.3
+	const many, parts, most = 10_000, 10, 1.3
 	makeEngine := engines(t, fixture(t, "scan_directives.json"))
 	dir := t.TempDir()
 	empty := inUse()

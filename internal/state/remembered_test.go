@@ -47,7 +47,7 @@ func twoEngines(parts int) iter.Seq[*resume.Remembered] {
 // What two engines remembered comes back in order, each event once, and no more than a
 // few parts of it are in memory.
 func TestRememberedIsReadInParts(t *testing.T) {
-	const parts, most = 100, 2e6
+	const parts, most = 50, 1e6
 	logDir := t.TempDir()
 	store, _ := openStore(t, logDir)
 	if _, err := store.Save(nothing, twoEngines(parts)); err != nil {
@@ -71,7 +71,7 @@ func TestRememberedIsReadInParts(t *testing.T) {
 			ended++
 		}
 		latest += len(r.Latest)
-		if calls++; calls%50 == 0 {
+		if calls++; calls%25 == 0 {
 			highest = max(highest, inUse()-before)
 		}
 	}))
