@@ -37,6 +37,10 @@ type Config struct {
 	Report      jsonfile.Report
 	// Names are those of the files, as they are shown.
 	Names []string
+	// Hash stands for the names and contents of all files that were loaded, "" if there
+	// were none; LoadAll makes it.
+	Hash string
+	sum  sum
 	// errors is the number of errors in the files of each kind.
 	errors map[kind]int
 }
@@ -116,6 +120,7 @@ func LoadAll(dir fs.FS, name string) (*Config, error) {
 		files, _ := c.read(dir, name, vulns.pattern())
 		c.Vuln = enrich.LoadVuln(files, client, &c.Report)
 	})
+	c.Hash = c.sum.String()
 	return c, nil
 }
 
@@ -182,6 +187,7 @@ func (c *Config) read(dir fs.FS, name, pattern string) (files []*jsonfile.File, 
 		shown := shown(name, file)
 		c.Names = append(c.Names, shown)
 		content, err := readRegular(dir, file)
+		c.sum.add(file, content, err != nil)
 		if err != nil {
 			c.Report.Add(jsonfile.Problem{File: shown, Msg: fmt.Sprintf("the file cannot be read: %v", cause(err))})
 			unreadable = true

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dsiem/internal/bus"
+	"dsiem/internal/config"
 	"dsiem/internal/event"
 	"dsiem/internal/observe/log"
 	"dsiem/internal/observe/metric"
@@ -41,6 +43,7 @@ type Node struct {
 	backend  *backend    // nil in a frontend
 	frontend *frontend   // nil in a backend
 	nats     *bus.Server // of a standalone node
+	stored   *config.Stored
 	natsCert *watch.Watch
 	stops    stops
 	// prepared says that all parts are there.
@@ -66,7 +69,7 @@ func New(o *Options) *Node {
 			options: o, logger: slog.New(limited), registry: prometheus.NewRegistry(), clock: clock,
 			memory: newMemory(o.Memory),
 		},
-		limited: limited, started: clock(), ready: make(chan struct{}), failed: make(chan struct{}),
+		limited: limited, started: clock(), stored: config.NewStored(os.DirFS(o.ConfigDir)), ready: make(chan struct{}), failed: make(chan struct{}),
 	}
 	n.fail = sync.OnceFunc(func() { close(n.failed) })
 	overload := func(bool) {} // NATS alone carries it
@@ -159,6 +162,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.rejects.Register(n.registry)
 	n.browsers = server.NewBrowsers(n.options.HostNames, n.target("http"))
 	n.browsers.Register(n.registry)
+	n.registry.MustRegister(newConfigurationMetrics(n))
 	if err := n.listen(ctx); err != nil {
 		return err
 	}
@@ -253,7 +257,11 @@ func (n *Node) run(ctx context.Context) {
 	}
 	if n.frontend != nil {
 		n.frontend.announce(n.listening())
-		page := status.Page(func() status.Status { return n.Snapshot().page(n.options, n.started) })
+		page := status.Page(func() status.Status {
+			p, c := n.Snapshot().page(n.options, n.started), n.configuration()
+			p.Configuration = &c
+			return p
+		})
 		handler := server.Routes(routes(n.frontend, page, diagnostics.New(n.diagnose())), n.frontend.guard.Require, n.registry)
 		beside = append(beside, n.frontend.parts(n.browsers.Protect(handler))...)
 	}
@@ -411,7 +419,7 @@ func (n *Node) diagnose() diagnostics.Options {
 	}
 	return diagnostics.Options{
 		Checks: checks, Gatherer: n.registry, Variables: variables, Pprof: n.options.PProf, Logger: n.target("diagnostics"),
-		Protect: n.browsers.Protect,
+		Protect: n.browsers.Protect, Configuration: func() any { return n.configuration() },
 	}
 }
 

@@ -305,6 +305,82 @@ func TestChangesAreCheckedWithTheFolder(t *testing.T) {
 	}
 }
 
+// loadedConfiguration is what a node says of its configuration.
+type loadedConfiguration struct {
+	Loaded, Stored string
+	Pending        bool
+	LeftOut        int                 `json:"left_out"`
+	LeftOutList    []map[string]string `json:"left_out_list"`
+}
+
+// configuration returns what a node says of its configuration, which must be the same
+// in /readyz, on the page and in the metrics.
+func (n *node) configuration() loadedConfiguration {
+	n.t.Helper()
+	var ready, page struct{ Configuration loadedConfiguration }
+	for path, to := range map[string]any{"/readyz": &ready, "/status": &page} {
+		a := n.ask(http.MethodGet, path, "")
+		if a.status != http.StatusOK {
+			n.t.Errorf("%s is answered %d", path, a.status)
+		}
+		testkit.Check(n.t, json.Unmarshal([]byte(a.body), to))
+	}
+	if diff := cmp.Diff(ready, page); diff != "" {
+		n.t.Errorf("/readyz -, /status +:\n%s", diff)
+	}
+	c := ready.Configuration
+	m := parseMetrics(n.t, n.ask(http.MethodGet, "/metrics", "").body)
+	want := metrics{
+		`dsiem_config_info{hash="` + c.Stored + `",state="stored"}`: 1, `dsiem_config_left_out`: float64(c.LeftOut),
+		`dsiem_config_info{hash="` + c.Loaded + `",state="loaded"}`: 1, `dsiem_config_pending`: 0,
+	}
+	if c.Pending {
+		want["dsiem_config_pending"] = 1
+	}
+	for _, o := range c.LeftOutList {
+		want[`dsiem_config_left_out_info{directive="`+o["directive"]+`",file="`+o["file"]+`"}`] = 1
+	}
+	for name, value := range want {
+		if got, found := m[name]; !found || got != value {
+			n.t.Errorf("%s is %v, want %v", name, got, value)
+		}
+	}
+	return c
+}
+
+// A node says whether what it has loaded is what is stored, whoever stores it, and
+// what it has left out.
+func TestLoadedAndStoredConfiguration(t *testing.T) {
+	t.Parallel()
+	all := sampleFiles(t)
+	all["directives_x.json"] = []byte(`{"directives":[{"id":77,"name":"x"}]}`)
+	h := newHome(t, all)
+	n := h.startReady(setup{role: standaloneRole, flags: []string{writable, "--skip-invalid"}})
+	begin := n.configuration()
+	if begin.Loaded == "" || begin.Loaded != begin.Stored || begin.Pending || begin.LeftOut != 1 ||
+		!cmp.Equal(begin.LeftOutList, []map[string]string{{"file": "directives_x.json", "directive": "directive 77"}}) {
+		t.Errorf("at the start it is %+v", begin)
+	}
+	n.ask(http.MethodPost, "/config/assets_x.json", oneAsset)
+	changed := n.configuration()
+	if changed.Loaded != begin.Loaded || changed.Stored == begin.Stored || !changed.Pending {
+		t.Errorf("after an upload it is %+v, was %+v", changed, begin)
+	}
+	n.ask(http.MethodDelete, "/config/assets_x.json", "")
+	if got := n.configuration(); !cmp.Equal(got, begin) {
+		t.Errorf("when that is taken back it is %+v, was %+v", got, begin)
+	}
+	testkit.Check(t, os.Remove(filepath.Join(n.configs, "directives_x.json")))
+	if got := n.configuration(); !got.Pending || got.LeftOut != 1 {
+		t.Errorf("after the file is removed it is %+v", got)
+	}
+	n.stop()
+	again := h.startReady(setup{role: standaloneRole, flags: []string{writable}})
+	if got := again.configuration(); got.Pending || got.LeftOut != 0 || got.Loaded == begin.Loaded {
+		t.Errorf("after a start it is %+v", got)
+	}
+}
+
 func TestT23_DeleteTwice(t *testing.T) {
 	t.Parallel()
 	for _, n := range startServices(t, sampleFiles(t), writable) {

@@ -51,7 +51,7 @@ func TestBackendRun(t *testing.T) {
 	fresh := eventTime.ReplaceAllString(only(t, p, "events").text, `"timestamp":"`+time.Now().UTC().Format(time.RFC3339)+`"`)
 	nats.Publish(bus.EventsSubject, strings.Split(strings.TrimSpace(fresh), "\n")...)
 	line := firstLine(t, filepath.Join(dir, "logs", "siem_alarms.json"))
-	if diff := cmp.Diff(compact(t, only(t, p, "readyz").text), compact(t, testkit.Get(t, url+"/readyz"))); diff != "" {
+	if diff := cmp.Diff(compact(t, only(t, p, "readyz").text), compact(t, withoutHashes(testkit.Get(t, url+"/readyz")))); diff != "" {
 		t.Errorf("/readyz: documented - real +:\n%s", diff)
 	}
 	checkMetrics(t, p, testkit.Get(t, url+"/metrics"))
@@ -71,6 +71,12 @@ func TestBackendRun(t *testing.T) {
 		}
 	}
 }
+
+// withoutHashes puts "..." in the place of the hashes of a configuration, as the pages
+// have it.
+func withoutHashes(text string) string { return configHash.ReplaceAllString(text, `"$1":"..."`) }
+
+var configHash = regexp.MustCompile(`"(loaded|stored)":"[0-9a-f]{16}"`)
 
 var eventTime = regexp.MustCompile(`"timestamp":"[^"]*"`)
 

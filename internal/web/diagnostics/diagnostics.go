@@ -51,6 +51,9 @@ type Options struct {
 	Checks []Check
 	// CheckTime bounds all checks together; 0 is 2 s.
 	CheckTime time.Duration
+	// Configuration returns what Readyz shows of the configuration beside the checks,
+	// which does not decide whether the program is ready; nil is nothing.
+	Configuration func() any
 	// Gatherer is what Metrics shows; without it the answer is 404.
 	Gatherer prometheus.Gatherer
 	// Variables are what Vars shows; without them the answer is 404.
@@ -106,6 +109,8 @@ func New(o Options) *Diagnostics {
 type health struct {
 	Status string        `json:"status"` // "ok" or "not ready"
 	Checks []checkResult `json:"checks,omitempty"`
+	// Configuration is that of Options.
+	Configuration any `json:"configuration,omitempty"`
 }
 
 type checkResult struct {
@@ -136,6 +141,9 @@ func (d *Diagnostics) Readyz(w http.ResponseWriter, r *http.Request) {
 			body.Status, code = "not ready", http.StatusServiceUnavailable
 		}
 		body.Checks = append(body.Checks, result)
+	}
+	if d.o.Configuration != nil {
+		body.Configuration = d.o.Configuration()
 	}
 	d.answer(w, code, body)
 }

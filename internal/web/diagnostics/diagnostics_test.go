@@ -57,7 +57,7 @@ func TestDiagnosticsBehindOthersRoutes(t *testing.T) {
 	promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "dsiem_config_changes_total", Help: "Changes."}, []string{"action"}).
 		WithLabelValues("delete")
 	d := diagnostics.New(diagnostics.Options{
-		Gatherer: reg,
+		Gatherer: reg, Configuration: func() any { return map[string]bool{"pending": true} },
 		Checks: []diagnostics.Check{{Name: "nats", Ready: func(ctx context.Context) error {
 			if _, ok := ctx.Deadline(); !ok {
 				return errors.New("nobody bounds the check")
@@ -79,7 +79,7 @@ func TestDiagnosticsBehindOthersRoutes(t *testing.T) {
 	mux.HandleFunc("GET /metrics", guarded(d.Metrics))
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	if code, body := testkit.Ask(t, http.MethodGet, server.URL+"/readyz"); code != http.StatusOK || !strings.Contains(body, `"nats","ready":true`) {
+	if code, body := testkit.Ask(t, http.MethodGet, server.URL+"/readyz"); code != http.StatusOK || !strings.Contains(body, `"nats","ready":true}],"configuration":{"pending":true}}`) {
 		t.Errorf("/readyz: %d %s", code, body)
 	}
 	if code, _ := testkit.Ask(t, http.MethodGet, server.URL+"/metrics"); code != http.StatusUnauthorized {

@@ -36,6 +36,8 @@ type Status struct {
 	Events   *Events   `json:"events,omitempty"`
 	NATS     *NATS     `json:"nats,omitempty"`
 	Backlogs *Backlogs `json:"backlogs,omitempty"`
+	// Configuration are the configuration files.
+	Configuration *Configuration `json:"configuration,omitempty"`
 	// Alarms are the last alarms, the newest first; no more than ShownAlarms
 	// are shown. nil is a mode without alarms, an empty slice none so far.
 	Alarms []Alarm `json:"alarms,omitzero"`
@@ -78,6 +80,26 @@ type Backlogs struct {
 	Live       int `json:"live"`
 	Active     int `json:"active_directives"`
 	Directives int `json:"directives"`
+}
+
+// Configuration says which configuration files the node works with.
+type Configuration struct {
+	// Loaded is the hash of the files that the node has loaded, "" if it loads none,
+	// Stored that of those that are stored now, "" if there are none.
+	Loaded string `json:"loaded,omitempty"`
+	Stored string `json:"stored,omitempty"`
+	// Pending says that another configuration is stored than the one that is loaded.
+	Pending bool `json:"pending"`
+	// LeftOut is the number of directives, or whole files of them, that are not in
+	// use because of errors. LeftOutList are the first of them.
+	LeftOut     int       `json:"left_out"`
+	LeftOutList []LeftOut `json:"left_out_list,omitempty"`
+}
+
+// LeftOut is a directive that is not in use, or a file of them if Directive is "".
+type LeftOut struct {
+	File      string `json:"file"`
+	Directive string `json:"directive,omitempty"`
 }
 
 // Links says which other pages the node has.

@@ -68,6 +68,10 @@ func standalone() status.Status {
 		Events:   &status.Events{Received: 1_234_567, Dropped: 89},
 		NATS:     &status.NATS{Connected: true},
 		Backlogs: &status.Backlogs{Live: 4321, Active: 7, Directives: 230},
+		Configuration: &status.Configuration{
+			Loaded: "0123456789abcdef", Stored: "fedcba9876543210", Pending: true, LeftOut: 1002,
+			LeftOutList: []status.LeftOut{{File: "directives_a.json", Directive: "directive 12"}, {File: "directives_b.json"}},
+		},
 		Alarms: []status.Alarm{
 			{Time: start.Add(time.Minute), ID: "aB3dE6gH9jK2mN5p", Title: "Ping flood (10.0.0.1 to 10.0.0.2)", Risk: 9, Class: "High"},
 			{Time: start.In(time.FixedZone("CET", 3600)), ID: "b", Title: "Port scan", Risk: 3, Class: "Medium"},
@@ -119,6 +123,8 @@ func TestPageShowsAStandaloneNode(t *testing.T) {
 		">89<", ">1,234,567<", `<section class="card alert" data-alert="events.dropped">`, ">Events were lost<",
 		">Connected<", `<section class="card" data-alert="nats.connected" data-alert-if="false">`,
 		">4,321<", ">230</span> directives",
+		`<section class="card alert">`, ">Another one is stored<", ">0123456789abcdef<", ">fedcba9876543210<", "because of errors: 1,002<",
+		"<li><bdi>directive 12</bdi> of <code>directives_a.json</code></li>", "<li><code>directives_b.json</code></li>",
 		`<time datetime="2024-02-29T12:01:00Z">2024-02-29 12:01:00</time>`, `<time datetime="2024-02-29T12:00:00Z">`,
 		`<span class="class high">High</span>`, "<bdi>Ping flood (10.0.0.1 to 10.0.0.2)</bdi>",
 		`<a href="ui/#/data/alarm-detail/aB3dE6gH9jK2mN5p"><code>aB3dE6gH9jK2mN5p</code></a>`,
@@ -150,6 +156,31 @@ func TestPageLeavesOutWhatAModeDoesNotHave(t *testing.T) {
 		`"links":{"ready":true,"metrics":false,"config":false,"ui":false}}` + "\n"
 	if diff := cmp.Diff(want, body); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
+	}
+}
+
+func TestPageShowsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		is      status.Configuration
+		shows   []string
+		doesNot []string
+	}{
+		{
+			status.Configuration{Loaded: "aa", Stored: "aa"},
+			[]string{`<section class="card" data-alert="configuration.pending">`, ">Loaded as stored<"}, []string{"Left out", "<ul>"},
+		},
+		{
+			status.Configuration{Loaded: "aa", Stored: "bb", Pending: true},
+			[]string{`<section class="card alert" data-alert="configuration.pending">`, ">Another one is stored<"}, nil,
+		},
+		{status.Configuration{Stored: "bb"}, []string{"Stored <code", ">bb<"}, []string{"Loaded", "configuration.loaded"}}, // a frontend's
+	} {
+		server := page(t, func() status.Status { return status.Status{Configuration: &c.is} })
+		_, body := get(t, server.URL+"/")
+		if m, p := missing(body, c.shows...), present(body, c.doesNot...); m != nil || p != nil {
+			t.Errorf("%+v: missing %q, too much %q in:\n%s", c.is, m, p, body)
+		}
 	}
 }
 
@@ -205,6 +236,7 @@ func TestPageEscapesWhatItShows(t *testing.T) {
 	server := page(t, func() status.Status {
 		return status.Status{
 			Mode: evil, Node: evil, Version: evil, Links: status.Links{UI: true},
+			Configuration: &status.Configuration{LeftOut: 1, LeftOutList: []status.LeftOut{{File: evil, Directive: evil}}},
 			Alarms: []status.Alarm{
 				{Title: evil, ID: evil, Class: evil},
 				{Title: "broken \xff\xfe text", ID: "javascript:alert(1)", Class: `high" onclick="alert(1)`},
@@ -262,7 +294,7 @@ func TestScriptFindsWhatThePageHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	attributes := regexp.MustCompile(`data-(text|meter|limit|alert|as)="([^"]+)"`).FindAllStringSubmatch(body, -1)
-	const want = 33
+	const want = 39
 	if len(attributes) != want {
 		t.Errorf("%d attributes, want %d: %q", len(attributes), want, attributes)
 	}

@@ -20,6 +20,7 @@
   const formats = {
     number,
     uptime,
+    text: String,
     limit: (n) => (n > 0 ? `of ${number(n)}` : "no limit"),
     choose: (value, element) => (value ? element.dataset.yes : element.dataset.no),
   };
