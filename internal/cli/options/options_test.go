@@ -525,9 +525,9 @@ func TestEffective(t *testing.T) {
 	for _, g := range optionTable(dsiem, &settings{}) {
 		for _, opt := range g.options {
 			key := strings.ReplaceAll(opt.name, "-", "_")
-			mayBeNone := opt.value.placeholder() == "NAME,…"
+			mayBeNone := false
 			switch v := opt.value.(type) {
-			case text:
+			case text, hostNames:
 				mayBeNone = true
 			case size:
 				mayBeNone = v.min > 0

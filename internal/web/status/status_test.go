@@ -168,11 +168,13 @@ func TestPageShowsTheConfiguration(t *testing.T) {
 	}{
 		{
 			status.Configuration{Loaded: "aa", Stored: "aa"},
-			[]string{`<section class="card" data-alert="configuration.pending">`, ">Loaded as stored<"}, []string{"Left out", "<ul>"},
+			[]string{`<section class="card" data-alert="configuration.pending">`, ">Loaded as stored<"},
+			[]string{"Left out", "<ul>"},
 		},
 		{
 			status.Configuration{Loaded: "aa", Stored: "bb", Pending: true},
-			[]string{`<section class="card alert" data-alert="configuration.pending">`, ">Another one is stored<"}, nil,
+			[]string{`<section class="card alert" data-alert="configuration.pending">`, ">Another one is stored<"},
+			nil,
 		},
 		{status.Configuration{Stored: "bb"}, []string{"Stored <code", ">bb<"}, []string{"Loaded", "configuration.loaded"}}, // a frontend's
 	} {
