@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+
+	"dsiem/test/testkit"
 )
 
 // parsedReplay returns what kong makes of a command line of replay.
@@ -89,4 +94,25 @@ func TestReplayTakesWhatServeTakes(t *testing.T) {
 			t.Errorf("%q: shards %d and %d; engine of serve -, of replay +:\n%s", flags, serve.Shards, c.Shards, diff)
 		}
 	}
+}
+
+// TestDemoHasTheSettingsOfServe: a web interface offers the same statuses and tags for the
+// alarms of the demo as for those of a server.
+func TestDemoHasTheSettingsOfServe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if o := runAs(t, dsiem, []string{"demo", "--fast", "--overwrite", "--out", dir}, nil); o.code != exitDone {
+		t.Fatalf("exit code %d: %s", o.code, o.err)
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "configs", "dsiem_config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var settings struct{ Status, Tags []string }
+	if err := json.Unmarshal(content, &settings); err != nil {
+		t.Fatal(err)
+	}
+	o := served(t, dsiem, []string{"serve"})
+	testkit.Equal(t, settings.Status, o.Statuses)
+	testkit.Equal(t, settings.Tags, o.Tags)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -98,7 +99,7 @@ func serverOptions(o *Options, dir, configs string, log io.Writer) (*node.Option
 	}
 	options := &node.Options{
 		Mode: node.ModeStandalone, Node: "demo", ConfigDir: configs, LogDir: dir, MaxQueue: demoQueue,
-		Statuses: []string{"Open", "In-Progress", "Closed"}, Tags: []string{"Identified Threat", "False Positive", "Valid Threat"},
+		Statuses: strings.Split(node.DefaultStatuses, ","), Tags: strings.Split(node.DefaultTags, ","),
 		HTTP: node.HTTPOptions{Address: address, Port: port, MaxBody: demoBody}, HoldDuration: time.Second,
 		Version: "demo", Fsync: "never", Out: log,
 	}

@@ -20,6 +20,13 @@ const (
 	ModeBackend = "cluster-backend"
 )
 
+// The statuses and tags that an alarm may have if nobody says otherwise, with commas in
+// between (docs/spec/interfaces.md §1.3).
+const (
+	DefaultStatuses = "Open,In-Progress,Closed"
+	DefaultTags     = "Identified Threat,False Positive,Valid Threat,Security Incident"
+)
+
 // Options are the settings of a node: everything that the command line and
 // the environment decide. Durations are as given, not rounded.
 type Options struct {

@@ -102,12 +102,12 @@ func alarmOptions(s *settings) []*option {
 	return []*option{
 		{
 			name: "status", short: 's', env: []string{"DSIEM_STATUS"},
-			value: list{&s.Statuses, "STATUS,…"}, def: "Open,In-Progress,Closed",
+			value: list{&s.Statuses, "STATUS,…"}, def: node.DefaultStatuses,
 			help: "Alarm statuses; alarms get the first.",
 		},
 		{
 			name: "tags", aliases: []string{"tag"}, short: 't', env: []string{"DSIEM_TAGS"},
-			value: list{&s.Tags, "TAG,…"}, def: "Identified Threat,False Positive,Valid Threat,Security Incident",
+			value: list{&s.Tags, "TAG,…"}, def: node.DefaultTags,
 			help: "Alarm tags; alarms get the first.",
 		},
 		{
