@@ -146,7 +146,9 @@ func (d *downloader) get(ctx context.Context, u *url.URL, limit int64, use func(
 func (d *downloader) request(ctx context.Context, u *url.URL, limit int64, use func(io.Reader) error) (size int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(d.Timeout, func() { cancel(fmt.Errorf("no answer within %v; start the frontend, or correct --frontend", d.Timeout)) })
+	silence := time.AfterFunc(d.Timeout, func() {
+		cancel(fmt.Errorf("no answer within %v; start the frontend, or correct --frontend", d.Timeout))
+	})
 	defer silence.Stop()
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)

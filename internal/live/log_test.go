@@ -2,6 +2,7 @@ package live
 
 import (
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,11 +32,13 @@ func TestTheLogTellsOfAlarms(t *testing.T) {
 	}{
 		"opened": {opened, nil, []string{`level=DEBUG msg="new backlog created"` + id + ` event.id=e1`}},
 		"accepted": {
-			correlate.Change{Kind: correlate.Accepted, Directive: 7, AlarmID: "a", Stage: 2, EventID: "e2"}, nil,
+			correlate.Change{Kind: correlate.Accepted, Directive: 7, AlarmID: "a", Stage: 2, EventID: "e2"},
+			nil,
 			[]string{`level=DEBUG msg="event taken"` + id + ` event.id=e2 stage=2`},
 		},
 		"advanced": {
-			correlate.Change{Kind: correlate.Advanced, Directive: 7, AlarmID: "a", Stage: 2}, nil,
+			correlate.Change{Kind: correlate.Advanced, Directive: 7, AlarmID: "a", Stage: 2},
+			nil,
 			[]string{`level=DEBUG msg="stage increased to 2"` + id},
 		},
 		"new alarm": {
@@ -45,7 +48,8 @@ func TestTheLogTellsOfAlarms(t *testing.T) {
 		},
 		"next stage": {
 			updated(3, 3, 3, alarm.Medium, alarm.Medium, true),
-			[]string{`level=INFO msg="alarm changed" alarm_id=a title="A \"title\"" risk=3 class=Medium stage=3 directive=7`}, nil,
+			[]string{`level=INFO msg="alarm changed" alarm_id=a title="A \"title\"" risk=3 class=Medium stage=3 directive=7`},
+			nil,
 		},
 		"higher risk in a stage": {
 			updated(3, 3, 8, alarm.Medium, alarm.High, false),
@@ -54,21 +58,23 @@ func TestTheLogTellsOfAlarms(t *testing.T) {
 		},
 		"another line of the same": {updated(3, 8, 8, alarm.High, alarm.High, false), nil, nil},
 		"finished": {
-			correlate.Change{Kind: correlate.Finished, Directive: 7, AlarmID: "a", Stage: 3}, nil,
+			correlate.Change{Kind: correlate.Finished, Directive: 7, AlarmID: "a", Stage: 3},
+			nil,
 			[]string{
 				`level=DEBUG msg="reached max stage and occurrence, deleting backlog"` + id,
 				`level=DEBUG msg="exited running state"` + id,
 			},
 		},
 		"expired": {
-			correlate.Change{Kind: correlate.Expired, Directive: 7, AlarmID: "a", Stage: 2}, nil,
+			correlate.Change{Kind: correlate.Expired, Directive: 7, AlarmID: "a", Stage: 2},
+			nil,
 			[]string{`level=DEBUG msg="backlog expired"` + id + ` stage=2`, `level=DEBUG msg="exited running state"` + id},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for level, want := range map[slog.Level][]string{
-				slog.LevelInfo: c.info, slog.LevelDebug: append(c.info[:len(c.info):len(c.info)], c.debug...), slog.LevelWarn: nil,
+				slog.LevelInfo: c.info, slog.LevelDebug: slices.Concat(c.info, c.debug), slog.LevelWarn: nil,
 			} {
 				book := new(testkit.Logbook)
 				e := newEmitter(&Options{Logger: book.LoggerFrom(level)}, nil, &counts{})

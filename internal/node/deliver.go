@@ -40,7 +40,7 @@ func (q toQueue) ready(ctx context.Context) error {
 		return unavailable(err)
 	}
 	if err := q.written(); err != nil {
-		return httpin.Outage("alarm lines cannot be written: " + err.Error())
+		return httpin.OutageError("alarm lines cannot be written: " + err.Error())
 	}
 	if !q.queue.HasRoom() {
 		return errQueueFull

@@ -46,14 +46,14 @@ const (
 // later: NATS is away, or a queue is full. The sender is told to try again (503).
 var ErrUnavailable = errors.New("events cannot be taken now")
 
-// Outage is an ErrUnavailable whose text senders are told. It has no secrets.
-type Outage string
+// OutageError is an ErrUnavailable whose text senders are told. It has no secrets.
+type OutageError string
 
 // Error returns what the sender is told after "Events cannot be taken now: ".
-func (o Outage) Error() string { return string(o) }
+func (o OutageError) Error() string { return string(o) }
 
 // Unwrap returns ErrUnavailable.
-func (o Outage) Unwrap() error { return ErrUnavailable }
+func (o OutageError) Unwrap() error { return ErrUnavailable }
 
 // Limiter decides how fast events may come from each client. An error that has a method
 // RetryAfter() time.Duration says what its client is told: that time, and its text.
@@ -497,7 +497,7 @@ func (h *Handler) limited(r *http.Request, s *scratch, err error, n int) *refusa
 func (h *Handler) unavailable(err error, n int) *refusal {
 	h.counters.unavailable.Add(uint64(n)) //nolint:gosec // a length
 	refused := &refusal{status: http.StatusServiceUnavailable, cause: err}
-	if outage, ok := errors.AsType[Outage](err); ok {
+	if outage, ok := errors.AsType[OutageError](err); ok {
 		refused.detail = outage.Error()
 	}
 	return refused

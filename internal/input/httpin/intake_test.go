@@ -219,8 +219,9 @@ func TestDeliverRefuses(t *testing.T) {
 		{"wrapped", fmt.Errorf("x: %w", httpin.ErrUnavailable), 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
 		{"time is up", context.DeadlineExceeded, 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
 		{
-			"told", fmt.Errorf("secret: %w", httpin.Outage("no space left")), 503,
-			"Events cannot be taken now: no space left", "3", httpin.Stats{Unavailable: 2},
+			"told", fmt.Errorf("secret: %w", httpin.OutageError("no space left")), 503,
+			"Events cannot be taken now: no space left", "3",
+			httpin.Stats{Unavailable: 2},
 		},
 		{"unknown", errors.New("secret"), 503, "Events cannot be taken now", "3", httpin.Stats{Unavailable: 2}},
 	} {

@@ -246,27 +246,26 @@ func (l *Limiter) Run(ctx context.Context) error {
 	}
 }
 
-// adjust moves the limit by one step.
+// adjust moves the limit by one step. The first of many that lead to a bound is for
+// everybody's log.
 func (l *Limiter) adjust() {
 	if !l.limited {
 		return
 	}
 	overloaded, before := l.Overloaded(), l.Limit()
 	after := l.next(before, overloaded)
-	level, moves := slog.LevelDebug, cmp.Compare(after, before)
+	say, moves, towards := l.log.Debug, cmp.Compare(after, before), l.max
 	if moves != l.moves {
-		level, l.moves = slog.LevelInfo, moves // the first step of many
+		say, l.moves = l.log.Info, moves
 	}
 	if moves == 0 {
 		return
 	}
-	l.setLimit(after)
-	towards := l.max
 	if overloaded {
 		towards = l.min
 	}
-	l.log.LogAttrs(context.Background(), level, fmt.Sprintf("Overload status is %t, EPS limit changed from %d to %d", overloaded, before, after), //nolint:sloglint // the original's text
-		slog.Int("towards", towards))
+	l.setLimit(after)
+	say(fmt.Sprintf("Overload status is %t, EPS limit changed from %d to %d", overloaded, before, after), "towards", towards) // the original's text
 }
 
 // setLimit sets the tokens per second, and how many an account holds (D10).
