@@ -154,7 +154,7 @@ func TestDiagnosticsOpenBeforeTheDownload(t *testing.T) {
 	}
 	const starting = `"ready":false,"error":"the node is starting"}`
 	want := `{"status":"not ready","checks":[{"name":"nats",` + starting + `,{"name":"configuration",` + starting +
-		`,{"name":"alarm_files",` + starting + "]}\n"
+		`,{"name":"alarm_files",` + starting + `],"configuration":{"pending":false,"left_out":0}}` + "\n"
 	if status, body := n.fetch("/readyz"); status != http.StatusServiceUnavailable || body != want {
 		t.Errorf("/readyz: %d %s, want 503 %s", status, body, want)
 	}

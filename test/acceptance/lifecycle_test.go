@@ -167,7 +167,7 @@ func TestP09_ExpiredWhileNATSIsDown(t *testing.T) {
 		t.Errorf("%d alarm lines while NATS is down, want that of the first run", got)
 	}
 	server.Restart()
-	n = h.startReady(setup{nats: server.URL()})
+	n = h.startReady(setup{nats: server.URL(), flags: []string{"-v"}})
 	n.says("backlog expired")
 	n.stop()
 	if got := h.alarms(); len(got) != 2 || got[1].progress() != "FT" {

@@ -59,7 +59,7 @@ func TestT44_MessagesOfBothGenerations(t *testing.T) {
 	var outcomes []string
 	for _, message := range []string{messageOfOriginal, messageOfSuccessor} {
 		h := newHome(t, configs(t, "", "r1 sid2100384 rel10\nr2 sid2100384 from=:1 occ5 rel10"))
-		n := h.startReady(setup{nats: server.URL()})
+		n := h.startReady(setup{nats: server.URL(), flags: []string{"-v"}})
 		publish(server, message)
 		n.says("backlog expired")
 		n.stop()

@@ -203,7 +203,7 @@ func TestP06_ExpiredWhileDown(t *testing.T) {
 	testkit.Check(t, err)
 	const hour = time.Hour + 10*time.Minute // the stage has ten minutes
 	testkit.Check(t, os.WriteFile(h.saved("1.json"), movedBack(content, hour), 0o600))
-	n := h.startReady(setup{nats: server.URL()})
+	n := h.startReady(setup{nats: server.URL(), flags: []string{"-v"}})
 	n.says("backlog expired")
 	n.stop()
 	after := h.alarms()
