@@ -29,6 +29,7 @@ var needReplay = map[string]string{
 	"t11-asset-removed":                   "at a stop the clock is that of the machine",
 	"x01-deadline":                        "when nothing waits the clock is that of the machine",
 	"x02-opening-event-after-its-backlog": "its first source is forgotten after an hour that nobody waits",
+	"50-late-events":                      "its clock is that of events in the past, and when nothing waits it is that of the machine",
 	"c01-timestamps-accepted":             "it is about the texts of timestamps, which cannot be moved",
 	"c01-timestamps-rejected":             "it is about the texts of timestamps, which cannot be moved",
 	"c01-timestamps-years":                "it is about the texts of timestamps, which cannot be moved",
