@@ -45,7 +45,7 @@ func (e *Engine) Restore(id uint64, s *alarm.Saved) error {
 	if current < 0 {
 		return ErrNoActiveStage
 	}
-	if err := rules.Resolve(); err != nil {
+	if err := rules.Resolve(owner.current.plan); err != nil {
 		return err
 	}
 	r := restorer{Rules: rules, engine: e, owner: owner, variant: owner.current}

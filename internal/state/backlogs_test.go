@@ -110,7 +110,7 @@ func TestFileOfTheSuccessorGoesOnWhereItsReferencesAreClear(t *testing.T) {
 	dir := filepath.Join("testdata", "successor")
 	loaded := load(t, dir, e, 1)
 	want := `1.json:109:3: backlog number 2: "nTwo_-123" cannot go on: ` +
-		`stage 2 refers to ":1", and the backlog has 2 addresses it could mean`
+		`stage 2 refers to ":1" in from, and the backlog has 2 addresses it could mean`
 	if got := messages(loaded.Problems, dir); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -128,6 +128,54 @@ func TestFileOfTheSuccessorGoesOnWhereItsReferencesAreClear(t *testing.T) {
 		anEvent("e5", 5, 2, 84),
 		exploit("e6", 6),
 	)
+}
+
+// §11.5: the successor leaves references to custom data, too, and the labels of rules out.
+func TestCustomDataThatAFileOfTheSuccessorRefersTo(t *testing.T) {
+	t.Parallel()
+	const name = `"name": "ports"`
+	directives := strings.Replace(fixture(t, "scan_directives.json"), name, name+`, "custom_data1": ":1", "custom_label1": "user"`, 1)
+	backlog := strings.ReplaceAll(fixture(t, "successor/1.json"), name, `"custom_data1": ":1", `+name)
+	backlog = backlog[:strings.Index(backlog, "\n  },\n")] + "}]" // the first
+	contents := regexp.MustCompile(`"custom_data": \[[^]]*\]`)
+	const taken, not = "2[e4]", "" // an event of the user <root>, and one of another
+	for _, tt := range []struct{ contents, problem, root, other string }{
+		{contents: `{"label": "user", "content": "<Root>, !x"}`, root: taken, other: not},
+		{contents: `{"label": "account", "content": "<root>, !x"}`, root: taken, other: not}, // the only one
+		{
+			contents: `{"label": "host", "content": "web"}, {"label": "user", "content": "<root>, !x"}, {"label": "user", "content": "<ROOT>, !x"}`,
+			root:     taken, other: not,
+		},
+		{contents: ``, root: taken, other: taken}, // D18: no condition
+		{
+			contents: `{"label": "user", "content": "a"}, {"label": "user", "content": "b"}, {"label": "host", "content": "c"}`,
+			problem:  `stage 2 refers to ":1" in custom_data1, and the backlog has 2 contents it could mean`,
+		},
+		{
+			contents: `{"label": "account", "content": "a"}, {"label": "host", "content": "c"}`,
+			problem:  `stage 2 refers to ":1" in custom_data1, and the backlog has 2 contents it could mean`,
+		},
+	} {
+		for user, want := range map[string]string{"<root>, !x": tt.root, "root": tt.other} {
+			dir := write(t, "1.json", contents.ReplaceAllString(backlog, `"custom_data": [`+tt.contents+`]`))
+			e := newEngine(t, directives)
+			loaded := load(t, dir, e, 1)
+			if tt.problem != "" {
+				if got := messages(loaded.Problems, dir); got != `1.json:2:3: backlog number 1: "nOne_-123" cannot go on: `+tt.problem {
+					t.Errorf("%s: got %s", tt.contents, got)
+				}
+				continue
+			}
+			if loaded.Restored != 1 || loaded.Discarded != 0 {
+				t.Fatalf("%s: got %+v", tt.contents, loaded)
+			}
+			ev := anEvent("e4", 2, 2, 82)
+			ev.CustomData[0], ev.CustomLabel[0] = user, "user"
+			if got := step(e, ev); got != want {
+				t.Errorf("%s: an event of %q: got %q, want %q", tt.contents, user, got, want)
+			}
+		}
+	}
 }
 
 // P11: created_time is set when the alarm is first published, here after the
@@ -175,7 +223,7 @@ func TestRefusedBacklogIsNamed(t *testing.T) {
 		{`"PluginRule"`, `"pluginrule"`, `stage 1: type: "pluginrule" is not a rule type`},
 		{`"DST_PORT"`, `"DST"`, `stage 2: sticky_different: "DST" is not a field`},
 		{`"10.0.0.1",`, `":3",`, `stage 2: ":3" is not an address to compare with`},
-		{`"port_to": "ANY"`, `"port_to": ":1"`, `stage 2 refers to ":1", whose value the file does not tell`},
+		{`"port_to": "ANY"`, `"port_to": ":1"`, `stage 2 refers to ":1" in port_to, whose value the file does not tell`},
 	} {
 		dir := write(t, "1.json", strings.ReplaceAll(good, tt.old, tt.new))
 		e := newEngine(t, fixture(t, "scan_directives.json"))

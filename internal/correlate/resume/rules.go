@@ -1,6 +1,7 @@
 package resume
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -28,6 +29,15 @@ type Rules struct {
 	Origin backlogs.Origin
 	Data   *backlogs.OpeningData
 	Known  directive.Fields
+
+	// copied are custom data that Resolve has filled in: such a text is no pattern (D18).
+	copied []place
+}
+
+// place is a field of the rule with a number.
+type place struct {
+	rule  int
+	field directive.Fields
 }
 
 // ReadRules returns the rules of a saved backlog in order of stage. It reports a stage
@@ -65,44 +75,98 @@ func (r *Rules) sort() error {
 }
 
 // Resolve replaces references that the successor leaves in saved rules, where
-// the value is beyond doubt (§11.5).
-func (r *Rules) Resolve() error {
+// the value is beyond doubt (§11.5). plan is the directive's: the successor saves no
+// labels of custom data.
+func (r *Rules) Resolve(plan *directive.Plan) error {
 	stages := r.stages()
 	for i := range r.List {
 		rule := &r.List[i]
-		refers := func(text string) bool { return directive.RefersTo(text, rule.Stage, stages) }
-		for _, address := range []struct {
-			text *string
-			from []netip.Addr
-		}{{&rule.From, r.Saved.SrcIPs}, {&rule.To, r.Saved.DstIPs}} {
-			switch {
-			case !refers(*address.text):
-			case len(address.from) != 1:
-				return fmt.Errorf("stage %d refers to %q, and the backlog has %d addresses it could mean",
-					rule.Stage, *address.text, len(address.from))
-			default:
-				*address.text = address.from[0].String()
+		for _, f := range originFields {
+			text := textOf(rule, f.field)
+			if !directive.RefersTo(*text, rule.Stage, stages) || !r.mayRefer(rule, f.field) {
+				continue
 			}
-		}
-		if text, ok := r.untold(rule, refers); ok {
-			return fmt.Errorf("stage %d refers to %q, whose value the file does not tell", rule.Stage, text)
+			value, err := r.valueOf(f.field, labelOf(plan, rule.Stage, f.field))
+			if err != nil {
+				return fmt.Errorf("stage %d refers to %q in %s, %w", rule.Stage, *text, f.key, err)
+			}
+			*text = value
+			if f.field&backlogs.CustomData != 0 {
+				r.copied = append(r.copied, place{i, f.field})
+			}
 		}
 	}
 	return nil
 }
 
-// untold returns a reference to a port or custom data, whose value a saved
-// backlog does not hold.
-func (r *Rules) untold(rule *alarm.Rule, refers func(string) bool) (text string, ok bool) {
-	texts := []string{rule.PortFrom, rule.PortTo}
-	if r.Saved.Successor && rule.Type == directive.PluginRule.String() {
-		texts = append(texts, rule.CustomData[:]...)
+// mayRefer reports whether a rule is compared in a field and can have a reference
+// there: any file but the successor's has resolved those to custom data, and what still
+// looks like one is text.
+func (r *Rules) mayRefer(rule *alarm.Rule, field directive.Fields) bool {
+	return field&backlogs.CustomData == 0 || r.Saved.Successor && rule.Type == directive.PluginRule.String()
+}
+
+// valueOf returns what a reference to a field must mean. label is that of custom data,
+// "" if unknown.
+func (r *Rules) valueOf(field directive.Fields, label string) (string, error) {
+	switch field {
+	case directive.SrcIP:
+		return onlyAddress(r.Saved.SrcIPs)
+	case directive.DstIP:
+		return onlyAddress(r.Saved.DstIPs)
+	case directive.SrcPort, directive.DstPort:
+		return "", errors.New("whose value the file does not tell")
 	}
-	i := slices.IndexFunc(texts, refers)
-	if i < 0 {
-		return "", false
+	return onlyContent(r.Saved.CustomData, label)
+}
+
+func onlyAddress(list []netip.Addr) (string, error) {
+	if len(list) != 1 {
+		return "", fmt.Errorf("and the backlog has %d addresses it could mean", len(list))
 	}
-	return texts[i], true
+	return list[0].String(), nil
+}
+
+// onlyContent returns the one content that there is, or that has a label, without
+// regard to case; "" if no event had any (D18).
+func onlyContent(list []alarm.CustomData, label string) (string, error) {
+	contents := different(list, func(string) bool { return true })
+	if labelled := different(list, func(of string) bool { return of == label }); label != "" && len(labelled) > 0 {
+		contents = labelled
+	}
+	switch len(contents) {
+	case 0:
+		return "", nil
+	case 1:
+		return contents[0], nil
+	}
+	return "", fmt.Errorf("and the backlog has %d contents it could mean", len(contents))
+}
+
+// different returns the contents with certain labels, once each.
+func different(list []alarm.CustomData, labelled func(string) bool) []string {
+	var contents []string
+	for _, c := range list {
+		same := func(other string) bool { return directive.EqualFolded(c.Content, directive.Fold(other)) }
+		if labelled(c.Label) && !slices.ContainsFunc(contents, same) {
+			contents = append(contents, c.Content)
+		}
+	}
+	return contents
+}
+
+// labelOf returns the label that a directive gives a field of custom data in a stage or
+// else in the nearest one before it, "" if there is none.
+func labelOf(plan *directive.Plan, stage int, field directive.Fields) (label string) {
+	for i := range plan.Stages {
+		rule := plan.Rule(i)
+		for k, text := range rule.CustomLabel {
+			if rule.Stage <= stage && text != "" && directive.CustomDataField(k) == field {
+				label = text
+			}
+		}
+	}
+	return label
 }
 
 func (r *Rules) stages() []int {
@@ -215,7 +279,7 @@ func (r *Rules) Generalize() (*General, error) {
 		if err != nil {
 			return nil, fmt.Errorf("stage %d: %w", r.List[i].Stage, err)
 		}
-		g.joins[i] = r.abstract(&rule, &r.List[i], r.Extras[i].Origin)
+		g.joins[i] = r.abstract(&rule, i)
 		if err := checkTerms(&rule); err != nil {
 			return nil, fmt.Errorf("stage %d: %w", rule.Stage, err)
 		}
@@ -254,12 +318,18 @@ func (g *General) Plan(current *directive.Plan) *directive.Plan {
 	return plan
 }
 
-// abstract replaces values of the creating event by ANY in a rule and returns
-// their fields: those that the file tells of, or single hosts and ports.
-func (r *Rules) abstract(rule *directive.Rule, saved *alarm.Rule, told []string) directive.Fields {
-	fields := directive.SrcIP | directive.DstIP | directive.SrcPort | directive.DstPort
-	if told != nil {
+// abstract replaces values of the creating event by ANY in rule i and returns
+// their fields: those that the file tells of, or single hosts and ports and what Resolve
+// has filled in.
+func (r *Rules) abstract(rule *directive.Rule, i int) directive.Fields {
+	saved, fields := &r.List[i], directive.SrcIP|directive.DstIP|directive.SrcPort|directive.DstPort
+	if told := r.Extras[i].Origin; told != nil {
 		fields = fieldsOf(told)
+	}
+	for _, c := range r.copied {
+		if c.rule == i {
+			fields |= c.field
+		}
 	}
 	var joins directive.Fields
 	take := func(field directive.Fields, text *string) {
@@ -403,6 +473,25 @@ func OriginKeys(fields directive.Fields) []string {
 		}
 	}
 	return keys
+}
+
+// textOf returns where a rule has the text of a field.
+func textOf(rule *alarm.Rule, field directive.Fields) *string {
+	switch field {
+	case directive.SrcIP:
+		return &rule.From
+	case directive.DstIP:
+		return &rule.To
+	case directive.SrcPort:
+		return &rule.PortFrom
+	case directive.DstPort:
+		return &rule.PortTo
+	case directive.CustomData1:
+		return &rule.CustomData[0]
+	case directive.CustomData2:
+		return &rule.CustomData[1]
+	}
+	return &rule.CustomData[2]
 }
 
 // fieldsOf returns the fields of keys; unknown ones are passed over.
