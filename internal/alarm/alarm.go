@@ -193,6 +193,9 @@ type Saved struct {
 	LongData [event.CustomFields]event.IDHash
 	// Unlisted is what is known of the addresses that found no room.
 	Unlisted Unlisted
+	// IDs are event ids that are known as text: AppendSaved writes those of Extras so, and
+	// the others as hashes. They are nil when the backlog is read.
+	IDs map[event.IDHash]string
 }
 
 // Unlisted is what an alarm has to know of addresses that it does not list: the

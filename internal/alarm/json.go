@@ -49,7 +49,8 @@ type writer struct {
 	buf    []byte
 	pretty bool
 	depth  int
-	filled bool // the open list or object has an element
+	filled bool                    // the open list or object has an element
+	ids    map[event.IDHash]string // those that are known as text
 }
 
 func (w *writer) open(c byte) {
@@ -157,7 +158,13 @@ func appendAddr(w *writer, a *netip.Addr) {
 	w.buf = append(w.buf, '"')
 }
 
-func appendID(w *writer, id *event.IDHash) { w.quote(id.String()) }
+func (w *writer) id(id *event.IDHash) {
+	text, known := w.ids[*id]
+	if !known {
+		text = id.String()
+	}
+	w.quote(text)
+}
 
 func appendIdentity(w *writer, i *Identity) { w.quote(i.String()) }
 
@@ -265,7 +272,7 @@ func (w *writer) extra(x *Extra) {
 		list(w, "sdiff_int", x.StickyNumbers, appendUnsigned)
 		w.close('}')
 	}
-	listIf(w, "saved_event_ids", x.EventIDs, appendID)
+	listIf(w, "saved_event_ids", x.EventIDs, (*writer).id)
 	if x.Origin != nil {
 		list(w, "saved_origin", x.Origin, appendText)
 	}
@@ -286,6 +293,7 @@ func (w *writer) unlisted(u *Unlisted) {
 }
 
 func (w *writer) saved(s *Saved) {
+	w.ids = s.IDs
 	w.open('{')
 	w.alarm(&s.Alarm, s.Extras)
 	w.numberIf("saved_last_srcport", int64(s.LastSrcPort))

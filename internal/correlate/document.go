@@ -95,11 +95,26 @@ func (e *Engine) title(b *backlogs.Backlog) string {
 func (e *Engine) Save() iter.Seq2[uint64, alarm.Saved] {
 	s := e.Snapshot()
 	s.Sort()
+	s.IDs = map[event.IDHash]string{}
+	e.AddIDs(s.IDs)
 	return s.All()
+}
+
+// AddIDs adds the event ids that are known as text, those of the events to look back to:
+// a sender repeats first of all what it sent last, and an older backend knows that again
+// only by the text (§11.5). It takes some 100 ms for the most there can be.
+func (e *Engine) AddIDs(ids map[event.IDHash]string) {
+	for k := range e.memory.All() {
+		if text := e.memory.ID(k); text != "" && len(text) <= backlogs.MostText {
+			ids[k.ID] = text
+		}
+	}
 }
 
 // Snapshot is a list of the backlogs that lived at a time.
 type Snapshot struct {
+	// IDs are what AddIDs gave before All, or nil: a checkpoint has no time for them.
+	IDs    map[event.IDHash]string
 	engine *Engine
 	live   []saving
 }
@@ -141,7 +156,12 @@ func (s *Snapshot) All() iter.Seq2[uint64, alarm.Saved] {
 	return func(yield func(uint64, alarm.Saved) bool) {
 		for _, one := range s.live {
 			b := e.store.Find(one.backlog)
-			if b != nil && e.opening(b) == one.opened && !yield(e.variantOf(b).plan.ID, e.save(b)) {
+			if b == nil || e.opening(b) != one.opened {
+				continue
+			}
+			saved := e.save(b)
+			saved.IDs = s.IDs
+			if !yield(e.variantOf(b).plan.ID, saved) {
 				return
 			}
 		}

@@ -2,6 +2,8 @@ package state_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"iter"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"dsiem/internal/alarm"
 	"dsiem/internal/correlate"
 	"dsiem/internal/event"
 	"dsiem/internal/state"
@@ -82,6 +85,51 @@ func TestFileOfTheSeedGoesOn(t *testing.T) {
 	if bytes.Contains(line, []byte("saved_")) { // B24
 		t.Errorf("the alarm shows saved state: %s", line)
 	}
+}
+
+// §11.2: an older backend knows an event again only by the text of its id.
+func TestIDsThatAreStillKnownAsTextAreSavedAsText(t *testing.T) {
+	t.Parallel()
+	directives := strings.Replace(fixture(t, "scan_directives.json"), `"occurrence": 3`, `"occurrence": 5`, 1)
+	e := newEngine(t, directives)
+	long := strings.Repeat("x", 5000)
+	for _, ev := range []*event.Event{
+		anEvent("opener", 0, 1, 80), // matches no later stage: nothing looks back to it
+		anEvent("early", 1, 2, 81),
+		anEvent(long, 12, 2, 82),
+		anEvent(`late "1"`, 13, 2, 83),
+	} {
+		step(e, ev)
+	}
+	hash := func(id string) string { return event.HashID(id).String() }
+	wantIDs := func(saved iter.Seq2[uint64, alarm.Saved], want ...string) {
+		t.Helper()
+		dir := t.TempDir()
+		save(t, dir, saved)
+		var file []struct {
+			Rules []struct {
+				IDs []string `json:"saved_event_ids"`
+			} `json:"rules"`
+		}
+		if err := json.Unmarshal([]byte(read(t, dir)["1.json"]), &file); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, rule := range file[0].Rules {
+			got = append(got, rule.IDs...)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		again := newEngine(t, directives)
+		loadClean(t, dir, again, 1)
+		steps(
+			t, again, []string{"2[early]", `2[late "1"]`, "2[new]", "2[newer] 4/FF-"}, // two more count
+			anEvent("early", 14, 2, 84), anEvent(`late "1"`, 14, 2, 85), anEvent("new", 14, 2, 86), anEvent("newer", 14, 2, 87),
+		)
+	}
+	wantIDs(e.Save(), hash("opener"), hash("early"), hash(long), `late "1"`)
+	wantIDs(e.Snapshot().All(), hash("opener"), hash("early"), hash(long), hash(`late "1"`)) // as a checkpoint
 }
 
 func TestFileOfTheSeedIsSavedAsItWas(t *testing.T) {

@@ -51,7 +51,7 @@ func (s *Scenario) NewChecker() *Checker {
 // Check compares the result of a run with its wants. The error lists every
 // difference.
 func (c *Checker) Check(r *Run, res *Result) error {
-	d := &differ{file: c.file, run: r, names: c.names, given: res.Given}
+	d := &differ{file: c.file, run: r, names: c.names, given: res.Given, taken: map[string]bool{}}
 	if d.given == nil {
 		ids := r.givenIDs()
 		d.given = func(id string) bool { return ids[id] }
@@ -89,6 +89,7 @@ type differ struct {
 	run      *Run
 	names    map[string]string
 	given    func(id string) bool // is that of an event without one
+	taken    map[string]bool      // the ids of events that were taken
 	backlogs map[string]*gotBacklog
 	order    []string
 	problems []error
@@ -178,6 +179,7 @@ func (d *differ) readAlarmEvents(data []byte) {
 			continue
 		}
 		event := doc.EventID
+		d.taken[event] = true
 		if event == "" || d.given(event) {
 			event = noID
 		}
@@ -260,6 +262,9 @@ func (d *differ) readLive(files map[string][]byte) {
 				continue
 			}
 			d.checkDefaults(doc, where)
+			if err := doc.checkIDs(d.taken); err != nil {
+				d.failf(0, "%s: %v", where, err)
+			}
 			name, known := d.names[doc.ID]
 			if !known {
 				d.failf(0, "%s: alarm %s has no alarm-event line", where, doc.ID)

@@ -133,7 +133,7 @@ func TestCheckReportsDifferences(t *testing.T) {
 		{alarms, `"created_time":1700000000`, `"created_time":"2023"`, `siem_alarms.json:1`},
 		{alarms, `"created_time":1700000000`, `"created_time":0`, `must be set`},
 		// the saved state and the program
-		{live, `"h:0123456789abcdef"`, `"e2"`, `is not h: and 16 hex digits`},
+		{live, `"h:0123456789abcdef"`, `"e9"`, `rules[1]: saved event id "e9" is neither h: and 16 hex digits nor that of an event`},
 		{live, `"h:0123456789abcdef"`, `"h:0123456789abcdee"`, `test.txtar:21: run 1: backlog e1~2, saved: r2.saved_event_ids[0]: want`},
 		{live, `"occurrence": 9`, `"occurrence": 8`, "want live 2 1/9\n\tgot  live 2 1/8"},
 		{live, `"start_time": 1700000000, "saved`, `"status": "timeout", "saved`, `got  live 0 0/0`},

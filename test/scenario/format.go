@@ -283,11 +283,6 @@ func (a *alarmDoc) checkValues() error {
 		if i > 0 && r.Stage <= a.Rules[i-1].Stage {
 			return fmt.Errorf("%s: stage %d after stage %d", where, r.Stage, a.Rules[i-1].Stage)
 		}
-		for _, id := range r.SavedEventIDs {
-			if !isIDHash(id) {
-				return fmt.Errorf("%s: saved event id %q is not h: and 16 hex digits", where, id)
-			}
-		}
 	}
 	return nil
 }
@@ -297,7 +292,20 @@ func isAlarmID(id string) bool {
 	return len(id) == 16 && isID(id) && !strings.ContainsAny(id, "-_")
 }
 
-// isIDHash reports whether an event id has the form that saved backlogs keep.
+// checkIDs checks that each saved event id is the hash of one, or that of an event that
+// was taken (§11.2).
+func (a *alarmDoc) checkIDs(taken map[string]bool) error {
+	for i, r := range a.Rules {
+		for _, id := range r.SavedEventIDs {
+			if !isIDHash(id) && !taken[id] {
+				return fmt.Errorf("rules[%d]: saved event id %q is neither h: and 16 hex digits nor that of an event", i, id)
+			}
+		}
+	}
+	return nil
+}
+
+// isIDHash reports whether an event id has the form of those that are saved as hashes.
 func isIDHash(id string) bool {
 	digits, ok := strings.CutPrefix(id, "h:")
 	return ok && len(digits) == 16 && strings.Trim(digits, "0123456789abcdef") == ""

@@ -185,6 +185,12 @@ func (m *Recent) CustomData(k *Event) (data [event.CustomFields]string) {
 	return data
 }
 
+// ID returns the text of an event's id.
+func (m *Recent) ID(k *Event) string {
+	r := m.texts.read(k.text)
+	return string(r.next(textID))
+}
+
 // Recall returns a remembered event but for its time, without what the engine has no
 // use for.
 func (m *Recent) Recall(k *Event) *event.Event {

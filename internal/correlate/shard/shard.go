@@ -105,7 +105,14 @@ func (s Snapshots) Saved() iter.Seq2[uint64, alarm.Saved] {
 }
 
 // Saved returns the saved form of all live backlogs.
-func (all *Set) Saved() iter.Seq2[uint64, alarm.Saved] { return all.Snapshot().Saved() }
+func (all *Set) Saved() iter.Seq2[uint64, alarm.Saved] {
+	lists, ids := all.Snapshot(), map[event.IDHash]string{}
+	for i, e := range all.Shards {
+		e.AddIDs(ids)
+		lists[i].IDs = ids
+	}
+	return lists.Saved()
+}
 
 // Remembered returns what the engines remember beside live backlogs, in parts: those of
 // one engine after those of another, so that an event may stand in several. See
