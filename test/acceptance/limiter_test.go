@@ -77,7 +77,7 @@ func TestT39_ArraysCountByTheirEvents(t *testing.T) {
 
 // One small body of 76,538 events leaves a debt of more than a minute. It is that of its
 // client alone, who is known by the credentials, or else by the address.
-func TestADebtIsThatOfOneClientAlone(t *testing.T) {
+func TestT64_ADebtIsThatOfOneClientAlone(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "auth.json")
 	attacker, other := newUser(t, "attacker", "intake"), newUser(t, "other", "intake")

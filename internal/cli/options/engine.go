@@ -46,13 +46,13 @@ func (p Program) loadTexts() loadTexts {
 		}
 	case node.ModeFrontend:
 		return loadTexts{
-			"Events a second to take at most, while no backend is overloaded; 0 for no limit.",
+			"Events a second to take at most, from all clients together, while no backend is overloaded; 0 for no limit.",
 			"Events that may wait for the engines.",
 		}
 	}
 	return loadTexts{
-		"Events a second to take over HTTP at most, while nothing is overloaded; 0 for no limit. A backend takes all: " +
-			"there it is the rate to sustain, at least 1, and a warning says if events take too long.",
+		"Events a second to take over HTTP at most, from all clients together, while nothing is overloaded; 0 for no limit. " +
+			"A backend takes all: there it is the rate to sustain, at least 1, and a warning says if events take too long.",
 		"Events that may wait. More are refused over HTTP; a backend takes 24 times as many in a burst, then drops and counts them." + zero,
 	}
 }
