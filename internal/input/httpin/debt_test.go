@@ -192,15 +192,18 @@ func TestTooManyRecordsThatAreTooShort(t *testing.T) {
 	}{
 		{
 			"as many as are looked at", ev("a") + strings.Repeat("{}", 10_000), `"not_listed":9900}`,
-			httpin.Stats{Requests: map[int]uint64{200: 1}, Accepted: 1, Rejected: rejections(event.BadTimestamp, 10_000)}, []string{"a"},
+			httpin.Stats{Requests: map[int]uint64{200: 1}, Accepted: 1, Rejected: rejections(event.BadTimestamp, 10_000)},
+			[]string{"a"},
 		},
 		{
 			"one more", ev("a") + strings.Repeat("{}", 10_001) + "not looked at", "Not a valid event: event 10002 of the body, counted from 1: " + refused,
-			httpin.Stats{Requests: map[int]uint64{418: 1}, Withheld: 1, Rejected: rejections(event.BadTimestamp, 10_000)}, nil,
+			httpin.Stats{Requests: map[int]uint64{418: 1}, Withheld: 1, Rejected: rejections(event.BadTimestamp, 10_000)},
+			nil,
 		},
 		{
 			"in an array", "[" + strings.Repeat("1,", 20_000) + "1]", "Not a valid event: event 10001 of the body, counted from 1: " + refused,
-			httpin.Stats{Requests: map[int]uint64{418: 1}, Rejected: rejections(event.BadJSON, 10_000)}, nil,
+			httpin.Stats{Requests: map[int]uint64{418: 1}, Rejected: rejections(event.BadJSON, 10_000)},
+			nil,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package httpin_test
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -60,7 +61,16 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool drop objects")
 	}
-	h := httpin.New(httpin.Options{Limiter: limit.New(limit.Options{}), Deliver: release})
+	t.Run("unlimited", func(t *testing.T) { allocations(t, limit.New(limit.Options{})) })
+	t.Run("limited", func(t *testing.T) {
+		allocations(t, limit.New(limit.Options{Max: math.MaxInt32, Min: math.MaxInt32}))
+	})
+}
+
+func allocations(t *testing.T, l *limit.Limiter) {
+	t.Helper()
+	client := func(*http.Request) string { return "a" }
+	h := httpin.New(httpin.Options{Limiter: l, Client: client, Deliver: release})
 	for _, c := range []struct {
 		name, in, encoding string
 		most               float64

@@ -33,12 +33,12 @@ const (
 	rise, fall = 100, 10
 )
 
-// ErrLimited is what each Refusal is: events came faster than the limit allows. They
+// ErrLimited is what each RefusalError is: events came faster than the limit allows. They
 // have taken no tokens.
 var ErrLimited = errors.New("rate limit of events reached")
 
-// Refusal is why events of a client are refused.
-type Refusal struct {
+// RefusalError is why events of a client are refused.
+type RefusalError struct {
 	// Client is whose events they are, also if it shares an account.
 	Client string
 	// Ahead is the number of events by which the account is ahead of its share of
@@ -49,16 +49,16 @@ type Refusal struct {
 }
 
 // Error says how far the client is ahead.
-func (r *Refusal) Error() string {
+func (r *RefusalError) Error() string {
 	return fmt.Sprintf("%s is %d events ahead of its share of the limit of %d per second", r.Client, r.Ahead, r.Limit)
 }
 
 // Unwrap returns ErrLimited.
-func (r *Refusal) Unwrap() error { return ErrLimited }
+func (r *RefusalError) Unwrap() error { return ErrLimited }
 
 // RetryAfter returns when the client should try again: when its debt is paid as far
 // as is known now, in one second at least and five minutes at most.
-func (r *Refusal) RetryAfter() time.Duration { return min(max(r.after, leastRetry), mostRetry) }
+func (r *RefusalError) RetryAfter() time.Duration { return min(max(r.after, leastRetry), mostRetry) }
 
 // Options are the settings of a Limiter. The zero value limits nothing.
 type Options struct {
@@ -116,7 +116,7 @@ func New(o Options) *Limiter {
 }
 
 // Admit returns nil if a request of a client need not be refused whatever is in it,
-// and otherwise a *Refusal. It takes no tokens: it saves the work on a request that
+// and otherwise a *RefusalError. It takes no tokens: it saves the work on a request that
 // Take would refuse.
 func (l *Limiter) Admit(client string) error {
 	if l == nil || !l.limited {
@@ -134,8 +134,8 @@ func (l *Limiter) Admit(client string) error {
 }
 
 // refusal returns why a client is refused. Callers hold sharing.
-func (l *Limiter) refusal(client string, a *account) *Refusal {
-	r := &Refusal{Client: client, Ahead: l.shares.debt(a), Limit: l.shares.limit, after: l.shares.likely(l.shares.due(a))}
+func (l *Limiter) refusal(client string, a *account) *RefusalError {
+	r := &RefusalError{Client: client, Ahead: l.shares.debt(a), Limit: l.shares.limit, after: l.shares.likely(l.shares.due(a))}
 	if a != nil && a.waiting > 0 {
 		r.after -= maxWait // when there is room among those that wait
 	}
@@ -149,7 +149,7 @@ func (l *Limiter) refusal(client string, a *account) *Refusal {
 // limit nevertheless, and no other client waits for it.
 //
 // Without a token Take waits for up to three seconds; if that would not do it returns
-// a *Refusal at once, or when other clients come in between. When ctx ends first, the
+// a *RefusalError at once, or when other clients come in between. When ctx ends first, the
 // error is that of ctx. In both cases the tokens are given back.
 func (l *Limiter) Take(ctx context.Context, client string, n int) error {
 	if l == nil || !l.limited || n <= 0 {
@@ -186,7 +186,7 @@ func (l *Limiter) Take(ctx context.Context, client string, n int) error {
 }
 
 // refuse counts n events that are refused, and returns why. Callers hold sharing.
-func (l *Limiter) refuse(client string, a *account, n int) *Refusal {
+func (l *Limiter) refuse(client string, a *account, n int) *RefusalError {
 	l.refusedRequests.Add(1)
 	l.refusedEvents.Add(uint64(n)) //nolint:gosec // n is positive
 	return l.refusal(client, a)

@@ -284,7 +284,7 @@ func TestRetryAfterSaysWhenADebtIsPaid(t *testing.T) {
 			}
 			for name, err := range map[string]error{"Admit": l.Admit("a"), "Take": takeOne(t, l, "a")} {
 				got := time.Duration(0)
-				if refusal, ok := errors.AsType[*limit.Refusal](err); ok {
+				if refusal, ok := errors.AsType[*limit.RefusalError](err); ok {
 					got = refusal.RetryAfter()
 				}
 				if got != c.want || (err != nil) != (c.want > 0) {

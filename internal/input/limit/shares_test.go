@@ -29,7 +29,7 @@ func TestADebtIsThatOfOneClientAlone(t *testing.T) {
 		}
 		ask("other", 1)
 		ask("large", 76_538)
-		for passed := 0; passed < 120; passed++ {
+		for passed := range 120 {
 			ask("other", 10)
 			ask(fmt.Sprint("new", passed), 10)
 			if err := l.Admit("large"); !errors.Is(err, limit.ErrLimited) {
@@ -54,7 +54,7 @@ func TestADebtIsThatOfOneClientAlone(t *testing.T) {
 func flood(t *testing.T, l *limit.Limiter, client string, end time.Time, n int, pause time.Duration) (passed int) {
 	for time.Now().Before(end) {
 		err := l.Take(t.Context(), client, n)
-		switch refusal, refused := errors.AsType[*limit.Refusal](err); {
+		switch refusal, refused := errors.AsType[*limit.RefusalError](err); {
 		case err == nil:
 			passed += n
 			time.Sleep(pause)
@@ -82,8 +82,13 @@ func TestClientsShareTheLimit(t *testing.T) {
 		"what one does not use":    {{1, time.Second, 100, 101}, {1, 0, 9800, 10_100}},
 		"is for all of the others": {{1, time.Second, 100, 101}, {1, 0, 4900, 5100}, {30, 0, 4900, 5130}},
 		"many that send little": {
-			{1, time.Second, 99, 101}, {1, time.Second, 99, 101}, {1, time.Second, 99, 101}, {1, time.Second, 99, 101},
-			{1, time.Second, 99, 101}, {1, time.Second, 99, 101}, {20, 0, 9300, 9600},
+			{1, time.Second, 99, 101},
+			{1, time.Second, 99, 101},
+			{1, time.Second, 99, 101},
+			{1, time.Second, 99, 101},
+			{1, time.Second, 99, 101},
+			{1, time.Second, 99, 101},
+			{20, 0, 9300, 9600},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
