@@ -87,7 +87,7 @@ func (a *attacked) ends(story int) {
 	last := a.event(story, 3)
 	testkit.Eventually(a.t, "events are taken again", func() bool { return a.post(a.event(story, 2)).status == http.StatusOK })
 	a.takesPosted(last)
-	a.home.takes(fmt.Sprintf("story-%d-3", story))
+	a.takes(fmt.Sprintf("story-%d-3", story))
 	testkit.Eventually(a.t, "the alarm is complete", func() bool {
 		content, err := os.ReadFile(a.alarmsFile())
 		testkit.Check(a.t, err)

@@ -116,8 +116,9 @@ func (r *Rules) valueOf(field directive.Fields, label string) (string, error) {
 		return onlyAddress(r.Saved.DstIPs)
 	case directive.SrcPort, directive.DstPort:
 		return "", errors.New("whose value the file does not tell")
+	default:
+		return onlyContent(r.Saved.CustomData, label)
 	}
-	return onlyContent(r.Saved.CustomData, label)
 }
 
 func onlyAddress(list []netip.Addr) (string, error) {
@@ -490,8 +491,9 @@ func textOf(rule *alarm.Rule, field directive.Fields) *string {
 		return &rule.CustomData[0]
 	case directive.CustomData2:
 		return &rule.CustomData[1]
+	default:
+		return &rule.CustomData[2]
 	}
-	return &rule.CustomData[2]
 }
 
 // fieldsOf returns the fields of keys; unknown ones are passed over.
