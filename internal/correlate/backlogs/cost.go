@@ -16,8 +16,10 @@ const (
 func (s *Store) Bytes() int { return s.bytes }
 
 // charge notes that a backlog takes so many bytes more.
-func (s *Store) charge(b *Backlog, bytes int) {
-	s.More(b).cost += bytes
+func (s *Store) charge(b *Backlog, bytes int) { s.chargeTo(s.More(b), bytes) }
+
+func (s *Store) chargeTo(x *Extra, bytes int) {
+	x.cost += bytes
 	s.bytes += bytes
 }
 

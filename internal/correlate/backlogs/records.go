@@ -38,17 +38,19 @@ func (s *Store) Record(b *Backlog, stage int, one memory.Record) (known *memory.
 		p.First, p.Filled = one, true
 		return nil
 	}
-	r := s.Extra(b).Rest(stage)
+	x := s.Extra(b)
+	r := x.Rest(stage)
 	if r == nil || r.Events.Len() == 0 {
 		if p.First.ID == one.ID {
 			return &p.First
 		}
-		r = s.More(b).RestOf(stage)
+		x = s.More(b)
+		r = x.RestOf(stage)
 		r.Events.Add(s.Keys.Salt, p.First)
-		s.charge(b, recordBytes)
+		s.chargeTo(x, recordBytes)
 	}
 	if known = r.Events.Add(s.Keys.Salt, one); known == nil {
-		s.charge(b, recordBytes)
+		s.chargeTo(x, recordBytes)
 	}
 	return known
 }
