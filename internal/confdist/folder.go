@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 
-	"github.com/google/renameio/v2"
+	"dsiem/internal/pending"
 )
 
 // errForeign is the error of a name under which there is something, but no file
@@ -114,14 +113,14 @@ func (f *folder) names(foreign func(name string, err error)) ([]string, error) {
 
 // pendingFile is a new file that has not taken its place yet.
 type pendingFile struct {
-	*renameio.PendingFile
+	*pending.File
 }
 
 // create makes a file that will take the place of the named one. What an upload
 // of the same name left when the machine stopped is removed first.
 func (f *folder) create(name string, mode fs.FileMode) (pendingFile, error) {
 	f.sweep(name)
-	file, err := renameio.NewPendingFile(name, renameio.WithRoot(f.root), renameio.WithStaticPermissions(mode))
+	file, err := pending.CreateIn(f.root, name, mode)
 	return pendingFile{file}, err
 }
 
@@ -135,6 +134,15 @@ func (p pendingFile) replace(content []byte) error {
 		return errors.Join(err, p.Cleanup())
 	}
 	return nil
+}
+
+// writeFile writes a file that takes the place of path when it is complete.
+func writeFile(path string, content []byte, mode fs.FileMode) error {
+	file, err := pending.Create(path, mode)
+	if err != nil {
+		return err
+	}
+	return pendingFile{file}.replace(content)
 }
 
 // sweep removes temporary files of a name: a dot, the name and digits. It does
@@ -156,9 +164,5 @@ func (f *folder) sync() error {
 		return err
 	}
 	defer dir.Close()
-	err = dir.Sync()
-	if slices.ContainsFunc([]error{syscall.EINVAL, syscall.ENOTSUP}, func(e error) bool { return errors.Is(err, e) }) {
-		return nil
-	}
-	return err
+	return pending.SyncFolder(dir)
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/renameio/v2"
 )
 
 const (
@@ -191,8 +190,7 @@ func (s *staging) managed(log *slog.Logger) []string {
 func (s *staging) writeManifest(m manifest) error {
 	content, err := json.Marshal(m, jsontext.Multiline(true))
 	if err == nil {
-		err = renameio.WriteFile(filepath.Join(s.target, manifestName), append(content, '\n'), fileMode,
-			renameio.WithTempDir(s.target))
+		err = writeFile(filepath.Join(s.target, manifestName), append(content, '\n'), fileMode)
 	}
 	return local("writing the list of downloaded files", err)
 }

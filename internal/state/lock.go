@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // lockName is the file of the lock on a log directory.
@@ -20,11 +18,9 @@ func lockDir(dir string) (lock *os.File, ok bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("locking the log directory: %w; name a directory that this user may write to with --log-dir", err)
 	}
-	switch err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
-	case err == nil:
-		return lock, true, nil
-	case errors.Is(err, unix.EWOULDBLOCK):
+	locked, busy := lockFile(lock)
+	if busy {
 		return nil, false, errors.Join(fmt.Errorf("another node is using the log directory %s; give each node its own with --log-dir", dir), lock.Close())
 	}
-	return lock, false, nil
+	return lock, locked, nil
 }

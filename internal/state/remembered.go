@@ -11,9 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
 	"dsiem/internal/correlate/resume"
+	"dsiem/internal/pending"
 )
 
 // rememberedName is the file of what the engines remember beside live backlogs
@@ -43,7 +42,7 @@ func writeRemembered(path string, part *resume.Remembered, next func() (*resume.
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return err
 	}
-	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(fileMode))
+	file, err := pending.Create(path, fileMode)
 	if err != nil {
 		return err
 	}

@@ -7,14 +7,12 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
-	"syscall"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sync/errgroup"
 
 	"dsiem/internal/alarm"
+	"dsiem/internal/pending"
 )
 
 const (
@@ -172,8 +170,7 @@ func (s *saver) finish() {
 // write writes a file and gives it its name. It takes all text of the draft,
 // also after an error.
 func (s *saver) write(d *draft) (err error) {
-	file, err := renameio.NewPendingFile(filepath.Join(s.dir, fileName(d.directive)),
-		renameio.WithTempDir(s.dir), renameio.WithPermissions(fileMode))
+	file, err := pending.Create(filepath.Join(s.dir, fileName(d.directive)), fileMode)
 	for text := range d.text {
 		if err == nil {
 			_, err = file.Write(text)
@@ -209,9 +206,5 @@ func syncFolder(dir string) error {
 		return err
 	}
 	defer f.Close()
-	err = f.Sync()
-	if slices.ContainsFunc([]error{syscall.EINVAL, syscall.ENOTSUP}, func(e error) bool { return errors.Is(err, e) }) {
-		return nil
-	}
-	return err
+	return pending.SyncFolder(f)
 }

@@ -10,9 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
 	"dsiem/internal/event"
+	"dsiem/internal/pending"
 )
 
 // waitingName is the file of events that a stop had no time for, below
@@ -28,7 +27,7 @@ const maxWaiting = 2 * event.MaxSize
 // the writing; written events count only if close returns nil.
 type Waiting struct {
 	path    string
-	pending *renameio.PendingFile
+	pending *pending.File
 	out     *bufio.Writer
 	buffer  []byte
 	events  int
@@ -54,7 +53,7 @@ func (w *Waiting) open() bool {
 	if w.err = os.MkdirAll(filepath.Dir(w.path), 0o750); w.err != nil {
 		return false
 	}
-	if w.pending, w.err = renameio.NewPendingFile(w.path, renameio.WithPermissions(0o640)); w.err != nil {
+	if w.pending, w.err = pending.Create(w.path, 0o640); w.err != nil {
 		return false
 	}
 	w.out = bufio.NewWriterSize(w.pending, 1<<20)
