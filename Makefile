@@ -12,7 +12,7 @@ COUNT    ?= 6
 ARGS     ?=
 DIST     ?= dist
 
-# VERSION names the archives of "make dist"; the programs know the commit that they were built from.
+# VERSION is that of the archives of "make dist" and the programs in them.
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 
 # Property tests try the same cases in every run; RAPID_SEED=0 makes it others each time.
@@ -41,7 +41,8 @@ dist: ## archives of static programs for all targets, and their checksums, into 
 	for target in $(targets); do \
 		os=$${target%/*}; arch=$${target#*/}; name="dsiem_$(VERSION)_$${os}_$$arch"; \
 		echo "$$name"; mkdir "$$work/$$name"; \
-		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags='-s -w' -o "$$work/$$name/" \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false \
+			-ldflags='-s -w -X dsiem/internal/node.linked=$(VERSION)' -o "$$work/$$name/" \
 			./cmd/dsiem ./cmd/dsiem-backend ./cmd/dsiem-frontend; \
 		cp LICENSE README.md CHANGELOG.md "$$work/$$name/"; \
 		chmod -R u=rwX,go=rX "$$work/$$name"; \

@@ -2,12 +2,20 @@ package node
 
 import "runtime/debug"
 
-// Version returns the version of the program: the module version of a release,
-// or the commit it was built from.
-func Version(read func() (*debug.BuildInfo, bool)) string {
+// linked is the version that "make dist" links into the programs, "" elsewhere.
+var linked string //nolint:gochecknoglobals // the linker can set nothing else
+
+// Version returns the version of the program: the one that was linked into it, the
+// module version of a release, or the commit it was built from.
+func Version(read func() (*debug.BuildInfo, bool)) string { return versionOf(linked, read) }
+
+func versionOf(linked string, read func() (*debug.BuildInfo, bool)) string {
 	info, ok := read()
-	if !ok {
+	switch {
+	case !ok:
 		return "unknown"
+	case linked != "":
+		return linked + " " + info.GoVersion
 	}
 	version := info.Main.Version
 	if version == "" || version == "(devel)" {

@@ -2,11 +2,15 @@ package node
 
 import (
 	"runtime/debug"
+	"strings"
 	"testing"
 )
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
+	if got := versionOf("v1.2.4", debug.ReadBuildInfo); !strings.HasPrefix(got, "v1.2.4 go1.") {
+		t.Errorf("the version that was linked is %q", got)
+	}
 	revision := debug.BuildSetting{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}
 	for _, test := range []struct {
 		name string
