@@ -41,17 +41,18 @@ func (s *Scenario) Check(alarmEvents, alarms []byte) error {
 type Checker struct {
 	file  string
 	names map[string]string // by alarm id
+	taken map[string]bool   // the ids of events that were taken, in any run
 }
 
 // NewChecker returns a checker for one pass through the runs in their order.
 func (s *Scenario) NewChecker() *Checker {
-	return &Checker{file: s.file, names: map[string]string{}}
+	return &Checker{file: s.file, names: map[string]string{}, taken: map[string]bool{}}
 }
 
 // Check compares the result of a run with its wants. The error lists every
 // difference.
 func (c *Checker) Check(r *Run, res *Result) error {
-	d := &differ{file: c.file, run: r, names: c.names, given: res.Given, taken: map[string]bool{}}
+	d := &differ{file: c.file, run: r, names: c.names, given: res.Given, taken: c.taken}
 	if d.given == nil {
 		ids := r.givenIDs()
 		d.given = func(id string) bool { return ids[id] }
@@ -89,7 +90,7 @@ type differ struct {
 	run      *Run
 	names    map[string]string
 	given    func(id string) bool // is that of an event without one
-	taken    map[string]bool      // the ids of events that were taken
+	taken    map[string]bool      // those of Checker
 	backlogs map[string]*gotBacklog
 	order    []string
 	problems []error
