@@ -33,8 +33,9 @@ const (
 // heap grows up to heapFloor, and a server that is busy with collections for
 // seconds uses more memory instead, up to five times what lives. If the operator
 // has set GOGC, that counts; the memory budget does in any case. After each collection
-// looks is told what lives.
-func collectLessOften(ctx context.Context, looks func(live uint64)) error {
+// looks is told what lives, and reports whether that is too much: then there is a
+// collection every second, because a server that takes nothing makes no garbage.
+func collectLessOften(ctx context.Context, looks func(live uint64) (tooMuch bool)) error {
 	ours := os.Getenv(paceVariable) == ""
 	if ours {
 		defer debug.SetGCPercent(usualPace)
@@ -47,7 +48,7 @@ func collectLessOften(ctx context.Context, looks func(live uint64)) error {
 	lazy := laziness{pace: usualPace}
 	for now := usualPace; ; {
 		live := liveHeap()
-		looks(live)
+		tooMuch := looks(live)
 		if next := pace(live, lazy.pace); ours && math.Abs(float64(next-now)) > float64(now*worthChanging/100) {
 			debug.SetGCPercent(next)
 			now = next
@@ -56,7 +57,9 @@ func collectLessOften(ctx context.Context, looks func(live uint64)) error {
 		case <-collected:
 			onCollection(collected)
 		case <-second.C:
-			lazy.next(load.share())
+			if lazy.next(load.share()); tooMuch {
+				runtime.GC()
+			}
 		case <-ctx.Done():
 			return nil
 		}

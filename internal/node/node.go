@@ -277,7 +277,10 @@ func (n *Node) run(ctx context.Context) {
 // ctx ends.
 func (n *Node) collect(ctx context.Context) error {
 	logger := n.target("memory")
-	return collectLessOften(ctx, func(live uint64) { n.memory.look(live, logger) })
+	return collectLessOften(ctx, func(live uint64) bool {
+		n.memory.look(live, logger)
+		return n.memory.short.Load()
+	})
 }
 
 // listening says where a frontend listens.
