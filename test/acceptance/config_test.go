@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +23,12 @@ import (
 // answered with status 500.
 func frontend(t *testing.T, configs files) string {
 	t.Helper()
+	return changingFrontend(t, func() files { return configs })
+}
+
+// changingFrontend is a frontend whose files may become others.
+func changingFrontend(t *testing.T, configs func() files) string {
+	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /config/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		type entry struct {
@@ -29,13 +37,13 @@ func frontend(t *testing.T, configs files) string {
 		var list struct {
 			Files []entry `json:"files"`
 		}
-		for name := range configs {
+		for name := range configs() {
 			list.Files = append(list.Files, entry{name})
 		}
 		_ = json.NewEncoder(w).Encode(list)
 	})
 	mux.HandleFunc("GET /config/{name}", func(w http.ResponseWriter, r *http.Request) {
-		content, ok := configs[r.PathValue("name")]
+		content, ok := configs()[r.PathValue("name")]
 		if !ok || content == nil {
 			http.Error(w, "Error reading config directory", http.StatusInternalServerError)
 			return
@@ -192,7 +200,11 @@ func TestLastGoodConfiguration(t *testing.T) {
 	server := startNATS(t)
 	h := newHome(t, nil)
 	offer := offered(t)
-	s := setup{nats: server.URL(), flags: []string{"--frontend=" + frontend(t, offer), diagnostics}}
+	var served atomic.Value
+	serve := func() { served.Store(maps.Clone(offer)) }
+	serve()
+	url := changingFrontend(t, func() files { return served.Load().(files) })
+	s := setup{nats: server.URL(), flags: []string{"--frontend=" + url, diagnostics}}
 	n := h.startReady(s)
 	if got := n.metrics()["dsiem_config_outdated"]; got != 0 {
 		t.Errorf("dsiem_config_outdated is %v, want 0", got)
@@ -203,11 +215,13 @@ func TestLastGoodConfiguration(t *testing.T) {
 	const own = "directives_dsiem-backend-1_a.json"
 	good := offer[own]
 	offer[own], offer["assets_b.json"] = []byte(`{"directives":[{"id":1}]}`), offer["assets_a.json"]
+	serve()
 	n = h.start(s)
 	n.wantOutdated("loading directives: cannot load any directive")
 	n.says("ERROR", "configuration problem=", own+":1:")
 	n.stop()
 	offer[own] = nil
+	serve()
 	n = h.start(s)
 	n.says("WARN", "error downloading config, retrying")
 	n.wantOutdated("status 500")
@@ -217,6 +231,7 @@ func TestLastGoodConfiguration(t *testing.T) {
 	}
 
 	offer[own] = good
+	serve()
 	n = h.startReady(s)
 	if got := n.metrics()["dsiem_config_outdated"]; got != 0 {
 		t.Errorf("dsiem_config_outdated is %v, want 0", got)
