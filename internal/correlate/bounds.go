@@ -13,8 +13,8 @@ import (
 type bounds struct {
 	// group is the number of live backlogs of one directive, source address and key,
 	// directive that of one directive, and live that of all; bytes is what all of them
-	// take, by estimate.
-	group, directive, live, bytes int
+	// take, by estimate, directiveBytes those of one directive.
+	group, directive, live, bytes, directiveBytes int
 	// considered is the number of the newest events of a stage and key that a backlog
 	// looks back to, and offered of those that a look-back offers to a stage.
 	considered, offered int
@@ -33,7 +33,7 @@ type bounds struct {
 
 func specified() bounds {
 	return bounds{
-		group: 1000, directive: math.MaxInt, live: math.MaxInt, bytes: math.MaxInt, considered: 100, offered: 100, remembered: 250_000, rememberedBytes: 63 << 20,
+		group: 1000, directive: math.MaxInt, live: math.MaxInt, bytes: math.MaxInt, directiveBytes: math.MaxInt, considered: 100, offered: 100, remembered: 250_000, rememberedBytes: 63 << 20,
 		ended: 1_000_000, customData: 10_000, listed: 192 << 10, ids: 10_000,
 	}
 }
@@ -55,7 +55,7 @@ func (b bounds) within(memoryBytes int64) bounds {
 	b.ended = min(b.ended, whole/endedPart/memory.EndedBytes)
 	b.bytes = whole - b.rememberedBytes - b.ended*memory.EndedBytes
 	b.live = max(1, b.bytes/backlogs.BacklogBytes)
-	b.directive = max(1, b.live/directivePart)
+	b.directive, b.directiveBytes = max(1, b.live/directivePart), b.bytes/directivePart
 	return b
 }
 

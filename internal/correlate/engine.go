@@ -257,6 +257,9 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	e.arrive(&a, e.clock, ev)
 	for len(plugin)+len(taxonomy) > 0 {
 		owner := firstOwner(plugin, taxonomy)
+		if e.bytesOf(owner) > e.bounds.directiveBytes {
+			e.shrinkDirective(owner)
+		}
 		e.offers, e.outside = forget(e.offers), false
 		matches := e.memory.Posted()
 		opener := e.collect(&plugin, owner, &a)
@@ -495,17 +498,21 @@ func (e *Engine) compareOffers(a, b offer) int {
 // an earlier one of an always-active directive (§6.2). It reports whether another stage
 // began.
 func (e *Engine) take(b *backlogs.Backlog, stage int, a *arrived) (began bool) {
+	current := stage == int(b.Current)
 	switch {
-	case stage != int(b.Current):
+	case current && (e.duplicate(b, a.ev) || e.recordedBelow(b, stage, a.ID)):
+		e.stats.Repeated++
+		note(&e.sensors.Repeated, a.ev.Sensor)
+	case current && a.seconds < e.store.LatestEnd(b)-e.opts.OrderTolerance:
+		e.stats.OutOfOrder++
+		note(&e.sensors.OutOfOrder, a.ev.Sensor)
+	case !e.mayGrow(b):
+		e.stats.Refused++
+		note(&e.sensors.Refused, a.ev.Sensor)
+	case !current:
 		e.accept(b, stage, a)
 		e.forgetIDs(b, stage)
 		e.updateLater(b)
-	case e.duplicate(b, a.ev), e.recordedBelow(b, stage, a.ID):
-		e.stats.Repeated++
-		note(&e.sensors.Repeated, a.ev.Sensor)
-	case a.seconds < e.store.LatestEnd(b)-e.opts.OrderTolerance:
-		e.stats.OutOfOrder++
-		note(&e.sensors.OutOfOrder, a.ev.Sensor)
 	default:
 		if e.accept(b, stage, a) {
 			b.Latest = max(b.Latest, a.t)
@@ -530,7 +537,7 @@ func (e *Engine) open(owner *tracked, a *arrived) bool {
 	if owner.live >= e.bounds.group {
 		e.makeRoom(group)
 	}
-	if (owner.live >= e.bounds.directive || e.full()) && !e.giveRoom(owner) {
+	if (e.directiveFull(owner) || e.full()) && !e.giveRoom(owner) {
 		return false
 	}
 	b := e.store.Take()

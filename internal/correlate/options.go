@@ -133,8 +133,8 @@ type Stats struct {
 	// them, or one that has ended (D35).
 	Known uint64
 	// Evicted counts backlogs that ended before their time to make room for
-	// another one (D32), and Refused the events that opened none because there was no
-	// room.
+	// another one (D32), and Refused the events that opened none, or that one did not
+	// take, because there was no room.
 	Evicted, Refused uint64
 	// ForgottenIDs counts the event ids that completed stages have forgotten
 	// (D37), and what else a stage remembers of events beyond its bound.

@@ -105,6 +105,51 @@ func TestMemoryBoundsGrowth(t *testing.T) {
 	}
 }
 
+// Alarms that grow for ever take no more than the share of their directive and a quarter
+// of it: a small one of the same directive goes on, and so does everybody else.
+func TestAlarmsThatGrowForEver(t *testing.T) {
+	t.Parallel()
+	d := counting(func(d *directive.Directive) {
+		d.Priority, d.Rules[0].Reliability, d.Rules[1].StickyDifferent = 5, 10, directive.StickyCustomData1
+	})
+	other := counting(func(d *directive.Directive) {
+		d.ID, d.Priority, d.Rules[0].Reliability = 2, 5, 10
+		d.Rules[0].PluginSID, d.Rules[1].PluginSID, d.Rules[1].Occurrence = []uint64{3}, []uint64{4}, 1
+	})
+	e := New(Plans([]*directive.Directive{d, other}), home(), Options{Memory: 8 << 20})
+	step := func(source int, sid uint64, id string) []Change {
+		ev := from(source, sid, id)
+		ev.CustomData[0], ev.CustomLabel[0] = fmt.Sprint(id, strings.Repeat("v", 3000)), "l"
+		return e.Step(memory.NanosOf(ev.Seconds), ev)
+	}
+	const large, small = 5, 99
+	step(small, 1, "small")
+	for i := range large * 2000 {
+		step(i%large, uint64(1+min(i/large, 1)), fmt.Sprint(i))
+		if got, most := e.store.Bytes(), e.bounds.directiveBytes*5/4+10<<10; got > most {
+			t.Fatalf("after %d events the backlogs take %d bytes, want at most %d", i+1, got, most)
+		}
+	}
+	if s := e.Stats(); s.Live != large+1 || s.Evicted != 0 || s.Refused == 0 {
+		t.Errorf("%d live, %d evicted and %d refused", s.Live, s.Evicted, s.Refused)
+	}
+	refused := e.Stats().Refused
+	if got := step(small, 2, "goes on"); len(got) == 0 || got[0].Kind != Accepted {
+		t.Errorf("the small alarm of the directive got %+v", got)
+	}
+	step(50, 3, "another directive's")
+	if got := step(50, 4, "is complete"); len(got) == 0 || got[len(got)-1].Kind != Finished {
+		t.Errorf("another directive's attack ended with %+v", got)
+	}
+	if got := e.Stats().Refused; got != refused {
+		t.Errorf("%d events of others were refused", got-refused)
+	}
+	e.Expire(never)
+	if got := e.bytesOf(&e.tracked[0]); got != 0 {
+		t.Errorf("none is live, and the estimate of the directive is %d bytes", got)
+	}
+}
+
 // When all backlogs have an alarm line, an opening is refused and counted.
 func TestNoRoomBesideAlarms(t *testing.T) {
 	t.Parallel()

@@ -53,6 +53,7 @@ func (e *Engine) add(v *variant) {
 // number gives a variant the number by which backlogs name it.
 func (e *Engine) number(v *variant) {
 	v.slot = int32(len(e.variants))
+	e.store.KnowVariant(v.slot)
 	e.variants = append(e.variants, v)
 }
 

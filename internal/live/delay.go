@@ -119,8 +119,8 @@ func (d *delays) kindsOf(s *correlate.Stats, named *correlate.Sensors) [kinds]ki
 func (d *delays) lookCrowd(s *correlate.Stats, named *correlate.Sensors) {
 	if sum := s.Evicted + s.Refused; sum > d.crowded {
 		d.crowded = sum
-		d.logger.Warn("there is no room for more backlogs: the oldest without an alarm gives way; raise --memory, or shorten timeouts",
-			"live", s.Live, "evicted_total", s.Evicted, "refused_total", s.Refused, "refused_sensor", named.Refused)
+		d.logger.Warn("there is no room for more backlogs; raise --memory, or shorten timeouts",
+			"live", s.Live, "gave_way_total", s.Evicted, "refused_events_total", s.Refused, "refused_sensor", named.Refused)
 	}
 }
 

@@ -61,7 +61,7 @@ func (c *Correlator) Register(reg prometheus.Registerer, discarded int) {
 	closed("expired", func(n Counts) uint64 { return n.Expired - n.Engine.Evicted })
 	closed("evicted", func(n Counts) uint64 { return n.Engine.Evicted })
 	closed("discarded", func(Counts) uint64 { return uint64(discarded) })
-	s.Counter("dsiem_backlogs_refused_total", "Events that opened no backlog because there was no room for one.",
+	s.Counter("dsiem_backlogs_refused_total", "Events that opened no backlog, or that one did not take, because there was no room.",
 		func(n Counts) uint64 { return n.Engine.Refused })
 	silent := s.Counters("dsiem_backlogs_without_alarm_total", "Backlogs that completed all stages with a risk of 0, by reason.", "reason")
 	silent("no_asset", func(n Counts) uint64 { return n.Engine.WithoutAsset })

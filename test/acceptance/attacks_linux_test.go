@@ -37,7 +37,10 @@ r1 sid11 rel10
 r2 sid12 from=:1 occ1000000 rel10 timeout=3600
 directive id=3
 r1 sid21 rel0
-r2 sid22 from=:1 occ1000000 rel1 timeout=3600`
+r2 sid22 from=:1 occ1000000 rel1 timeout=3600
+directive id=4
+r1 sid31 rel10
+r2 sid32 from=:1 occ1000000 rel10 timeout=3600 sticky=CUSTOM_DATA1`
 
 // TestAttacksOnASmallNode lets a node of 512 MiB survive one attack after another: it
 // needs no more memory than it has, says what it could not do, finds the attack of
@@ -58,6 +61,7 @@ func TestAttacksOnASmallNode(t *testing.T) {
 		{"one alarm that grows", alarmThatGrows},
 		{"large bodies at a time", largeBodies},
 		{"findings without end", findingsWithoutEnd},
+		{"alarms that grow for ever", alarmsThatGrow},
 		{"backlogs without end", backlogsWithoutEnd}, // last, because each start loads what is left
 	} {
 		before := a.begins()
@@ -182,6 +186,16 @@ func alarmThatGrows(t *testing.T, a *attacked) {
 	if grown := info.Size() - before; grown > most {
 		t.Errorf("the alarm file has grown by %d bytes, want at most %d", grown, most)
 	}
+}
+
+// alarmsThatGrow lets alarms count values of 4 kB for ever.
+func alarmsThatGrow(t *testing.T, a *attacked) {
+	const alarms = 20
+	a.floods(scaled(40_000), 1200, func(i int) string {
+		e := ev{id: fmt.Sprint("more-", i), sid: 31 + min(i/alarms, 1), src: fmt.Sprint("10.8.8.", i%alarms)}
+		return withData(e.String(), fmt.Sprint("v", i, strings.Repeat("z", 4000)))
+	})
+	testkit.Eventually(t, "events are refused", func() bool { return a.metrics()["dsiem_backlogs_refused_total"] > 0 })
 }
 
 // wellKnown is an address about which a service has found far too much.

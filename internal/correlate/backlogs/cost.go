@@ -15,12 +15,30 @@ const (
 // Bytes returns the estimate of what all live backlogs take.
 func (s *Store) Bytes() int { return s.bytes }
 
-// charge notes that a backlog takes so many bytes more.
-func (s *Store) charge(b *Backlog, bytes int) { s.chargeTo(s.More(b), bytes) }
+// BytesOf returns the estimate of what the backlogs of a variant take beyond BacklogBytes
+// each.
+func (s *Store) BytesOf(variant int32) int { return s.charged[variant] }
 
-func (s *Store) chargeTo(x *Extra, bytes int) {
+// KnowVariant makes room for what the backlogs of a variant take.
+func (s *Store) KnowVariant(variant int32) {
+	s.charged = append(s.charged, make([]int, int(variant)+1-len(s.charged))...)
+}
+
+// Cost returns the estimate of what a backlog takes.
+func (s *Store) Cost(b *Backlog) int {
+	if x := s.Extra(b); x != nil {
+		return BacklogBytes + x.cost
+	}
+	return BacklogBytes
+}
+
+// charge notes that a backlog takes so many bytes more.
+func (s *Store) charge(b *Backlog, bytes int) { s.chargeTo(b, s.More(b), bytes) }
+
+func (s *Store) chargeTo(b *Backlog, x *Extra, bytes int) {
 	x.cost += bytes
 	s.bytes += bytes
+	s.charged[b.Variant] += bytes
 }
 
 // Knows notes that a backlog knows n events more than those that Record has added, or

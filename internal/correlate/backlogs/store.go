@@ -37,7 +37,8 @@ type Store struct {
 	networkLists networkLists
 	texts        idTexts
 	scratch      []byte
-	bytes        int // what the backlogs take, by estimate
+	bytes        int   // what the backlogs take, by estimate
+	charged      []int // by variant, what its backlogs take beyond BacklogBytes
 }
 
 // block says which places of a block are free: those of a list, and all from
@@ -88,8 +89,8 @@ func (s *Store) More(b *Backlog) *Extra {
 	i := uint32(b.Self - 1)
 	x := &s.extras[i/blockLen][i%blockLen]
 	if *x == nil {
-		*x = &Extra{cost: extraBytes}
-		s.bytes += extraBytes
+		*x = &Extra{}
+		s.chargeTo(b, *x, extraBytes)
 	}
 	return *x
 }
@@ -128,7 +129,7 @@ func (s *Store) Drop(b *Backlog) {
 	k := &s.blocks[n]
 	s.bytes -= BacklogBytes
 	if x := s.Extra(b); x != nil {
-		s.bytes -= x.cost
+		s.chargeTo(b, x, -x.cost)
 	}
 	s.extras[n][(h-1)%blockLen] = nil
 	*b = Backlog{Place: Link{Next: k.free}}

@@ -18,6 +18,7 @@ func TestStoreKeepsBacklogsApart(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := storeModel{steps: map[Handle]int64{}}
+		m.store.KnowVariant(0)
 		for range rapid.IntRange(1, 8).Draw(t, "bursts") {
 			for range rapid.IntRange(0, 3*blockLen).Draw(t, "opened") {
 				m.take(t)
