@@ -250,14 +250,15 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	if len(plugin)+len(taxonomy) == 0 {
 		return e.changes
 	}
-	if e.store.Bytes() > e.bounds.bytes {
+	crowded := e.crowded()
+	if crowded && e.store.Bytes() > e.bounds.bytes {
 		e.shrink()
 	}
 	var a arrived
 	e.arrive(&a, e.clock, ev)
 	for len(plugin)+len(taxonomy) > 0 {
 		owner := firstOwner(plugin, taxonomy)
-		if e.bytesOf(owner) > e.bounds.directiveBytes {
+		if crowded && e.bytesOf(owner) > e.bounds.directiveBytes {
 			e.shrinkDirective(owner)
 		}
 		e.offers, e.outside = forget(e.offers), false

@@ -18,8 +18,12 @@ func (e *Engine) bytesOf(t *tracked) int {
 
 // directiveFull reports whether a directive has as many live backlogs as it may.
 func (e *Engine) directiveFull(t *tracked) bool {
-	return t.live >= e.bounds.directive || e.bytesOf(t) >= e.bounds.directiveBytes
+	return t.live >= e.bounds.directive || e.crowded() && e.bytesOf(t) >= e.bounds.directiveBytes
 }
+
+// crowded reports whether a directive could take more than its share: all together take
+// as much.
+func (e *Engine) crowded() bool { return e.store.Bytes() >= e.bounds.directiveBytes }
 
 // giveRoom lets backlogs give way until there is room for one of a directive, and
 // reports whether there is (D32.4).
@@ -41,6 +45,9 @@ func (e *Engine) giveRoom(owner *tracked) bool {
 // take more than they may, though all that could have given way, the larger half of them
 // takes nothing, and beyond a quarter more nobody does (docs/spec/interfaces.md §5.8).
 func (e *Engine) mayGrow(b *backlogs.Backlog) bool {
+	if !e.crowded() {
+		return true
+	}
 	owner := e.variantOf(b).owner
 	whole, inAll := e.bytesOf(owner), e.store.Bytes()
 	if whole <= e.bounds.directiveBytes && inAll <= e.bounds.bytes {

@@ -9,7 +9,10 @@ const (
 	BacklogBytes = 512
 	extraBytes   = 512 // of what few backlogs have, texts apart
 	recordBytes  = 160 // of an event that a stage has recorded
-	valueBytes   = 160 // of an address, a sticky_different value, custom data or a finding, texts apart
+	// chargedTogether is the number of such events that are charged together: most
+	// events that count are this.
+	chargedTogether = 8
+	valueBytes      = 160 // of an address, a sticky_different value, custom data or a finding, texts apart
 )
 
 // Bytes returns the estimate of what all live backlogs take.

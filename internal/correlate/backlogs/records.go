@@ -47,10 +47,10 @@ func (s *Store) Record(b *Backlog, stage int, one memory.Record) (known *memory.
 		x = s.More(b)
 		r = x.RestOf(stage)
 		r.Events.Add(s.Keys.Salt, p.First)
-		s.chargeTo(b, x, recordBytes)
+		s.chargeTo(b, x, 2*recordBytes)
 	}
-	if known = r.Events.Add(s.Keys.Salt, one); known == nil {
-		s.chargeTo(b, x, recordBytes)
+	if known = r.Events.Add(s.Keys.Salt, one); known == nil && r.Events.Len()%chargedTogether == 0 {
+		s.chargeTo(b, x, chargedTogether*recordBytes)
 	}
 	return known
 }
