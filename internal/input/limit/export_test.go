@@ -6,5 +6,5 @@ func Adjust(l *Limiter, overloaded bool) {
 	l.adjust()
 }
 
-// MaxClients is the number of clients that have an account of their own.
+// MaxClients is the number of clients that have an account.
 const MaxClients = maxClients

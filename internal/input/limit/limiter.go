@@ -39,9 +39,9 @@ var ErrLimited = errors.New("rate limit of events reached")
 
 // RefusalError is why events of a client are refused.
 type RefusalError struct {
-	// Client is whose events they are, also if it shares an account.
+	// Client is whose events they are.
 	Client string
-	// Ahead is the number of events by which the account is ahead of its share of
+	// Ahead is the number of events by which the client is ahead of its share of
 	// Limit events per second: those that were taken, and those that wait.
 	Ahead, Limit int
 
@@ -174,7 +174,7 @@ func (l *Limiter) Take(ctx context.Context, client string, n int) error {
 		return nil
 	}
 	a.waiting++
-	err := l.wait(ctx, due, end)
+	err := l.wait(ctx, a, due, end)
 	a.waiting--
 	if err != nil {
 		l.shares.giveBack(a, n)
@@ -192,9 +192,10 @@ func (l *Limiter) refuse(client string, a *account, n int) *RefusalError {
 	return l.refusal(client, a)
 }
 
-// wait waits for a level of the shares until a time. Callers hold sharing, which
+// wait waits for the level at which an account has a token, until a time. If the account
+// is forgotten meanwhile its client is not in debt any more. Callers hold sharing, which
 // others may have in the meantime.
-func (l *Limiter) wait(ctx context.Context, due float64, end time.Time) error {
+func (l *Limiter) wait(ctx context.Context, a *account, due float64, end time.Time) error {
 	timer := time.NewTimer(l.shares.until(due))
 	defer timer.Stop()
 	for {
@@ -211,7 +212,7 @@ func (l *Limiter) wait(ctx context.Context, due float64, end time.Time) error {
 		l.shares.advance(now)
 		left := l.shares.until(due)
 		switch {
-		case left == 0:
+		case left == 0 || a.isForgotten():
 			l.waited.Add(1)
 			return nil
 		case now.Add(left).After(end):
@@ -383,9 +384,9 @@ type Clients struct {
 	// Sharing is the number of clients that share the limit now, since they have
 	// sent lately or are in debt. InDebt is that of the latter.
 	Sharing, InDebt int
-	// WithoutAccount is the number of calls of Take, since New, whose client had to
-	// share its account with others, as too many clients were in debt.
-	WithoutAccount uint64
+	// Forgotten is the number of clients, since New, that were forgotten while they
+	// were among those that share the limit, as there were too many clients.
+	Forgotten uint64
 }
 
 // Clients returns the numbers of now.
@@ -396,5 +397,5 @@ func (l *Limiter) Clients() Clients {
 	l.sharing.Lock()
 	defer l.sharing.Unlock()
 	l.shares.advance(time.Now())
-	return Clients{Sharing: len(l.shares.filling), InDebt: l.shares.inDebt(), WithoutAccount: l.shares.shared}
+	return Clients{Sharing: len(l.shares.filling), InDebt: l.shares.inDebt(), Forgotten: l.shares.forgotten}
 }

@@ -19,9 +19,9 @@ func (l *Limiter) Register(reg prometheus.Registerer) {
 		Name: "dsiem_eps_clients_in_debt", Help: "Clients that have sent more than their share, and have to wait.",
 	}, func() float64 { return float64(l.Clients().InDebt) })
 	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
-		Name: "dsiem_eps_without_account_total",
-		Help: "Requests with events whose client had to share an account, as too many clients were in debt.",
-	}, func() float64 { return float64(l.Clients().WithoutAccount) })
+		Name: "dsiem_eps_accounts_forgotten_total",
+		Help: "Clients that were forgotten while they shared the limit or were in debt, as there were too many.",
+	}, func() float64 { return float64(l.Clients().Forgotten) })
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dsiem_overloaded", Help: "1 while a backend is overloaded.",
 	}, func() float64 { return metric.Truth(l.Overloaded()) })

@@ -21,14 +21,14 @@ func limitAndOverload(t *testing.T) {
 	l := limit.New(limit.Options{Max: 1000, Min: 100})
 	l.Register(reg)
 	testkit.Equal(t, testkit.Samples(t, reg), []string{
-		`dsiem_eps_clients 0`, `dsiem_eps_clients_in_debt 0`, `dsiem_eps_limit 550`, `dsiem_eps_without_account_total 0`, `dsiem_overloaded 0`,
+		`dsiem_eps_accounts_forgotten_total 0`, `dsiem_eps_clients 0`, `dsiem_eps_clients_in_debt 0`, `dsiem_eps_limit 550`, `dsiem_overloaded 0`,
 	})
 	limit.Adjust(l, true)
 	if err := errors.Join(l.Take(t.Context(), "a", 1), l.Take(t.Context(), "b", 1_000_000)); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Equal(t, testkit.Samples(t, reg), []string{
-		`dsiem_eps_clients 2`, `dsiem_eps_clients_in_debt 1`, `dsiem_eps_limit 460`, `dsiem_eps_without_account_total 0`, `dsiem_overloaded 1`,
+		`dsiem_eps_accounts_forgotten_total 0`, `dsiem_eps_clients 2`, `dsiem_eps_clients_in_debt 1`, `dsiem_eps_limit 460`, `dsiem_overloaded 1`,
 	})
 }
 
@@ -37,6 +37,6 @@ func TestMetricsWithoutALimiter(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	(*limit.Limiter)(nil).Register(reg)
 	testkit.Equal(t, testkit.Samples(t, reg), []string{
-		`dsiem_eps_clients 0`, `dsiem_eps_clients_in_debt 0`, `dsiem_eps_limit 0`, `dsiem_eps_without_account_total 0`, `dsiem_overloaded 0`,
+		`dsiem_eps_accounts_forgotten_total 0`, `dsiem_eps_clients 0`, `dsiem_eps_clients_in_debt 0`, `dsiem_eps_limit 0`, `dsiem_overloaded 0`,
 	})
 }

@@ -7,11 +7,8 @@ import (
 	"time"
 )
 
-// maxClients is the number of clients that have an account of their own.
+// maxClients is the number of clients that have an account.
 const maxClients = 10_000
-
-// othersName stands for the clients for which there was no account left.
-const othersName = "other clients"
 
 // shares divides the tokens of a limit among clients. Each client has an account,
 // which holds one second of the limit when it is full, and less than nothing while
@@ -23,6 +20,10 @@ const othersName = "other clients"
 // account got which was never full, and an account remembers the level at which it
 // is empty. So time moves one number, and a heap knows which account is full next.
 //
+// The number of accounts is bounded. For one more the account is forgotten whose client
+// has sent nothing for longest, even if that is in debt: it gets no more by this than a
+// client from a new address gets, and nobody has to pay for the debts of others.
+//
 // Time is an argument. The owner of the shares holds its lock for all methods.
 type shares struct {
 	limit   int // tokens a second for all, and the most that an account holds (D10)
@@ -31,10 +32,9 @@ type shares struct {
 	at      time.Time // when level was right
 	clients map[string]*account
 	filling fillings // the accounts that are not full
-	full    account  // the accounts that are full: a ring, newer is the oldest one
-	others  account  // shared by the clients for which there was no account left
-	// shared counts the requests that took tokens of others.
-	shared uint64
+	used    account  // all accounts: a ring, newer is that of the most silent client
+	// forgotten counts the accounts that were forgotten before they were full.
+	forgotten uint64
 }
 
 // account is what a client has of the limit.
@@ -44,7 +44,7 @@ type account struct {
 	place   int     // in shares.filling; isFull if it is not there
 	waiting int     // requests that wait for tokens they have taken ahead
 
-	older, newer *account // in shares.full
+	older, newer *account // in shares.used; nil when the account is forgotten
 }
 
 // isFull is the place of an account that is full.
@@ -52,8 +52,7 @@ const isFull = -1
 
 func newShares() *shares {
 	s := &shares{clients: map[string]*account{}}
-	s.full.older, s.full.newer = &s.full, &s.full
-	s.others = account{client: othersName, place: isFull}
+	s.used.older, s.used.newer = &s.used, &s.used
 	return s
 }
 
@@ -79,82 +78,60 @@ func (s *shares) advance(now time.Time) {
 			break
 		}
 		passed -= left
-		s.fill(first)
+		heap.Remove(&s.filling, first.place)
 	}
 	s.at = now
 }
 
-// fill takes note that an account is full.
-func (s *shares) fill(a *account) {
-	heap.Remove(&s.filling, a.place)
-	if a == &s.others {
-		return
+// find returns the account of a client that sends something. Without one it has not
+// taken tokens for long, and gets the account when it does.
+func (s *shares) find(client string) *account {
+	a := s.clients[client]
+	if a != nil {
+		a.leaveUsed()
+		s.use(a)
 	}
-	a.older, a.newer = s.full.older, &s.full
-	a.older.newer, s.full.older = a, a
+	return a
 }
 
-// leaveFull takes an account out of the ring of those that are full.
-func (a *account) leaveFull() {
-	if a.newer == nil {
-		return // it is new, or that of others
-	}
+// use makes an account the newest of those that are used.
+func (s *shares) use(a *account) {
+	a.older, a.newer = s.used.older, &s.used
+	a.older.newer, s.used.older = a, a
+}
+
+// leaveUsed takes an account out of the ring of those that are used.
+func (a *account) leaveUsed() {
 	a.older.newer, a.newer.older = a.newer, a.older
 	a.older, a.newer = nil, nil
 }
 
-// find returns the account of a client. Without one it has not taken tokens for long,
-// and gets the account when it does.
-func (s *shares) find(client string) *account {
-	if a := s.clients[client]; a != nil {
-		return a
-	}
-	if len(s.clients) >= maxClients && s.forgettable() == nil {
-		return &s.others
-	}
-	return nil
-}
-
 // open returns the account of a client that takes tokens.
 func (s *shares) open(client string) *account {
-	a := s.find(client)
-	switch {
-	case a == &s.others:
-		s.shared++
-		return a
-	case a != nil:
+	if a := s.find(client); a != nil {
 		return a
 	}
 	if len(s.clients) >= maxClients {
-		s.forget(s.forgettable())
+		s.forget(s.used.newer)
 	}
-	a = &account{client: strings.Clone(client), place: isFull} // it may be a part of something large
+	a := &account{client: strings.Clone(client), place: isFull} // it may be a part of something large
 	s.clients[a.client] = a
+	s.use(a)
 	return a
 }
 
-// forgettable returns the account to be forgotten for another one: that which has
-// been full for longest, or else the fullest one. It is nil if all are in debt.
-func (s *shares) forgettable() *account {
-	if a := s.full.newer; a != &s.full {
-		return a
-	}
-	for _, a := range s.filling[:min(3, len(s.filling))] { // others may be before it
-		if a != &s.others && a.waiting == 0 && a.empty <= s.level {
-			return a
-		}
-	}
-	return nil
-}
-
-// forget forgets an account.
+// forget forgets an account, which is full for those that still hold it.
 func (s *shares) forget(a *account) {
 	delete(s.clients, a.client)
+	a.leaveUsed()
 	if a.place != isFull {
 		heap.Remove(&s.filling, a.place)
+		s.forgotten++
 	}
-	a.leaveFull()
 }
+
+// isForgotten reports whether a is no account of any client.
+func (a *account) isForgotten() bool { return a.newer == nil }
 
 // due returns the level at which an account has a token.
 func (s *shares) due(a *account) float64 {
@@ -189,7 +166,6 @@ func duration(seconds float64) time.Duration {
 // take takes n tokens from an account, which need not be there yet.
 func (s *shares) take(a *account, n int) {
 	if a.place == isFull {
-		a.leaveFull()
 		a.empty = s.level - float64(s.limit)
 		heap.Push(&s.filling, a)
 	}

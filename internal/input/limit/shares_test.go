@@ -169,42 +169,97 @@ func TestAWaitIsBoundedWhenOthersCome(t *testing.T) {
 	})
 }
 
-// A client of whom nothing is known has the account of the others when all accounts
-// are in debt; otherwise one that is full makes room, and then the fullest.
-func TestAccountsAreBounded(t *testing.T) {
+// served takes tokens for a client, and fails if that has to wait or is refused.
+func served(t *testing.T, l *limit.Limiter, client string, n int) {
+	t.Helper()
+	before := time.Now()
+	if err := errors.Join(l.Admit(client), l.Take(t.Context(), client, n)); err != nil || time.Since(before) > 0 {
+		t.Fatalf("%s is answered %v after %s", client, err, time.Since(before))
+	}
+}
+
+// Who sends one large body from each of many addresses takes nothing from anybody but
+// its share while that lasts: nobody has to pay for the debts of others.
+func TestMoreDebtorsThanAccountsStopNobodyElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := limit.New(limit.Options{Max: 1000, Min: 100})
+		for i := range 12_000 {
+			served(t, l, fmt.Sprint("debtor", i), 3000)
+			if i%100 == 0 {
+				served(t, l, "steady", 1)
+				testkit.Pass(time.Second)
+			}
+		}
+		for i := range 100 {
+			served(t, l, fmt.Sprint("fresh", i), 100)
+			served(t, l, "steady", 1)
+		}
+		testkit.Equal(t, l.Stats(), limit.Stats{})
+		// The first debtors and fresh clients have made room; the steady client never.
+		const last = limit.MaxClients - 101
+		testkit.Equal(t, l.Clients(), limit.Clients{Sharing: limit.MaxClients, InDebt: last, Forgotten: 12_000 - last})
+		if err := l.Admit("debtor11999"); !errors.Is(err, limit.ErrLimited) {
+			t.Errorf("the last debtor is answered %v", err)
+		}
+	})
+}
+
+// The account is forgotten whose client has sent nothing for longest, whatever is in
+// it. A request that is refused has been sent, too.
+func TestTheAccountOfTheMostSilentClientIsForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := limit.New(limit.Options{Max: 100, Min: 100})
-		take := func(client string, n int) {
-			t.Helper()
-			if err := l.Take(t.Context(), client, n); err != nil {
-				t.Errorf("%s: %v", client, err)
-			}
-		}
 		refused := func(client string) {
 			t.Helper()
 			if err := l.Admit(client); !errors.Is(err, limit.ErrLimited) {
 				t.Errorf("%s: got %v", client, err)
 			}
 		}
-		take("debtor", 1000)
-		take("idle", 1)
-		testkit.Pass(time.Second) // idle is full
-		take("busy", 50)
+		served(t, l, "full", 1)
+		testkit.Pass(time.Second)
+		served(t, l, "insistent", 1000)
+		served(t, l, "silent", 1000)
 		for i := range limit.MaxClients - 3 {
-			take(fmt.Sprint(i), 1000)
+			served(t, l, fmt.Sprint(i), 1000)
 		}
-		testkit.Equal(t, l.Clients(), limit.Clients{Sharing: limit.MaxClients - 1, InDebt: limit.MaxClients - 2})
-		take("in place of idle", 1000)
-		take("in place of busy", 1000)
-		testkit.Equal(t, l.Clients(), limit.Clients{Sharing: limit.MaxClients, InDebt: limit.MaxClients})
-		refused("debtor")
-		take("one of the others", 60)
-		take("another one", 60)
-		testkit.Equal(t, l.Clients(), limit.Clients{Sharing: limit.MaxClients + 1, InDebt: limit.MaxClients + 1, WithoutAccount: 2})
-		refused("idle")
-		refused("busy") // although that has paid for all it took
-		refused("one of the others")
-		refused("debtor")
+		const debts = limit.MaxClients - 1
+		testkit.Equal(t, l.Clients(), limit.Clients{Sharing: debts, InDebt: debts})
+		served(t, l, "in place of full", 1000)
+		testkit.Equal(t, l.Clients(), limit.Clients{Sharing: debts + 1, InDebt: debts + 1})
+		refused("insistent")
+		served(t, l, "in place of silent", 1000)
+		testkit.Equal(t, l.Clients(), limit.Clients{Sharing: debts + 1, InDebt: debts + 1, Forgotten: 1})
+		refused("insistent")
+		refused("0")
+		served(t, l, "silent", 1) // in place of 1
+		refused("0")
+		refused("2")
+		served(t, l, "1", 1)
+	})
+}
+
+// A client whose account is forgotten while it waits passes when it was to pass, even if
+// nobody shares the limit then, so that no share of it can be told.
+func TestWhoWaitsWithoutAnAccountPasses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const rate = 100_000
+		l := limit.New(limit.Options{Max: rate, Min: rate})
+		served(t, l, "waits", 3*rate)
+		begin := time.Now()
+		waited := make(chan error, 1)
+		go func() { waited <- takeOne(t, l, "waits") }()
+		synctest.Wait()
+		for i := range limit.MaxClients {
+			served(t, l, fmt.Sprint(i), 1)
+		}
+		testkit.Equal(t, l.Clients(), limit.Clients{Sharing: limit.MaxClients, Forgotten: 1})
+		if err := <-waited; err != nil || time.Since(begin) > 3*time.Second {
+			t.Errorf("got %v after %s", err, time.Since(begin))
+		}
+		testkit.Equal(t, l.Stats(), limit.Stats{WaitedRequests: 1})
+		testkit.Equal(t, l.Clients(), limit.Clients{Forgotten: 1})
 	})
 }
