@@ -122,6 +122,36 @@ func TestDamagedFilesAreKeptAsideByAStart(t *testing.T) {
 	}
 }
 
+// What cannot be read of a damaged file counts as one backlog that is discarded, and the
+// reason says what is wrong with the file.
+func TestWhatCannotBeReadOfADamagedFileIsDiscarded(t *testing.T) {
+	t.Parallel()
+	logs := t.TempDir()
+	whole := "[" + element(t, "a") + ",\n" + element(t, "b") + "]"
+	put(t, filepath.Join(logs, "backlogs", "checkpoint"), "1.json", whole[:len(whole)-40])
+	store, log := openStore(t, logs)
+	e := newEngine(t, fixture(t, "scan_directives.json"))
+	if discarded, err := store.Load([]uint64{1}, e.Restore); discarded != 1 || err != nil {
+		t.Errorf("%d discarded, %v", discarded, err)
+	}
+	log.Wait(t, 1, "ERROR", "saved backlog discarded", `reason="not valid JSON: this string is not closed`)
+	log.Wait(t, 1, "INFO", "saved backlogs loaded", "restored=1", "discarded=1")
+}
+
+// A file that is there and cannot be opened is a damaged one, too.
+func TestAFileThatCannotBeOpenedIsDiscarded(t *testing.T) {
+	t.Parallel()
+	dir := write(t, "1.json", "[]")
+	testkit.Check(t, os.Chmod(filepath.Join(dir, "1.json"), 0))
+	if _, err := os.ReadFile(filepath.Join(dir, "1.json")); err == nil {
+		t.Skip("this user may open every file")
+	}
+	loaded, err := state.Load(dir, []uint64{1}, nil)
+	if err != nil || loaded.Discarded != 1 || len(loaded.Damaged) != 1 {
+		t.Errorf("got %+v, %v", loaded, err)
+	}
+}
+
 // Without checkpoints, and when a stop comes before the start is complete.
 func TestDamagedFilesAreKeptAsideByWhatComesFirst(t *testing.T) {
 	t.Parallel()

@@ -18,8 +18,8 @@ const maxProblems = 100
 
 // Loaded tells what Load found.
 type Loaded struct {
-	// Restored counts the backlogs that live on, Discarded those that cannot.
-	// Backlogs behind a syntax error are in neither.
+	// Restored counts the backlogs that live on, Discarded those that cannot. What
+	// cannot be read of a file counts as one: nobody knows how many are in it.
 	Restored, Discarded int
 	// Problems say what is wrong with which file or backlog, in the order of
 	// Load's directives and then of the file.
@@ -81,6 +81,7 @@ func (l *Loaded) load(path string, restore func(*alarm.Saved) error) {
 	if err != nil {
 		if info, e := os.Stat(path); e == nil && info.Mode().IsRegular() {
 			l.Damaged = append(l.Damaged, path) // a Save would replace it
+			l.Discarded++
 		}
 		l.Problems = append(l.Problems, jsonfile.Problem{
 			File: path, Msg: fmt.Sprintf("the saved backlogs cannot be read and stay where they are: %v", err),

@@ -80,6 +80,13 @@ func TestLoadKeepsWhatIsGood(t *testing.T) {
 			if got := messages(loaded.Problems, dir); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
+			discarded := 0 // each is one line, as is what could not be read
+			if tt.want != "" {
+				discarded = 1 + strings.Count(tt.want, "\n")
+			}
+			if loaded.Discarded != discarded {
+				t.Errorf("%d discarded, want %d", loaded.Discarded, discarded)
+			}
 			if diff := cmp.Diff([]string{filepath.Join(dir, "1.json")}, loaded.Files); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
@@ -204,14 +211,14 @@ func TestLoadUnmapsAddresses(t *testing.T) {
 
 func TestLoadTellsTheFirstProblemsOfAFile(t *testing.T) {
 	t.Parallel()
-	const first, n = 100, 1000
-	dir := write(t, "1.json", "["+strings.Repeat("{},\n", n)+"{}")
+	const first, elements = 100, 1001
+	dir := write(t, "1.json", "["+strings.Repeat("{},\n", elements-1)+"{}")
 	_, loaded := collect(t, dir)
 	last := loaded.Problems[len(loaded.Problems)-2:]
 	const keys = 14 // that each is missing
-	want := fmt.Sprintf("1.json: %d more problems of this file are not shown\n", (n+1)*keys-first) +
+	want := fmt.Sprintf("1.json: %d more problems of this file are not shown\n", elements*keys-first) +
 		"1.json:1001:3: not valid JSON: the file ends, but the '[' of line 1 is not closed"
-	if got := messages(last, dir); got != want || len(loaded.Problems) != first+2 || loaded.Discarded != n+1 {
+	if got := messages(last, dir); got != want || len(loaded.Problems) != first+2 || loaded.Discarded != elements+1 {
 		t.Errorf("%d problems, %d discarded, the last:\n%s\nwant\n%s", len(loaded.Problems), loaded.Discarded, got, want)
 	}
 }

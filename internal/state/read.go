@@ -39,10 +39,13 @@ const maxTexts = 4096
 
 func (r *reader) read(name string, from io.ReaderAt, size int64) {
 	r.texts, r.keys = map[string]string{}, map[string]int{}
-	jsonfile.StreamElements(name, from, size, &r.report, func(f *jsonfile.File, i int, v *jsonfile.Value) {
+	complete := jsonfile.StreamElements(name, from, size, &r.report, func(f *jsonfile.File, i int, v *jsonfile.Value) {
 		r.file = f
 		r.element(i, v)
 	})
+	if !complete {
+		r.discarded++
+	}
 	if r.untold > 0 {
 		r.problems = append(r.problems, jsonfile.Problem{
 			File: name, Msg: fmt.Sprintf("%d more problems of this file are not shown", r.untold),

@@ -215,7 +215,11 @@ func (s *Store) loadFrom(dir string, directives []uint64, restore func(uint64, *
 	}
 	for i := range loaded.Problems {
 		p := &loaded.Problems[i]
-		s.logger.Error("saved backlog discarded", "place", fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column), "reason", p.Where+": "+p.Msg)
+		reason := p.Msg
+		if p.Where != "" {
+			reason = p.Where + ": " + reason
+		}
+		s.logger.Error("saved backlog discarded", "place", fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column), "reason", reason)
 	}
 	s.damaged = append(s.damaged, loaded.Damaged...)
 	for _, name := range loaded.Ignored {
