@@ -157,7 +157,11 @@ func (f *frontend) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting the HTTP server: %w", adviseAddress(err, "--address and --port"))
 	}
-	f.listener = server.LimitConnections(inner, o.MaxConnections)
+	most := f.memory.connections(o.MaxConnections)
+	if most < o.MaxConnections {
+		f.target("http").Info("memory has room for fewer connections than --max-connections", "connections", most)
+	}
+	f.listener = server.LimitConnections(inner, most)
 	return nil
 }
 
@@ -218,13 +222,10 @@ func (f *frontend) serve(ctx context.Context) error {
 	return err
 }
 
-// errMemory says that the node has no memory left.
-var errMemory = fmt.Errorf("%w: memory is short", httpin.ErrUnavailable)
-
 // takes returns why no event can be taken now.
 func (f *frontend) takes(ctx context.Context) error {
-	if f.memory.short.Load() {
-		return errMemory
+	if err := f.memory.err(); err != nil {
+		return err
 	}
 	return f.to.ready(ctx)
 }

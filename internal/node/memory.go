@@ -8,10 +8,12 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"dsiem/internal/input/httpin"
 )
 
-// The memory budget of a node and its shares (docs/spec/interfaces.md §5.8). What is
-// left is for the runtime, files and pages.
+// The memory budget of a node and its shares (docs/spec/interfaces.md §5.8). The
+// runtime, files and pages live in what is not in use.
 const (
 	// budgetShare is the share of what the container or the machine has.
 	budgetShare = 0.75
@@ -19,6 +21,12 @@ const (
 	// frontendShare is that of the requests of a frontend alone.
 	queueShare, requestShare, engineShare = 0.2, 0.2, 0.4
 	frontendShare                         = 0.5
+	// connectionShare is that of connections, each of which may take connectionBytes while
+	// its header comes in: maps and texts of more than a thousand lines, measured.
+	connectionShare = 0.2
+	connectionBytes = 192 << 10
+	// fewestConnections are served whatever memory there is.
+	fewestConnections = 64
 	// shortShare is the share of the budget that may be in use after a garbage
 	// collection; beyond it no event is taken.
 	shortShare = 0.85
@@ -62,6 +70,26 @@ func (m *memory) requests(mode string) int64 {
 		return m.share(frontendShare)
 	}
 	return m.share(requestShare)
+}
+
+// connections returns how many connections are served at a time, of so many that were
+// asked for.
+func (m *memory) connections(asked int) int {
+	if m.budget == 0 {
+		return asked
+	}
+	return min(asked, max(fewestConnections, int(m.share(connectionShare)/connectionBytes)))
+}
+
+// errMemory says that the node has no memory left.
+const errMemory httpin.OutageError = "memory is short"
+
+// err returns why no event is taken, if that is memory.
+func (m *memory) err() error {
+	if m.short.Load() {
+		return errMemory
+	}
+	return nil
 }
 
 // apply lets the runtime know the budget, and says what it is.

@@ -2,9 +2,12 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
+
+	"dsiem/internal/input/httpin"
 )
 
 // The budget is what was asked for, and always something on a machine that says how
@@ -17,6 +20,15 @@ func TestMemoryBudget(t *testing.T) {
 	m := newMemory(0)
 	if m.budget <= 0 {
 		t.Errorf("a machine has %d bytes by %s", m.budget, m.from)
+	}
+	if small := (&memory{budget: 384 << 20}); small.connections(10_000) != 409 || small.connections(100) != 100 {
+		t.Errorf("a small node serves %d connections of 10,000, and %d of 100", small.connections(10_000), small.connections(100))
+	}
+	if got := (&memory{budget: 64 << 20}).connections(10_000); got != 68 {
+		t.Errorf("a tiny node serves %d connections", got)
+	}
+	if got := (&memory{}).connections(10_000); got != 10_000 {
+		t.Errorf("a node that does not know its memory serves %d connections", got)
 	}
 	all := m.share(queueShare) + m.requests(ModeBackend) + m.share(engineShare)
 	if all > m.budget || m.requests(ModeFrontend) > m.budget {
@@ -41,6 +53,9 @@ func TestMemoryIsShort(t *testing.T) {
 		if got := strings.Count(out.String(), "\n"); m.short.Load() != c.short || got != c.lines {
 			t.Errorf("with %d bytes in use it is short: %v after %d lines, want %v and %d", c.live, m.short.Load(), got, c.short, c.lines)
 		}
+	}
+	if m.short.Store(true); !errors.Is(m.err(), httpin.ErrUnavailable) {
+		t.Errorf("while memory is short events are refused because of %v", m.err())
 	}
 	unknown := &memory{}
 	if unknown.look(1<<40, logger); unknown.short.Load() {

@@ -407,7 +407,10 @@ func (n *Node) Snapshot() Snapshot {
 // diagnose returns what operators see of the node.
 func (n *Node) diagnose() diagnostics.Options {
 	variables := &diagnostics.Variables{}
-	checks := []diagnostics.Check{{Name: "nats", Ready: n.once(n.takesEvents)}}
+	checks := []diagnostics.Check{
+		{Name: "nats", Ready: n.once(n.takesEvents)},
+		{Name: "memory", Ready: func(context.Context) error { return n.memory.err() }},
+	}
 	if n.frontend != nil {
 		variables.EPS = func() int64 { return n.Snapshot().EPS }
 	}

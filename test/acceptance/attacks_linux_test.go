@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -60,6 +61,7 @@ func TestAttacksOnASmallNode(t *testing.T) {
 		{"large custom data", largeCustomData},
 		{"one alarm that grows", alarmThatGrows},
 		{"large bodies at a time", largeBodies},
+		{"headers without end", headersWithoutEnd},
 		{"findings without end", findingsWithoutEnd},
 		{"alarms that grow for ever", alarmsThatGrow},
 		{"backlogs without end", backlogsWithoutEnd}, // last, because each start loads what is left
@@ -196,6 +198,25 @@ func alarmsThatGrow(t *testing.T, a *attacked) {
 		return withData(e.String(), fmt.Sprint("v", i, strings.Repeat("z", 4000)))
 	})
 	testkit.Eventually(t, "events are refused", func() bool { return a.metrics()["dsiem_backlogs_refused_total"] > 0 })
+}
+
+// headersWithoutEnd opens connections that send as many header lines as a node takes,
+// and then nothing.
+func headersWithoutEnd(t *testing.T, a *attacked) {
+	var header strings.Builder
+	header.WriteString("POST /events HTTP/1.1\r\nHost: x\r\n")
+	for i := 0; header.Len() < 11<<10; i++ {
+		fmt.Fprintf(&header, "X%d: b\r\n", i)
+	}
+	connections := scaled(3000)
+	for range connections {
+		c, err := net.Dial("tcp", a.address())
+		testkit.Check(t, err)
+		defer c.Close()
+		_, err = c.Write([]byte(header.String()))
+		testkit.Check(t, err)
+	}
+	testkit.Eventually(t, "connections wait for their end", func() bool { return a.metrics()["dsiem_http_connections"] > 100 })
 }
 
 // wellKnown is an address about which a service has found far too much.

@@ -161,7 +161,7 @@ func TestDiagnosticsOpenBeforeTheDownload(t *testing.T) {
 		t.Errorf("/healthz: %d, want 200", got)
 	}
 	const starting = `"ready":false,"error":"the node is starting"}`
-	want := `{"status":"not ready","checks":[{"name":"nats",` + starting + `,{"name":"configuration",` + starting +
+	want := `{"status":"not ready","checks":[{"name":"nats",` + starting + `,{"name":"memory","ready":true},{"name":"configuration",` + starting +
 		`,{"name":"alarm_files",` + starting + `],"configuration":{"pending":false,"left_out":0}}` + "\n"
 	if status, body := n.fetch("/readyz"); status != http.StatusServiceUnavailable || body != want {
 		t.Errorf("/readyz: %d %s, want 503 %s", status, body, want)

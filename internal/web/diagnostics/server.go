@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Limits of the server. Profiles are streamed for up to profileTime.
@@ -16,7 +18,9 @@ const (
 	profileTime = 2 * time.Minute
 	idleTime    = time.Minute
 	stopTime    = time.Second
-	maxHeader   = 16 << 10
+	maxHeader   = 8 << 10
+	// maxConnections is the number of clients at a time; more wait.
+	maxConnections = 64
 )
 
 // Server serves Diagnostics at an address of its own (--metrics-address). It has
@@ -45,7 +49,7 @@ func Listen(ctx context.Context, address string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for metrics: %w", err)
 	}
-	s := &Server{o: o, listener: listener, diagnostics: New(o)}
+	s := &Server{o: o, listener: netutil.LimitListener(listener, maxConnections), diagnostics: New(o)}
 	s.http = &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: requestTime,

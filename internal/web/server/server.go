@@ -23,11 +23,11 @@ const (
 	readTime   = 30 * time.Second // a whole request
 	writeTime  = time.Minute      // an answer, from the end of the header on
 	idleTime   = 2 * time.Minute  // between two requests
-	maxHeader  = 32 << 10         // bytes
+	maxHeader  = 8 << 10          // bytes
 )
 
 // New returns a server that does not wait for slow clients: a request
-// has 10 s for its header, of 32 KiB at most, and 30 s in all, its answer must
+// has 10 s for its header, of 8 KiB at most, and 30 s in all, its answer must
 // be gone within a minute after the header, and a connection without request is
 // closed after 2 minutes. ReadWithin gives single routes more. What goes wrong
 // with connections is logged with constant messages, so that a logger that holds
