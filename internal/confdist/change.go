@@ -2,6 +2,7 @@ package confdist
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -127,10 +128,37 @@ func (s *Server) check(name string, content []byte) error {
 	return nil
 }
 
+// checkSize returns why the folder would be too large.
+func (s *Server) checkSize(c Change) *refusal {
+	if c.Delete || s.o.MaxFolder <= 0 {
+		return nil
+	}
+	whole := int64(len(c.Content))
+	entries, err := fs.ReadDir(c.Dir, ".")
+	if err != nil { // the change will fail, too, and say why
+		return nil
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if _, isLoaded := listKey(e.Name()); err == nil && isLoaded && e.Name() != c.Name && info.Mode().IsRegular() {
+			whole += info.Size()
+		}
+	}
+	if whole <= s.o.MaxFolder {
+		return nil
+	}
+	return &refusal{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf(
+		"%s: the files of the configuration would have %d bytes together, which is more than the memory of this node is for, %d; raise --memory\n",
+		badBody, whole, s.o.MaxFolder)}
+}
+
 // checkChange returns why the folder must not be changed in this way.
 func (s *Server) checkChange(c Change) *refusal {
-	if _, isLoaded := listKey(c.Name); !isLoaded || s.o.CheckChange == nil {
+	if _, isLoaded := listKey(c.Name); !isLoaded {
 		return nil
+	}
+	if no := s.checkSize(c); no != nil || s.o.CheckChange == nil {
+		return no
 	}
 	if err := s.o.CheckChange(c); err != nil {
 		return invalid(err)

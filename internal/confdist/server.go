@@ -61,6 +61,9 @@ type ServerOptions struct {
 	// MaxSize is the size in bytes that no upload may exceed (default 100 MiB).
 	// Twice as much is held in memory at most, for all uploads together.
 	MaxSize int64
+	// MaxFolder is the size in bytes that the files which nodes load may have together
+	// after an upload, 0 for any: checking them takes several times as much memory.
+	MaxFolder int64
 	// Timeout is the time in which an upload must arrive (default 2 minutes),
 	// whatever the http.Server allows for other requests. If that one has a
 	// WriteTimeout, it is also the time for a download.
@@ -108,6 +111,9 @@ type Server struct {
 func NewServer(o ServerOptions) *Server {
 	if o.MaxSize <= 0 {
 		o.MaxSize = defaultMaxSize
+	}
+	if o.MaxFolder > 0 {
+		o.MaxSize = min(o.MaxSize, o.MaxFolder)
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultServerTime

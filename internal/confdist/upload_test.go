@@ -155,6 +155,30 @@ func TestAnUploadThatIsTooLarge(t *testing.T) {
 	n.want(t, 201, "File a.json uploaded successfully\n", "POST", "/config/a.json", `"12345678"`)
 }
 
+// The files that nodes load have a limit together; what a file replaces does not count,
+// nor do files that nobody loads.
+func TestUploadMakesTheFolderTooLarge(t *testing.T) {
+	t.Parallel()
+	const list = `{"assets":[{}]}`
+	n := newNode(t, map[string]string{"assets_a.json": list, "assets_b.json": list, "notes.json": strings.Repeat(" ", 1000) + "{}"},
+		func(o *confdist.ServerOptions) { o.MaxFolder = int64(3 * len(list)) })
+	for _, c := range []struct {
+		name, content string
+		status        int
+	}{
+		{"assets_b.json", list + strings.Repeat(" ", len(list)), http.StatusCreated},
+		{"assets_a.json", list + " ", http.StatusRequestEntityTooLarge},
+		{"assets_c.json", list, http.StatusRequestEntityTooLarge},
+		{"assets_b.json", list, http.StatusCreated},
+		{"assets_c.json", list, http.StatusCreated},
+		{"assets_d.json", list + strings.Repeat(" ", 3*len(list)), http.StatusRequestEntityTooLarge},
+	} {
+		if got := n.do(t, http.MethodPost, "/config/"+c.name, c.content); got.status != c.status {
+			t.Errorf("%s with %d bytes is answered %d %s, want %d", c.name, len(c.content), got.status, got.body, c.status)
+		}
+	}
+}
+
 func TestABodyThatEndsEarlyChangesNothing(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, map[string]string{"a.json": "old"})

@@ -72,7 +72,7 @@ func (f *frontend) prepare(ctx context.Context, s *stops, sample bool) error {
 	})
 	f.configs = confdist.NewServer(confdist.ServerOptions{
 		Dir: o.ConfigDir, Writable: o.HTTP.WritableConfig, Check: config.CheckUpload, CheckChange: f.checkChange, Settings: settings,
-		User: auth.User, Logger: f.target("config"),
+		MaxFolder: f.memory.share(folderShare), User: auth.User, Logger: f.target("config"),
 	})
 	f.feed = feed.New(feed.Options{EPS: f.meter.EPS, Logger: f.target("websocket")})
 	if err := f.listen(ctx); err != nil {

@@ -27,6 +27,9 @@ const (
 	connectionBytes = 192 << 10
 	// fewestConnections are served whatever memory there is.
 	fewestConnections = 64
+	// folderShare is that of the configuration files, which take about ten times as much
+	// while an upload is checked.
+	folderShare = 1.0 / 16
 	// shortShare is the share of the budget that may be in use after a garbage
 	// collection; beyond it no event is taken.
 	shortShare = 0.85
