@@ -118,8 +118,9 @@ build-check:
 # For the targets that no test runs on: what they leave out shows when they are built.
 cross-check:
 	@for target in $(filter-out linux/amd64,$(targets)); do \
-		echo "build for $$target"; \
+		echo "build and vet for $$target"; \
 		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -trimpath ./...; \
+		[ "$${target%/*}" = linux ] || CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) vet ./...; \
 	done
 
 demo-check:

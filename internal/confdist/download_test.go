@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"dsiem/internal/confdist"
@@ -204,20 +203,7 @@ func TestManyFilesNeedFewOpenOnes(t *testing.T) {
 	dir := t.TempDir()
 	o, _ := options(f, dir)
 
-	var limit, low syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	low = limit
-	low.Cur = 64
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-			t.Error(err)
-		}
-	}()
+	testkit.FewOpenFiles(t, 64)
 	mustDownload(t, o)
 	testkit.Equal(t, content(t, dir), files)
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,9 +73,7 @@ func TestD48OnlyFilesThatCanBeDownloadedAreListed(t *testing.T) {
 	}
 	write(t, filepath.Join(n.dir, "..2024"), "assets_map.json", `{"map":1}`)
 	write(t, filepath.Dir(n.dir), "secret.json", "secret")
-	if err := syscall.Mkfifo(filepath.Join(n.dir, "pipe.json"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Fifo(t, filepath.Join(n.dir, "pipe.json"))
 
 	names := listedNames(t, n)
 	testkit.Equal(t, names, []string{"assets_a.json", "assets_map.json", "dsiem_config.json"})

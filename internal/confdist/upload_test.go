@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -297,19 +296,9 @@ func TestChangesThatTheFolderMustNotHave(t *testing.T) {
 // It is not parallel: the limit is the process's.
 func TestADiskThatIsFullLeavesTheOldFile(t *testing.T) {
 	n := newNode(t, map[string]string{"a.json": "old"})
-	var limit, low syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	low = limit
-	low.Cur = 1 << 20 // more than go test itself writes meanwhile
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &low); err != nil {
-		t.Fatal(err)
-	}
+	restore := testkit.SmallFiles(t, 1<<20) // more than go test itself writes meanwhile
 	a, err := n.try("POST", "/config/a.json", `"`+strings.Repeat("x", 2<<20)+`"`)
-	if e := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); e != nil {
-		t.Fatal(e)
-	}
+	restore()
 	if err != nil || a.status != 500 || a.body != "Cannot write to target file location\n" {
 		t.Errorf("got %v, error %v", a, err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"dsiem/internal/alarm"
 	"dsiem/internal/state"
+	"dsiem/test/testkit"
 )
 
 // element returns the backlog of the seed's fixture on one line, with another
@@ -246,9 +247,7 @@ func TestLoadLeavesAloneWhatIsNoFile(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "1.json"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(filepath.Join(dir, "2.json"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Fifo(t, filepath.Join(dir, "2.json"))
 	if err := os.Symlink("nowhere", filepath.Join(dir, "3.json")); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -144,10 +143,10 @@ func TestT51_FloodAtASmallQueue(t *testing.T) {
 	for i := range events {
 		events[i] = ev{id: fmt.Sprint(i), src: address(i % 100), at: at}.String()
 	}
-	n.signal(syscall.SIGSTOP)
+	testkit.Pause(t, n.Cmd.Process)
 	publish(nats, events...)
 	begun := time.Now()
-	n.signal(syscall.SIGCONT)
+	testkit.Resume(t, n.Cmd.Process)
 	total += n.probe(nats)
 	after := time.Since(begun)
 	testkit.Eventually(t, "every event is counted", func() bool { return n.metrics().seen() == float64(total) })

@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"dsiem/internal/web/status"
+	"dsiem/test/testkit"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -179,9 +179,7 @@ func TestStaticStaysInItsFolder(t *testing.T) {
 func TestStaticServesFilesOnly(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string]string{"index.html": "home"})
-	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.js"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Fifo(t, filepath.Join(dir, "pipe.js"))
 	if rec := asked(t, status.Static(dir), http.MethodGet, "/ui/pipe.js"); rec.Code != http.StatusNotFound { // and does not hang
 		t.Errorf("%d", rec.Code)
 	}
