@@ -9,6 +9,7 @@ import (
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
 	"dsiem/internal/correlate/resume"
+	"dsiem/internal/correlate/shard"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 )
@@ -112,7 +113,7 @@ func newEngines(w *world, count int) *engines {
 	plans, table := correlate.Plans(w.directives), asset.NewTable(w.assets)
 	s := &engines{}
 	for i := range count {
-		e := correlate.New(correlate.Shard(plans, i, count), table, w.options())
+		e := correlate.New(shard.Plans(plans, i, count), table, w.options())
 		if b := &w.bounds; *b != specified() {
 			e.Bound(b.live, b.directive, b.engine, b.considered, b.offered, b.remembered, b.known, b.custom, b.listed, b.ids)
 		}

@@ -53,6 +53,7 @@ import (
 	"dsiem/internal/correlate/backlogs"
 
 	"dsiem/internal/asset"
+	"dsiem/internal/correlate/counts"
 	"dsiem/internal/correlate/index"
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/directive"
@@ -75,24 +76,6 @@ func Plans(directives []*directive.Directive) []Planned {
 		plans[i] = Planned{Plan: &compiled[i], Order: i}
 	}
 	return plans
-}
-
-// ShardOf returns the number of the shard, of count, that a directive belongs
-// to. Ids are mixed, because sites number their directives by patterns.
-func ShardOf(directive uint64, count int) int {
-	const mixer = 0x9e3779b97f4a7c15
-	return int(directive * mixer >> 32 % uint64(count))
-}
-
-// Shard returns the plans that belong to shard number of count.
-func Shard(plans []Planned, number, count int) []Planned {
-	var own []Planned
-	for _, p := range plans {
-		if ShardOf(p.Plan.ID, count) == number {
-			own = append(own, p)
-		}
-	}
-	return own
 }
 
 // Engine correlates events with directives. Use New.
@@ -244,7 +227,7 @@ func (e *Engine) Step(clock int64, ev *event.Event) []Change {
 	e.pass(clock)
 	if ev.Seconds > e.second && sentAt(ev)-e.clock >= memory.PerSecond {
 		e.stats.Future++
-		note(&e.sensors.Future, ev.Sensor)
+		counts.Note(&e.sensors.Future, ev.Sensor)
 	}
 	plugin, taxonomy := e.index.Find(ev)
 	if len(plugin)+len(taxonomy) == 0 {
@@ -446,17 +429,17 @@ func (e *Engine) dispatch(owner *tracked, opener bool, a *arrived) {
 		switch {
 		case e.known(owner, a):
 			e.stats.Known++
-			note(&e.sensors.Known, a.ev.Sensor)
+			counts.Note(&e.sensors.Known, a.ev.Sensor)
 		case e.open(owner, a):
 			return
 		default:
 			e.stats.Refused++
-			note(&e.sensors.Refused, a.ev.Sensor)
+			counts.Note(&e.sensors.Refused, a.ev.Sensor)
 		}
 	}
 	if e.outside {
 		e.stats.Outside++
-		note(&e.sensors.Outside, a.ev.Sensor)
+		counts.Note(&e.sensors.Outside, a.ev.Sensor)
 	}
 }
 
@@ -503,13 +486,13 @@ func (e *Engine) take(b *backlogs.Backlog, stage int, a *arrived) (began bool) {
 	switch {
 	case current && (e.duplicate(b, a.ev) || e.recordedBelow(b, stage, a.ID)):
 		e.stats.Repeated++
-		note(&e.sensors.Repeated, a.ev.Sensor)
+		counts.Note(&e.sensors.Repeated, a.ev.Sensor)
 	case current && a.seconds < e.store.LatestEnd(b)-e.opts.OrderTolerance:
 		e.stats.OutOfOrder++
-		note(&e.sensors.OutOfOrder, a.ev.Sensor)
+		counts.Note(&e.sensors.OutOfOrder, a.ev.Sensor)
 	case !e.mayGrow(b):
 		e.stats.Refused++
-		note(&e.sensors.Refused, a.ev.Sensor)
+		counts.Note(&e.sensors.Refused, a.ev.Sensor)
 	case !current:
 		e.accept(b, stage, a)
 		e.forgetIDs(b, stage)

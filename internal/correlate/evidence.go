@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"dsiem/internal/correlate/backlogs"
+	"dsiem/internal/correlate/counts"
 	"dsiem/internal/correlate/memory"
 	"dsiem/internal/event"
 )
@@ -19,7 +20,7 @@ func (e *Engine) addEvidence(b *backlogs.Backlog, a *arrived) {
 		e.stats.Truncated++
 	}
 	if e.stats.Truncated != before {
-		note(&e.sensors.Truncated, a.ev.Sensor)
+		counts.Note(&e.sensors.Truncated, a.ev.Sensor)
 	}
 }
 

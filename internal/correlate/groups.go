@@ -12,15 +12,6 @@ import (
 	"dsiem/internal/event"
 )
 
-// groupFields returns the fields in which the opening events of a group are equal.
-func groupFields(plan *directive.Plan) directive.Fields {
-	fields := directive.SrcIP
-	for i := 1; i < len(plan.Stages); i++ {
-		fields |= plan.Stages[i].Origin
-	}
-	return fields
-}
-
 // groupKey returns the key of the group of a backlog.
 func (e *Engine) groupKey(b *backlogs.Backlog) uint64 {
 	v := e.variantOf(b)

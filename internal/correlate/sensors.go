@@ -1,15 +1,12 @@
 package correlate
 
-import (
-	"cmp"
-	"strings"
-)
+import "dsiem/internal/correlate/counts"
 
-// Sensors names, for each kind of events that are counted in Stats because of their time,
-// order or repetition, the sensor of one of them; "" is none.
-type Sensors struct {
-	Repeated, OutOfOrder, Outside, Known, Future, Truncated, Refused string
-}
+// Stats are an engine's counters, and Sensors the sensors of events that they count.
+type (
+	Stats   = counts.Stats
+	Sensors = counts.Sensors
+)
 
 // TakeSensors returns the sensors of the first events of each kind since the last call,
 // so that a warning can name them (D43).
@@ -17,20 +14,4 @@ func (e *Engine) TakeSensors() Sensors {
 	s := e.sensors
 	e.sensors = Sensors{}
 	return s
-}
-
-// Or returns the sensors with those of another engine where none is named.
-func (s Sensors) Or(o Sensors) Sensors {
-	return Sensors{
-		Repeated: cmp.Or(s.Repeated, o.Repeated), OutOfOrder: cmp.Or(s.OutOfOrder, o.OutOfOrder), Outside: cmp.Or(s.Outside, o.Outside),
-		Known: cmp.Or(s.Known, o.Known), Future: cmp.Or(s.Future, o.Future), Truncated: cmp.Or(s.Truncated, o.Truncated),
-		Refused: cmp.Or(s.Refused, o.Refused),
-	}
-}
-
-// note notes the sensor of an event, unless one is noted already.
-func note(to *string, sensor string) {
-	if *to == "" {
-		*to = strings.Clone(sensor)
-	}
 }

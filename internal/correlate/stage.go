@@ -59,7 +59,7 @@ func (e *Engine) number(v *variant) {
 
 // init makes the variant, with its stages in the given place.
 func (v *variant) init(owner *tracked, number int, plan *directive.Plan, stages []stage) {
-	*v = variant{owner: owner, number: number, plan: plan, stages: stages, groupFields: groupFields(plan)}
+	*v = variant{owner: owner, number: number, plan: plan, stages: stages, groupFields: backlogs.GroupFields(plan)}
 	for i := range stages {
 		stages[i] = stage{variant: v, number: int32(i), plan: &plan.Stages[i]}
 		stages[i].tables = backlogs.Tables{Stage: int32(i), Join: plan.Stages[i].Join}

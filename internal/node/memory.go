@@ -24,7 +24,7 @@ const (
 	// connectionShare is that of connections, each of which may take connectionBytes while
 	// its header comes in: maps and texts of more than a thousand lines, measured.
 	connectionShare = 0.2
-	connectionBytes = 192 << 10
+	connectionBytes = 256 << 10
 	// fewestConnections are served whatever memory there is.
 	fewestConnections = 64
 	// folderShare is that of the configuration files, which take about ten times as much

@@ -21,10 +21,10 @@ func TestMemoryBudget(t *testing.T) {
 	if m.budget <= 0 {
 		t.Errorf("a machine has %d bytes by %s", m.budget, m.from)
 	}
-	if small := (&memory{budget: 384 << 20}); small.connections(10_000) != 409 || small.connections(100) != 100 {
+	if small := (&memory{budget: 384 << 20}); small.connections(10_000) != 307 || small.connections(100) != 100 {
 		t.Errorf("a small node serves %d connections of 10,000, and %d of 100", small.connections(10_000), small.connections(100))
 	}
-	if got := (&memory{budget: 64 << 20}).connections(10_000); got != 68 {
+	if got := (&memory{budget: 64 << 20}).connections(10_000); got != 64 {
 		t.Errorf("a tiny node serves %d connections", got)
 	}
 	if got := (&memory{}).connections(10_000); got != 10_000 {

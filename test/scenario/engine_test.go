@@ -17,6 +17,7 @@ import (
 	"dsiem/internal/alarm"
 	"dsiem/internal/asset"
 	"dsiem/internal/correlate"
+	"dsiem/internal/correlate/shard"
 	"dsiem/internal/directive"
 	"dsiem/internal/event"
 	"dsiem/internal/jsonfile"
@@ -176,7 +177,7 @@ func newPlayer(run *Run, opts correlate.Options, shards int) (*player, error) {
 	p := &player{assets: assets, now: math.MinInt64, res: &Result{Console: []byte{}, Rejected: map[string]int{}}}
 	plans := correlate.Plans(directives)
 	for i := range shards {
-		p.engines = append(p.engines, correlate.New(correlate.Shard(plans, i, shards), assets, opts))
+		p.engines = append(p.engines, correlate.New(shard.Plans(plans, i, shards), assets, opts))
 	}
 	return p, nil
 }
@@ -249,7 +250,7 @@ func (p *player) load(t *testing.T, dir string) {
 			var doc alarmDoc
 			err := json.Unmarshal(raw, &doc)
 			if err == nil {
-				err = p.engines[correlate.ShardOf(id, len(p.engines))].Restore(id, doc.saved(t))
+				err = p.engines[shard.Number(id, len(p.engines))].Restore(id, doc.saved(t))
 			}
 			if err != nil {
 				complain(name, err)

@@ -1,6 +1,9 @@
 package backlogs
 
-import "dsiem/internal/correlate/memory"
+import (
+	"dsiem/internal/correlate/memory"
+	"dsiem/internal/directive"
+)
 
 // group is the live backlogs of one directive whose opening events have the same
 // source address and the same values of what later stages copy from them: one
@@ -59,4 +62,13 @@ func (s *Store) LeaveGroup(b *Backlog, key uint64) {
 	}
 	g.n--
 	all.of[key] = g
+}
+
+// GroupFields returns the fields in which the opening events of a group are equal.
+func GroupFields(plan *directive.Plan) directive.Fields {
+	fields := directive.SrcIP
+	for i := 1; i < len(plan.Stages); i++ {
+		fields |= plan.Stages[i].Origin
+	}
+	return fields
 }

@@ -50,14 +50,32 @@ func New(plans []correlate.Planned, assets *asset.Table, opts correlate.Options,
 	all := &Set{Shards: make([]*correlate.Engine, count), changes: make([][]correlate.Change, count)}
 	opts.Memory /= int64(count)
 	for i := range all.Shards {
-		all.Shards[i] = correlate.New(correlate.Shard(plans, i, count), assets, opts)
+		all.Shards[i] = correlate.New(Plans(plans, i, count), assets, opts)
 	}
 	return all
 }
 
+// Number returns the number of the shard, of count, that a directive belongs to. Ids
+// are mixed, because sites number their directives by patterns.
+func Number(directive uint64, count int) int {
+	const mixer = 0x9e3779b97f4a7c15
+	return int(directive * mixer >> 32 % uint64(count))
+}
+
+// Plans returns the plans that belong to shard number of count.
+func Plans(plans []correlate.Planned, number, count int) []correlate.Planned {
+	var own []correlate.Planned
+	for _, p := range plans {
+		if Number(p.Plan.ID, count) == number {
+			own = append(own, p)
+		}
+	}
+	return own
+}
+
 // Of returns the engine that has a directive.
 func (all *Set) Of(directive uint64) *correlate.Engine {
-	return all.Shards[correlate.ShardOf(directive, len(all.Shards))]
+	return all.Shards[Number(directive, len(all.Shards))]
 }
 
 // Wants says which identities any engine wants events of.
