@@ -44,7 +44,7 @@ dist: ## archives of static programs for all targets, and their checksums, into 
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -buildvcs=false \
 			-ldflags='-s -w -X dsiem/internal/node.linked=$(VERSION)' -o "$$work/$$name/" \
 			./cmd/dsiem ./cmd/dsiem-backend ./cmd/dsiem-frontend; \
-		cp LICENSE README.md CHANGELOG.md "$$work/$$name/"; \
+		cp --parents LICENSE README.md CHANGELOG.md docs/examples/event.json "$$work/$$name/"; \
 		chmod -R u=rwX,go=rX "$$work/$$name"; \
 		find "$$work/$$name" -exec touch -d "@$$time" {} +; \
 		if [ "$$os" = windows ]; then \
