@@ -368,35 +368,6 @@ func forget[T any](scratch []T) []T {
 	return scratch[:0]
 }
 
-// firstOwner returns the directive that comes first in load order.
-func firstOwner(plugin, taxonomy []*stage) *tracked {
-	if len(plugin) == 0 || len(taxonomy) > 0 && taxonomy[0].variant.owner.order < plugin[0].variant.owner.order {
-		return taxonomy[0].variant.owner
-	}
-	return plugin[0].variant.owner
-}
-
-// collect takes the stages of owner from the front of the list, adds to
-// e.offers the live backlogs that one of them matches, and reports whether the
-// first stage of the directive does, so that the event may open a backlog.
-func (e *Engine) collect(list *[]*stage, owner *tracked, a *arrived) (opener bool) {
-	for len(*list) > 0 && (*list)[0].variant.owner == owner {
-		s := (*list)[0]
-		*list = (*list)[1:]
-		first := s.number == 0 && s.variant == owner.current
-		if (first || s.tables.Live > 0 || e.memory.Seconds > 0 && s.number > 0) && s.plan.Match(a.ev, e.assets) {
-			opener = opener || first
-			if e.memory.Seconds > 0 {
-				e.remember(s, a)
-			}
-			if s.tables.Live > 0 {
-				e.collectJoined(s, a)
-			}
-		}
-	}
-	return opener
-}
-
 // remember remembers an event for a stage that it matches after the first, and for the
 // first one of an always-active directive if it matches another one, too: backlogs may
 // take it there.

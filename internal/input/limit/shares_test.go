@@ -50,16 +50,16 @@ func TestADebtIsThatOfOneClientAlone(t *testing.T) {
 }
 
 // flood takes events for a client, one after the other, and returns how many passed
-// until the end.
+// until the end. Time is that of the test's bubble, which other floods share.
 func flood(t *testing.T, l *limit.Limiter, client string, end time.Time, n int, pause time.Duration) (passed int) {
 	for time.Now().Before(end) {
 		err := l.Take(t.Context(), client, n)
 		switch refusal, refused := errors.AsType[*limit.RefusalError](err); {
 		case err == nil:
 			passed += n
-			time.Sleep(pause)
+			<-time.After(pause)
 		case refused:
-			time.Sleep(refusal.RetryAfter())
+			<-time.After(refusal.RetryAfter())
 		default:
 			t.Error(err)
 			return passed
