@@ -39,8 +39,10 @@ type delays struct {
 	lateSensor, idlessSensor string
 
 	looked time.Time // when it was looked at last
-	// crowded is the number of backlogs that had to give way until then, or found no room.
-	crowded uint64
+	// crowded is the number of backlogs that had given way or found no room when that was
+	// told last.
+	crowded     uint64
+	crowdedTold time.Time
 	// before and matched are the totals of then, and told when each kind was told last.
 	before  [kinds]uint64
 	matched uint64
@@ -97,7 +99,7 @@ type kind struct {
 }
 
 // kinds are those that a warning tells of.
-const kinds = 10
+const kinds = 11
 
 // kindsOf returns all kinds.
 func (d *delays) kindsOf(s *correlate.Stats, named *correlate.Sensors) [kinds]kind {
@@ -112,27 +114,29 @@ func (d *delays) kindsOf(s *correlate.Stats, named *correlate.Sensors) [kinds]ki
 		{"forgotten_early", s.ForgottenEarly, ""},
 		{"without_id", d.counts.withoutID.Load(), d.idlessSensor},
 		{"truncated", s.Truncated, named.Truncated},
+		{"refused", s.Refused, named.Refused},
 	}
 }
 
-// lookCrowd warns of backlogs that had to give way to others, or found no room.
-func (d *delays) lookCrowd(s *correlate.Stats, named *correlate.Sensors) {
-	if sum := s.Evicted + s.Refused; sum > d.crowded {
-		d.crowded = sum
+// lookCrowd warns of backlogs that had to give way to others, or found no room: at once,
+// and then once a minute while it goes on.
+func (d *delays) lookCrowd(now time.Time, s *correlate.Stats) {
+	if sum := s.Evicted + s.Refused; sum > d.crowded && now.Sub(d.crowdedTold) >= looksEvery {
+		d.crowded, d.crowdedTold = sum, now
 		d.logger.Warn("there is no room for more backlogs; raise --memory, or shorten timeouts",
-			"live", s.Live, "gave_way_total", s.Evicted, "refused_events_total", s.Refused, "refused_sensor", named.Refused)
+			"live", s.Live, "gave_way_total", s.Evicted, "refused_events_total", s.Refused)
 	}
 }
 
 // look warns, once a minute, of all kinds of events that exceed one in a hundred matched
 // ones, of each once an hour. sensors is asked for their sensors.
 func (d *delays) look(now time.Time, s correlate.Stats, sensors func() correlate.Sensors) {
+	d.lookCrowd(now, &s)
 	if now.Sub(d.looked) < looksEvery {
 		return
 	}
 	d.looked = now
 	named, sum := sensors(), d.counts.matched.Load()
-	d.lookCrowd(&s, &named)
 	matched := sum - d.matched
 	d.matched = sum
 	var attrs []any

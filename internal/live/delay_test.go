@@ -56,3 +56,30 @@ func TestEventsThatDoNotCountAreTold(t *testing.T) {
 		t.Errorf("after an hour: %s, want %s", got, want)
 	}
 }
+
+// Backlogs that give way, and events that find no room, are told at once, and then once a
+// minute while it goes on.
+func TestWantOfRoomIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	start := time.Unix(1_700_000_000, 0)
+	d := delays{logger: slog.New(slog.NewTextHandler(&out, nil)), counts: &counts{}, looked: start}
+	for _, c := range []struct {
+		after            time.Duration
+		evicted, refused uint64
+		told             string
+	}{
+		{0, 0, 0, ""},
+		{time.Second, 1, 0, "gave_way_total=1 refused_events_total=0"},
+		{2 * time.Second, 5, 1, ""},
+		{time.Minute + time.Second, 5, 1, "gave_way_total=5 refused_events_total=1"},
+		{time.Hour, 5, 1, ""},
+	} {
+		out.Reset()
+		d.look(start.Add(c.after), correlate.Stats{Evicted: c.evicted, Refused: c.refused}, func() correlate.Sensors { return correlate.Sensors{} })
+		got := strings.Contains(out.String(), "there is no room for more backlogs")
+		if got != (c.told != "") || !strings.Contains(out.String(), c.told) {
+			t.Errorf("after %s: %q, want %q", c.after, out.String(), c.told)
+		}
+	}
+}
